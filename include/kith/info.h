@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kith/info.h: what a node says of itself: events, limits, status, and the lists of what it holds.
+ * Plain values. Ages and times are nanoseconds.
+ */
+#ifndef KITH_INFO_H
+#define KITH_INFO_H
+
+#include "kith/types.h"
+
+enum kith_event_kind {
+    KITH_EVENT_READY =
+        1, /* joined: `n_contacts` live contacts, `elapsed_ns` since the start or the loss */
+    KITH_EVENT_LOST,     /* no live contact is left; joining starts over by itself */
+    KITH_EVENT_OBSERVED, /* others see us at `endpoint` */
+    KITH_EVENT_TALK,     /* a message for a protocol without handler was refused; for diagnosis */
+    KITH_EVENT_VERSION,  /* a peer at `endpoint` speaks another protocol version or network */
+};
+
+struct kith_event {
+    enum kith_event_kind kind;
+    uint32_t n_contacts;
+    uint64_t elapsed_ns;
+    struct kith_endpoint endpoint;
+    const char *text; /* a sentence for a person, or NULL */
+};
+
+/* Bounds on what remote parties can make a node hold. 0 means the default in brackets. */
+struct kith_limits {
+    uint32_t sessions;            /* [16384] */
+    uint32_t sessions_per_prefix; /* [256] per /24 or /56; loopback and private ranges exempt */
+    uint32_t records;             /* [65536] held for others */
+    uint32_t record_bytes;        /* [64 MiB] */
+    uint32_t records_per_prefix;  /* [4096] */
+    uint32_t topic_peers;         /* [256] announcements per topic */
+    uint32_t ops;                 /* [256] running at once */
+    uint32_t handshakes_per_s; /* [2000] initiations served; above half of it cookies are asked */
+};
+
+enum kith_reachable { KITH_REACHABLE_UNKNOWN, KITH_REACHABLE_YES, KITH_REACHABLE_NO };
+
+struct kith_status {
+    struct kith_key key;
+    struct kith_point node_id;
+    char network[KITH_NETWORK_MAX + 1];
+    bool ready;
+    bool client;
+    enum kith_reachable reachable;
+    uint64_t uptime_ns;
+    uint32_t nodes_v4; /* live routing-table contacts */
+    uint32_t nodes_v6;
+    uint32_t records;     /* held for others */
+    uint32_t own_records; /* published by this node */
+    uint32_t sessions;
+    uint32_t ops;
+    uint64_t size_estimate; /* nodes in the network; 0: unknown */
+    uint32_t rtt_us;        /* smoothed over all peers; 0: unknown */
+    uint32_t n_bound;
+    struct kith_endpoint bound[KITH_ENDPOINTS_MAX];
+    uint32_t n_observed;
+    struct kith_endpoint observed[KITH_ENDPOINTS_MAX];
+};
+
+/* A routing-table contact, as `peers` and `table` list it. */
+struct kith_peer_info {
+    struct kith_key key;
+    struct kith_point node_id;
+    struct kith_endpoint endpoint;
+    uint16_t bucket;  /* leading bits in common with our node id */
+    bool live;        /* false: in the replacement cache, or not answering */
+    uint8_t failures; /* requests unanswered in a row */
+    uint32_t rtt_us;  /* 0: unknown */
+    uint64_t seen_ns; /* age of its last answer */
+};
+
+struct kith_record_info {
+    struct kith_point point;
+    bool is_mutable;
+    bool own;
+    struct kith_key key;
+    uint8_t salt_size;
+    uint8_t salt[KITH_SALT_MAX];
+    int64_t seq;
+    uint16_t value_size;
+    uint64_t age_ns;
+    uint64_t expires_ns; /* from now; own records: until the next publication */
+};
+
+struct kith_session_info {
+    struct kith_key key;
+    struct kith_endpoint endpoint;
+    bool initiator;   /* we started it */
+    bool established; /* false: a handshake is under way */
+    bool confirmed;   /* the peer's address is proven */
+    uint64_t age_ns;
+    uint64_t idle_ns;
+    uint64_t tx_messages;
+    uint64_t rx_messages;
+};
+
+#endif

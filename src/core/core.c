@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole node: wires the parts together and hands datagrams, deadlines and commands to them. No
+ * protocol decisions of its own beyond telling dialects apart by the first byte.
+ */
+#include "core/core_internal.h"
+
+#include <stdlib.h>
+
+enum {
+    OUTBOX_MAX = 4 * 1024 * 1024, /* bytes queued between two calls */
+    SESSIONS_DEFAULT = 16384,
+    SESSIONS_PER_PREFIX_DEFAULT = 256,
+    RECORDS_DEFAULT = 65536,
+    RECORD_BYTES_DEFAULT = 64 * 1024 * 1024,
+    RECORDS_PER_PREFIX_DEFAULT = 4096,
+    TOPIC_PEERS_DEFAULT = 256,
+    OPS_DEFAULT = 256,
+    HANDSHAKES_DEFAULT = 2000,
+};
+
+static uint32_t or_default(uint32_t value, uint32_t fallback) {
+    return value == 0 ? fallback : value;
+}
+
+/* ---- what the parts ask of each other ---- */
+
+static void on_request(void *context, const struct kith_delivery *delivery,
+                       const struct kith_message *message, uint64_t now) {
+    struct kith_core *core = context;
+    kith_serve_request(&core->serve, delivery, message, now);
+}
+
+static void on_observed(void *context, const struct kith_key *by,
+                        const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_core *core = context;
+    kith_publish_observed(&core->publish, by, endpoint, now);
+}
+
+static bool may_join(void *context) {
+    const struct kith_core *core = context;
+    return kith_maintain_may_join(&core->maintain);
+}
+
+static int describe(void *context, struct kith_peer *ret) {
+    const struct kith_core *core = context;
+    return kith_publish_describe(&core->publish, ret);
+}
+
+/* Held records go to the disk and leave it as they come and go. */
+static void on_store_change(void *context, const struct kith_held *held,
+                            enum kith_store_change change) {
+    struct kith_core *core = context;
+    struct kith_event_box *box = core->restoring ? NULL : kith_event_box_new();
+    if (box == NULL) {
+        return; /* not on disk, then: the swarm has it */
+    }
+    struct kith_record record;
+    kith_record_copy(&record, &held->view);
+    if (kith_event_box_record(box, &record) < 0) {
+        kith_event_box_free(box);
+        return;
+    }
+    box->event.kind = change == KITH_STORE_ADDED ? KITH_CORE_SAVE : KITH_CORE_FORGET;
+    box->event.saved.is_announcement = held->is_announcement;
+    box->event.saved.topic = held->point;
+    box->event.saved.lifetime_ns = held->expires > held->stored ? held->expires - held->stored : 0;
+    kith_events_push(&core->events, box, false);
+}
+
+/* ---- birth and death ---- */
+
+static int init_env(struct kith_core *core, const struct kith_core_config *config, uint64_t now) {
+    struct kith_env *env = &core->env;
+    size_t network_size = strlen(config->network);
+    if (network_size == 0 || network_size > KITH_NETWORK_MAX || config->seed == NULL ||
+        (!config->has_v4 && !config->has_v6)) {
+        return KITH_EINVALID;
+    }
+    memcpy(env->network, config->network, network_size + 1);
+    env->curve = config->curve;
+    env->random = config->random;
+    env->client = config->client;
+    env->has_v4 = config->has_v4;
+    env->has_v6 = config->has_v6;
+    env->wall_us = config->wall_us;
+    env->wall_at = now;
+    kith_identity_from_seed(&env->identity, env->curve, config->seed);
+    env->codec = config->codec;
+    if (env->codec == NULL) {
+        env->owns_codec = true;
+        return kith_codec_new(&env->codec);
+    }
+    return 0;
+}
+
+static int init_sessions(struct kith_core *core, const struct kith_core_config *config,
+                         uint64_t now) {
+    struct kith_env *env = &core->env;
+    const struct kith_limits *limits = &config->limits;
+    struct kith_sessions_config sessions = {
+        .identity = &env->identity,
+        .curve = env->curve,
+        .random = &env->random,
+        .outbox = &env->outbox,
+        .timers = &env->timers,
+        .stats = &env->stats,
+        .network = env->network,
+        .network_secret = config->network_secret,
+        .sessions_max = or_default(limits->sessions, SESSIONS_DEFAULT),
+        .sessions_per_prefix = or_default(limits->sessions_per_prefix, SESSIONS_PER_PREFIX_DEFAULT),
+        .handshakes_per_s = config->unlimited
+                                ? UINT32_MAX
+                                : or_default(limits->handshakes_per_s, HANDSHAKES_DEFAULT),
+        .client = config->client,
+    };
+    return kith_sessions_new(&core->sessions, &sessions, now);
+}
+
+static int init_store(struct kith_core *core, const struct kith_core_config *config) {
+    const struct kith_limits *limits = &config->limits;
+    struct kith_store_config store = {
+        .own_id = core->env.identity.id,
+        .limits = {.records = or_default(limits->records, RECORDS_DEFAULT),
+                   .bytes = or_default(limits->record_bytes, RECORD_BYTES_DEFAULT),
+                   .records_per_prefix =
+                       or_default(limits->records_per_prefix, RECORDS_PER_PREFIX_DEFAULT),
+                   .topic_peers = or_default(limits->topic_peers, TOPIC_PEERS_DEFAULT)},
+        .random = &core->env.random,
+        .stats = &core->env.stats,
+        .on_change = on_store_change,
+        .context = core,
+    };
+    return kith_store_new(&core->store, &store);
+}
+
+static int init_swarm(struct kith_core *core) {
+    struct kith_swarm_config swarm = {
+        .env = &core->env,
+        .dialect = &kith_dialect_kith,
+        .sessions = core->sessions,
+        .own_id = core->env.identity.id,
+    };
+    int r = kith_swarm_init(&core->swarm, &swarm);
+    core->swarm.on_request = on_request;
+    core->swarm.on_observed = on_observed;
+    core->swarm.context = core;
+    return r;
+}
+
+static int init_parts(struct kith_core *core, const struct kith_core_config *config, uint64_t now) {
+    core->ops = (struct kith_ops){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .store = core->store,
+        .sessions = core->sessions,
+        .events = &core->events,
+        .own = &core->publish.own,
+        .n_max = or_default(config->limits.ops, OPS_DEFAULT),
+        .may_join = may_join,
+        .describe = describe,
+        .context = core,
+    };
+    kith_ops_init(&core->ops);
+    kith_publish_init(&core->publish, &core->env, &core->ops, &core->events);
+    core->serve = (struct kith_serve){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .store = core->store,
+        .own = &core->publish.own,
+        .events = &core->events,
+    };
+    core->maintain = (struct kith_maintain){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .sessions = core->sessions,
+        .ops = &core->ops,
+        .publish = &core->publish,
+        .events = &core->events,
+    };
+    int r = kith_maintain_start(&core->maintain, now);
+    if (r == 0 && config->capabilities_size > 0) {
+        r = kith_publish_capabilities(&core->publish,
+                                      kith_span(config->capabilities, config->capabilities_size));
+    }
+    return r;
+}
+
+int kith_core_new(struct kith_core **ret, const struct kith_core_config *config, uint64_t now) {
+    struct kith_core *core = calloc(1, sizeof(*core));
+    if (core == NULL) {
+        return KITH_ENOMEM;
+    }
+    core->started = now;
+    kith_timers_init(&core->env.timers);
+    kith_outbox_init(&core->env.outbox, config->outbox_keep, OUTBOX_MAX, &core->env.stats);
+    kith_events_init(&core->events, &core->env.stats);
+    int r = init_env(core, config, now);
+    r = r == 0 ? init_sessions(core, config, now) : r;
+    r = r == 0 ? init_store(core, config) : r;
+    r = r == 0 ? init_swarm(core) : r;
+    r = r == 0 ? init_parts(core, config, now) : r;
+    if (r < 0) {
+        kith_core_free(core);
+        return r;
+    }
+    *ret = core;
+    return 0;
+}
+
+/* Upper parts first; copes with a half-built core. */
+struct kith_core *kith_core_free(struct kith_core *core) {
+    if (core == NULL) {
+        return NULL;
+    }
+    kith_maintain_stop(&core->maintain);
+    kith_ops_deinit(&core->ops);
+    kith_publish_deinit(&core->publish);
+    free(core->serve.pending);
+    core->swarm.on_tables = NULL;
+    kith_swarm_deinit(&core->swarm);
+    core->restoring = true; /* what is left stays on disk */
+    kith_store_free(core->store);
+    kith_sessions_free(core->sessions);
+    kith_events_deinit(&core->events);
+    kith_outbox_deinit(&core->env.outbox);
+    kith_timers_deinit(&core->env.timers);
+    if (core->env.owns_codec) {
+        kith_codec_free(core->env.codec);
+    }
+    kith_identity_wipe(&core->env.identity);
+    free(core);
+    return NULL;
+}
+
+/* ---- the five of the contract ---- */
+
+static void deliver(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
+    switch (delivery->kind) {
+    case KITH_DELIVERY_NONE:
+        break;
+    case KITH_DELIVERY_IAM:
+        kith_maintain_key(&core->maintain, &delivery->key, &delivery->from, now);
+        kith_ops_peer_key(&core->ops, &delivery->key, &delivery->from, now);
+        break;
+    case KITH_DELIVERY_INITIATION:
+    case KITH_DELIVERY_RESPONSE:
+    case KITH_DELIVERY_DATA:
+        if (delivery->roamed && kith_roam_receive(core, delivery, now)) {
+            break;
+        }
+        kith_swarm_receive(&core->swarm, delivery, now);
+        break;
+    }
+}
+
+void kith_core_receive(struct kith_core *core, const struct kith_endpoint *from,
+                       const uint8_t *bytes, size_t size, uint64_t now) {
+    struct kith_stats *stats = &core->env.stats;
+    kith_events_settle(&core->events);
+    stats->rx_datagrams++;
+    stats->rx_bytes += size;
+    if (size == 0 || size > KITH_DATAGRAM_MAX) {
+        stats->drop_empty++;
+        return;
+    }
+    if (!kith_endpoint_usable(from)) {
+        stats->drop_source++;
+        return;
+    }
+    struct kith_delivery delivery = {.kind = KITH_DELIVERY_NONE};
+    kith_sessions_receive(core->sessions, from, kith_span(bytes, size), now, &delivery);
+    deliver(core, &delivery, now);
+    kith_maintain_look(&core->maintain, now);
+}
+
+void kith_core_tick(struct kith_core *core, uint64_t now) {
+    kith_events_settle(&core->events);
+    kith_timers_run(&core->env.timers, now);
+    kith_store_expire(core->store, now);
+    kith_maintain_look(&core->maintain, now);
+}
+
+bool kith_core_next_datagram(struct kith_core *core, struct kith_datagram *ret) {
+    return kith_outbox_next(&core->env.outbox, ret);
+}
+
+bool kith_core_next_event(struct kith_core *core, struct kith_core_event *ret) {
+    return kith_events_next(&core->events, ret);
+}
+
+uint64_t kith_core_deadline(const struct kith_core *core) {
+    uint64_t timers = kith_timers_next(&core->env.timers);
+    uint64_t store = kith_store_deadline(core->store);
+    return timers < store ? timers : store;
+}
+
+/* ---- what the shell tells the core ---- */
+
+void kith_core_set_clock(struct kith_core *core, uint64_t wall_us, uint64_t now) {
+    core->env.wall_us = wall_us;
+    core->env.wall_at = now;
+}
+
+void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bound, size_t n,
+                         uint64_t now) {
+    kith_publish_bound(&core->publish, bound, n, now);
+}
+
+int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,
+                          enum kith_contact_source source, uint64_t now) {
+    return kith_maintain_add(&core->maintain, contact, source, now);
+}
+
+void kith_core_expect_contacts(struct kith_core *core, bool expected) {
+    core->maintain.expecting = expected;
+}
+
+static int restore_own(struct kith_core *core, const struct kith_core_saved *saved,
+                       const struct kith_record_view *view, uint64_t now) {
+    struct kith_point point = saved->topic;
+    if (!saved->is_announcement) {
+        kith_record_point(view, &point);
+    }
+    /* Published again soon after joining: the swarm may have forgotten it while we were away. */
+    uint64_t due = KITH_RESTORED_DUE_S * KITH_NS_PER_S;
+    return kith_own_set(&core->publish.own, saved->record, &point, saved->is_announcement, due,
+                        now);
+}
+
+static int restore_held(struct kith_core *core, const struct kith_core_saved *saved,
+                        const struct kith_record_view *view, uint64_t now) {
+    struct kith_store_put put = {
+        .view = view,
+        .point = saved->topic,
+        .is_announcement = saved->is_announcement,
+        .lifetime_ns = saved->lifetime_ns,
+    };
+    if (!saved->is_announcement) {
+        kith_record_point(view, &put.point);
+    }
+    core->restoring = true;
+    int r = kith_store_put(core->store, &put, now, NULL);
+    core->restoring = false;
+    return r == KITH_STORE_FULL ? KITH_EFULL : r < 0 ? r : 0;
+}
+
+int kith_core_restore(struct kith_core *core, const struct kith_core_saved *saved, uint64_t now) {
+    struct kith_record_view view;
+    kith_record_view(saved->record, &view);
+    int r = kith_record_verify(&view, core->env.curve, NULL);
+    if (r < 0) {
+        return r;
+    }
+    return saved->own ? restore_own(core, saved, &view, now)
+                      : restore_held(core, saved, &view, now);
+}
+
+/* ---- what the application asks ---- */
+
+int kith_core_start(struct kith_core *core, const struct kith_query *query, uint64_t now,
+                    uint64_t *ret_op) {
+    kith_events_settle(&core->events);
+    return kith_ops_start(&core->ops, query, now, ret_op);
+}
+
+void kith_core_cancel(struct kith_core *core, uint64_t op, uint64_t now) {
+    kith_events_settle(&core->events);
+    kith_ops_cancel(&core->ops, op, now);
+}
+
+int kith_core_talk_handle(struct kith_core *core, const char *protocol, bool on) {
+    return kith_serve_talk_handle(&core->serve, protocol, on);
+}
+
+void kith_core_talk_answer(struct kith_core *core, uint64_t token, int status, const void *bytes,
+                           size_t size, uint64_t now) {
+    kith_serve_talk_answer(&core->serve, token, status, kith_span(bytes, size), now);
+}

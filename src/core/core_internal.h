@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a core consists of. For core.c, core_info.c and roam.c only. */
+#ifndef KITH_CORE_CORE_INTERNAL_H
+#define KITH_CORE_CORE_INTERNAL_H
+
+#include "core/core.h"
+#include "core/maintain.h"
+#include "core/publish.h"
+#include "core/serve.h"
+
+enum {
+    KITH_RESTORED_DUE_S = 20,
+    KITH_ROAM_MAX = 8, /* peers whose new endpoint is being proven */
+};
+
+/* A ping on its way to a new endpoint of a peer. */
+struct kith_roam {
+    kith_session_ref session; /* 0: free */
+    struct kith_endpoint to;
+    uint32_t txn;
+    uint64_t sent;
+};
+
+struct kith_core {
+    struct kith_env env;
+    struct kith_sessions *sessions;
+    struct kith_store *store;
+    struct kith_swarm swarm;
+    struct kith_events events;
+    struct kith_ops ops;
+    struct kith_publish publish;
+    struct kith_serve serve;
+    struct kith_maintain maintain;
+    uint64_t started;
+    struct kith_roam roams[KITH_ROAM_MAX];
+    unsigned next_roam;
+    bool restoring; /* what enters the store now is on disk already */
+};
+
+/* A peer was heard from a new endpoint: pings it there before believing it. Returns true if the
+ * message was the answer to such a ping: the session has moved and nothing else is to be done. */
+bool kith_roam_receive(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * id: the 256-bit XOR metric space (Maymounkov and Mazieres 2002), and the points in it.
+ *
+ * Narrower swarms (Mainline: 160 bits) use the leading bytes and leave the rest zero: the metric is
+ * the same.
+ */
+#ifndef KITH_CORE_ID_H
+#define KITH_CORE_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kith/types.h"
+#include "util/span.h"
+
+enum { KITH_ID_BITS = 256 };
+
+static inline bool kith_point_equal(const struct kith_point *a, const struct kith_point *b) {
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+static inline bool kith_key_equal(const struct kith_key *a, const struct kith_key *b) {
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+/* Leading bits in common, 0..256. */
+unsigned kith_point_common_bits(const struct kith_point *a, const struct kith_point *b);
+
+/* <0, 0, >0: a is nearer to, as far from, or farther from `target` than b. */
+int kith_point_compare(const struct kith_point *target, const struct kith_point *a,
+                       const struct kith_point *b);
+
+/* Bit `index` counted from the most significant, 0..255. */
+static inline bool kith_point_bit(const struct kith_point *p, unsigned index) {
+    return (p->bytes[index / 8] >> (7 - index % 8)) & 1;
+}
+
+/* Node id of a key: BLAKE2b-256 of "kith-node-1" || key. */
+void kith_point_of_node(const struct kith_key *key, struct kith_point *ret);
+/* Storage point of a mutable record: BLAKE2b-256 of "kith-record-1" || key || salt. */
+void kith_point_of_record(const struct kith_key *key, struct kith_span salt,
+                          struct kith_point *ret);
+/* Storage point of an immutable value: BLAKE2b-256 of the bencoded value. */
+void kith_point_of_value(struct kith_span bencoded, struct kith_point *ret);
+
+#endif

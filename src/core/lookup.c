@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lookup engine's common part: starting, reporting, ending. What each kind of question does in
+ * between is in op_get.c, op_put.c, op_find.c and op_peer.c; all of them walk with core/walk.
+ *
+ * An op is told DONE exactly once. Its event is allocated when it starts, so that even without
+ * memory the application hears the end. An op that finds no live contact waits for one a bounded
+ * time, as long as joining may still succeed: a short-lived node asks before it has joined.
+ */
+#include "core/op.h"
+
+#include <stdlib.h>
+
+void kith_ops_init(struct kith_ops *ops) {
+    kith_list_init(&ops->running);
+    ops->next_id = 1;
+}
+
+static void on_deadline(struct kith_timer *timer, uint64_t now);
+static void on_wait_over(struct kith_timer *timer, uint64_t now);
+
+static int copy_query(struct kith_op *op, const struct kith_query *query) {
+    op->query = *query;
+    op->kind = query->kind;
+    op->flags = query->flags;
+    op->salt_size = query->salt_size;
+    memcpy(op->salt, query->salt, query->salt_size);
+    if (query->value_size > 0) {
+        op->value = malloc(query->value_size);
+        if (op->value == NULL) {
+            return KITH_ENOMEM;
+        }
+        memcpy(op->value, query->value, query->value_size);
+        op->query.value = op->value;
+    }
+    if (query->record != NULL) {
+        op->record = malloc(sizeof(*op->record));
+        if (op->record == NULL) {
+            return KITH_ENOMEM;
+        }
+        *op->record = *query->record;
+        op->query.record = op->record;
+    }
+    if (query->protocol != NULL) {
+        size_t size = strlen(query->protocol);
+        memcpy(op->protocol, query->protocol, size + 1);
+        op->query.protocol = op->protocol;
+    }
+    return 0;
+}
+
+static struct kith_op *free_op(struct kith_op *op) {
+    struct kith_timers *timers = &op->ops->env->timers;
+    kith_timer_stop(timers, &op->deadline);
+    kith_timer_stop(timers, &op->again);
+    if (op->started_walk) {
+        kith_walk_deinit(&op->walk);
+    }
+    if (op->direct != NULL) {
+        kith_rpc_detach(op->direct);
+    }
+    for (uint32_t i = 0; i < op->n_targets; i++) {
+        if (op->targets[i].rpc != NULL) {
+            kith_rpc_detach(op->targets[i].rpc);
+        }
+    }
+    kith_event_box_free(op->done);
+    free(op->seen);
+    free(op->value);
+    free(op->record);
+    free(op);
+    return NULL;
+}
+
+void kith_ops_deinit(struct kith_ops *ops) {
+    struct kith_list *l;
+    while (ops->env != NULL && (l = kith_list_first(&ops->running)) != NULL) {
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        kith_list_remove(&op->all);
+        free_op(op);
+    }
+}
+
+/* The limits of each kind, so that later stages need not check. */
+static int check_query(const struct kith_query *q) {
+    bool has_peer = q->contact.endpoint.family != 0 || (q->flags & KITH_FLAG_HAS_KEY) != 0;
+    if (q->salt_size > KITH_SALT_MAX) {
+        return KITH_ETOO_LARGE;
+    }
+    switch (q->kind) {
+    case KITH_QUERY_LOOKUP:
+    case KITH_QUERY_WATCH:
+        return (q->flags & KITH_FLAG_HAS_KEY) != 0 ? 0 : KITH_EINVALID;
+    case KITH_QUERY_GET:
+    case KITH_QUERY_TRACE:
+        return (q->flags & (KITH_FLAG_HAS_KEY | KITH_FLAG_HAS_POINT)) != 0 ? 0 : KITH_EINVALID;
+    case KITH_QUERY_ANNOUNCE:
+    case KITH_QUERY_UNANNOUNCE:
+    case KITH_QUERY_FIND:
+        return (q->flags & KITH_FLAG_HAS_POINT) != 0 ? 0 : KITH_EINVALID;
+    case KITH_QUERY_PUT:
+        if ((q->flags & KITH_FLAG_HAS_RECORD) != 0) {
+            return q->record != NULL ? 0 : KITH_EINVALID;
+        }
+        if (q->value == NULL || ((q->flags & KITH_FLAG_HAS_SEQ) != 0 && q->seq < 0)) {
+            return KITH_EINVALID;
+        }
+        return q->value_size > KITH_VALUE_MAX ? KITH_ETOO_LARGE : 0;
+    case KITH_QUERY_PING:
+        return has_peer && q->n <= KITH_PING_MAX ? 0 : KITH_EINVALID;
+    case KITH_QUERY_TALK:
+        if (!has_peer || q->protocol == NULL || q->protocol[0] == '\0') {
+            return KITH_EINVALID;
+        }
+        return strlen(q->protocol) > KITH_PROTOCOL_NAME_MAX || q->value_size > KITH_TALK_MAX
+                   ? KITH_ETOO_LARGE
+                   : 0;
+    }
+    return KITH_EINVALID;
+}
+
+static void begin(struct kith_op *op, uint64_t now) {
+    switch (op->kind) {
+    case KITH_QUERY_LOOKUP:
+    case KITH_QUERY_GET:
+    case KITH_QUERY_TRACE:
+    case KITH_QUERY_WATCH:
+        kith_op_begin_get(op, now);
+        return;
+    case KITH_QUERY_PUT:
+    case KITH_QUERY_ANNOUNCE:
+    case KITH_QUERY_UNANNOUNCE:
+        kith_op_begin_put(op, now);
+        return;
+    case KITH_QUERY_FIND:
+        kith_op_begin_find(op, now);
+        return;
+    case KITH_QUERY_PING:
+    case KITH_QUERY_TALK:
+        kith_op_begin_peer(op, now);
+        return;
+    }
+}
+
+static bool must_wait(const struct kith_op *op) {
+    const struct kith_ops *ops = op->ops;
+    bool needs_contact =
+        op->kind != KITH_QUERY_UNANNOUNCE && op->query.contact.endpoint.family == 0;
+    return !op->internal && needs_contact && kith_swarm_count_live(ops->swarm) == 0 &&
+           ops->may_join(ops->context);
+}
+
+static int new_op(struct kith_ops *ops, const struct kith_query *query, bool internal, uint64_t now,
+                  struct kith_op **ret) {
+    int r = check_query(query);
+    if (r < 0) {
+        return r;
+    }
+    struct kith_op *op = calloc(1, sizeof(*op));
+    if (op == NULL) {
+        return KITH_ENOMEM;
+    }
+    op->ops = ops;
+    op->internal = internal;
+    op->started = now;
+    op->newest_seen = -1;
+    r = copy_query(op, query);
+    if (r == 0 && !internal) {
+        op->done = kith_event_box_new();
+        r = op->done == NULL ? KITH_ENOMEM : 0;
+    }
+    if (r == 0 && query->kind != KITH_QUERY_WATCH) {
+        uint64_t timeout =
+            query->timeout_ns != 0 ? query->timeout_ns : KITH_OP_TIMEOUT_S * KITH_NS_PER_S;
+        r = kith_timer_set(&ops->env->timers, &op->deadline, on_deadline, now + timeout);
+    }
+    if (r < 0) {
+        free_op(op);
+        return r;
+    }
+    op->id = ops->next_id++;
+    op->result.op = op->id;
+    op->result.query = op->kind;
+    kith_list_append(&ops->running, &op->all);
+    ops->n += !internal;
+    *ret = op;
+    return 0;
+}
+
+int kith_ops_start(struct kith_ops *ops, const struct kith_query *query, uint64_t now,
+                   uint64_t *ret_op) {
+    if (ops->n >= ops->n_max) {
+        return KITH_EFULL;
+    }
+    struct kith_op *op;
+    int r = new_op(ops, query, false, now, &op);
+    if (r < 0) {
+        return r;
+    }
+    *ret_op = op->id;
+    if (must_wait(op) && kith_timer_set(&ops->env->timers, &op->again, on_wait_over,
+                                        now + KITH_JOIN_WAIT_S * KITH_NS_PER_S) == 0) {
+        op->waiting = true;
+        ops->n_waiting++;
+        return 0;
+    }
+    begin(op, now);
+    return 0;
+}
+
+int kith_ops_start_internal(struct kith_ops *ops, const struct kith_query *query,
+                            void (*on_end)(struct kith_op *, int, uint64_t, void *), void *context,
+                            uint64_t now) {
+    struct kith_op *op;
+    int r = new_op(ops, query, true, now, &op);
+    if (r < 0) {
+        return r;
+    }
+    op->on_end = on_end;
+    op->on_end_context = context;
+    begin(op, now);
+    return 0;
+}
+
+static void stop_waiting(struct kith_op *op) {
+    if (op->waiting) {
+        op->waiting = false;
+        op->ops->n_waiting--;
+        kith_timer_stop(&op->ops->env->timers, &op->again);
+    }
+}
+
+static void on_wait_over(struct kith_timer *timer, uint64_t now) {
+    struct kith_op *op = kith_container_of(timer, struct kith_op, again);
+    stop_waiting(op);
+    begin(op, now); /* finds nobody and says so */
+}
+
+void kith_ops_wake(struct kith_ops *ops, uint64_t now) {
+    /* Beginning an op may end it, but no other one: take the waiting ones from the front. */
+    struct kith_list *l = kith_list_first(&ops->running);
+    while (l != NULL && ops->n_waiting > 0) {
+        struct kith_list *next = kith_list_next(&ops->running, l);
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (op->waiting) {
+            stop_waiting(op);
+            begin(op, now);
+        }
+        l = next;
+    }
+}
+
+void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now) {
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (op->id == id && !op->internal && !op->told) {
+            kith_op_finish(op, KITH_ECANCELED, false, now);
+            return;
+        }
+    }
+}
+
+void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
+                       const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_list *l = kith_list_first(&ops->running);
+    while (l != NULL) {
+        struct kith_list *next = kith_list_next(&ops->running, l);
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (!op->told && (op->kind == KITH_QUERY_PING || op->kind == KITH_QUERY_TALK)) {
+            kith_op_peer_key(op, key, endpoint, now);
+        }
+        l = next;
+    }
+}
+
+/* ---- reporting ---- */
+
+static struct kith_event_box *new_result(struct kith_op *op, enum kith_result_kind kind) {
+    if (op->internal || op->told) {
+        return NULL;
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        op->ops->env->stats.events_lost++;
+        return NULL;
+    }
+    box->event.kind = KITH_CORE_RESULT;
+    box->event.result = (struct kith_result){
+        .kind = kind, .op = op->id, .query = op->kind, .point = op->point, .walk = op->result.walk};
+    return box;
+}
+
+void kith_op_collect(struct kith_op *op, uint64_t now) {
+    struct kith_walk_stats *to = &op->result.walk;
+    uint64_t first = to->first_ns;
+    *to = op->started_walk ? op->walk.stats : (struct kith_walk_stats){0};
+    to->messages += op->extra_messages;
+    to->first_ns = first;
+    to->total_ns = now - op->started;
+}
+
+void kith_op_progress(struct kith_op *op, uint64_t now) {
+    if (op->internal || op->told ||
+        now - op->last_progress < KITH_OP_PROGRESS_MS * KITH_NS_PER_MS) {
+        return;
+    }
+    op->last_progress = now;
+    kith_op_collect(op, now);
+    struct kith_event_box *box = new_result(op, KITH_RESULT_PROGRESS);
+    if (box != NULL) {
+        kith_events_push(op->ops->events, box, false);
+    }
+}
+
+static void on_hop(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now) {
+    struct kith_op *op = walk->context;
+    struct kith_event_box *box = new_result(op, KITH_RESULT_HOP);
+    if (box == NULL) {
+        return;
+    }
+    box->event.result.walk = walk->stats;
+    if (kith_event_box_hop(box, hop) < 0) {
+        kith_event_box_free(box);
+        return;
+    }
+    kith_events_push(op->ops->events, box, false);
+}
+
+void kith_op_report_record(struct kith_op *op, const struct kith_record *record,
+                           const struct kith_peer *peer, uint32_t source, uint64_t now) {
+    kith_op_collect(op, now);
+    struct kith_event_box *box = new_result(op, KITH_RESULT_RECORD);
+    if (box == NULL) {
+        return;
+    }
+    box->event.result.sources = source;
+    box->event.result.seq = record->seq;
+    if (kith_event_box_record(box, record) < 0 ||
+        (peer != NULL && kith_event_box_peer(box, peer) < 0)) {
+        kith_event_box_free(box);
+        return;
+    }
+    kith_events_push(op->ops->events, box, false);
+}
+
+void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_t rtt_ns,
+                         uint64_t now) {
+    (void)now;
+    struct kith_event_box *box = new_result(op, KITH_RESULT_PONG);
+    if (box == NULL) {
+        return;
+    }
+    struct kith_result *r = &box->event.result;
+    r->index = index;
+    r->status = status;
+    r->rtt_ns = rtt_ns;
+    r->contact =
+        (struct kith_contact){.has_key = true, .key = op->peer.key, .endpoint = op->peer.endpoint};
+    kith_events_push(op->ops->events, box, false);
+}
+
+static int fill_done(struct kith_op *op, struct kith_event_box *box) {
+    int r = 0;
+    const char *text = op->result.text;
+    box->event.kind = KITH_CORE_RESULT;
+    box->event.result = op->result;
+    box->event.result.record = NULL;
+    box->event.result.peer = NULL;
+    box->event.result.bytes = NULL;
+    box->event.result.text = NULL;
+    if (op->has_best) {
+        r = kith_event_box_record(box, &op->best);
+        if (r == 0 && op->kind == KITH_QUERY_LOOKUP && op->result.peer == NULL) {
+            struct kith_peer peer;
+            if (kith_peer_from_record(&op->best, &peer) == 0) {
+                r = kith_event_box_peer(box, &peer);
+            }
+        }
+    }
+    if (r == 0 && op->result.peer != NULL) {
+        r = kith_event_box_peer(box, op->result.peer);
+    }
+    if (r == 0 && op->result.bytes != NULL) {
+        r = kith_event_box_bytes(box, kith_span(op->result.bytes, op->result.bytes_size));
+    }
+    if (text != NULL) {
+        size_t size = strlen(text);
+        size = size < sizeof(box->text) ? size : sizeof(box->text) - 1;
+        memcpy(box->text, text, size);
+        box->text[size] = '\0';
+        box->event.result.text = box->text;
+    }
+    return r;
+}
+
+void kith_op_finish(struct kith_op *op, int status, bool more, uint64_t now) {
+    stop_waiting(op);
+    if (!op->told) {
+        kith_op_collect(op, now);
+        op->result.kind = KITH_RESULT_DONE;
+        op->result.status = status;
+        op->result.point = op->point;
+        if (op->done != NULL) {
+            int r = fill_done(op, op->done);
+            if (r < 0) {
+                op->done->event.result.status = r;
+            }
+            kith_events_push(op->ops->events, op->done, true);
+            op->done = NULL;
+        }
+        op->told = true;
+        op->ops->n -= !op->internal;
+        kith_timer_stop(&op->ops->env->timers, &op->deadline);
+        if (op->on_end != NULL) {
+            op->on_end(op, status, now, op->on_end_context);
+        }
+    }
+    if (!more) {
+        kith_op_end(op);
+    }
+}
+
+void kith_op_end(struct kith_op *op) {
+    kith_list_remove(&op->all);
+    free_op(op);
+}
+
+static void on_deadline(struct kith_timer *timer, uint64_t now) {
+    struct kith_op *op = kith_container_of(timer, struct kith_op, deadline);
+    bool reads = op->kind == KITH_QUERY_GET || op->kind == KITH_QUERY_LOOKUP;
+    int status = op->waiting ? KITH_ENO_NETWORK : KITH_ETIMEOUT;
+    if ((reads && op->has_best) || op->n_seen > 0) {
+        status = 0; /* something was found before time ran out */
+    }
+    kith_op_finish(op, status, false, now);
+}
+
+/* ---- for the kinds ---- */
+
+bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
+                  bool (*on_answer)(struct kith_walk *, struct kith_candidate *,
+                                    const struct kith_response *, uint64_t),
+                  void (*on_done)(struct kith_walk *, uint64_t), uint64_t now) {
+    struct kith_walk_stats before = {0};
+    if (op->started_walk) {
+        before = op->walk.stats;
+        kith_walk_deinit(&op->walk);
+    }
+    kith_walk_init(&op->walk, op->ops->swarm, request);
+    op->walk.stats.messages = before.messages;
+    op->walk.stats.answered = before.answered;
+    op->walk.stats.timeouts = before.timeouts;
+    op->walk.on_answer = on_answer;
+    op->walk.on_done = on_done;
+    op->walk.context = op;
+    if (op->kind == KITH_QUERY_TRACE || (op->flags & KITH_FLAG_TRACE) != 0) {
+        op->walk.on_hop = on_hop;
+    }
+    op->started_walk = true;
+    return kith_walk_start(&op->walk, now);
+}
+
+int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view, uint64_t now) {
+    int r = kith_record_verify(view, op->ops->env->curve, &op->point);
+    if (r < 0) {
+        op->ops->env->stats.bad_records++;
+        return r;
+    }
+    if (op->has_best) {
+        struct kith_record_view best;
+        kith_record_view(&op->best, &best);
+        if (kith_record_compare(view, &best) <= 0) {
+            return 0;
+        }
+    }
+    kith_record_copy(&op->best, view);
+    op->has_best = true;
+    if (op->result.walk.first_ns == 0) {
+        op->result.walk.first_ns = now - op->started;
+    }
+    return 1;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Joining: every contact we were given is asked for the nodes nearest to us (after its key, where
+ * we know only an endpoint). With the first live contact the self-lookup starts; when it is over we
+ * are ready, and buckets beyond our neighbourhood are filled one walk at a time. Contacts of the
+ * user and seeds are tried again for ever while we have too few live contacts, with doubling pauses
+ * and jitter.
+ *
+ * Staying: every 14 s the stalest entry is asked for our neighbourhood, which proves it alive and
+ * tells us of new neighbours; entries that failed come first, and faster. The self-lookup repeats.
+ * An idle node stays under 100 bytes per second.
+ */
+#include "core/maintain.h"
+
+#include <stdlib.h>
+
+enum {
+    SEED_DELAY_S = 3,     /* seeds wait so long for the others */
+    ENOUGH_LIVE = 4,      /* live contacts from which on nobody is asked for help */
+    BOOT_FIRST_MS = 1000, /* pause after the first failed attempt, doubled up to the maximum */
+    BOOT_MAX_S = 60,
+    KNOWN_ATTEMPTS = 3, /* contacts from our own disk are forgotten after so many */
+    REFRESH_MS = 14142, /* 10 / (1/sqrt 2) s */
+    REFRESH_FAILED_MS = 2000,
+    REFRESH_AGE_S = 60, /* entries heard from since are left alone */
+    SELF_LOOKUP_SECOND_S = 12,
+    SELF_LOOKUP_S = 600,
+    FILL_PAUSE_MS = 100,
+    FILL_ROUND_S = 900,
+    NEIGHBOURS_TRIED = 2, /* unknown neighbours tried per refresh */
+    JITTER_PERCENT = 20,
+};
+
+static void on_boot_timer(struct kith_timer *timer, uint64_t now);
+static void on_self_lookup(struct kith_timer *timer, uint64_t now);
+static void on_fill(struct kith_timer *timer, uint64_t now);
+static void on_refresh(struct kith_timer *timer, uint64_t now);
+
+static void set_timer(struct kith_maintain *m, struct kith_timer *timer, kith_timer_fn fn,
+                      uint64_t delay, uint64_t now) {
+    uint64_t wait = kith_random_jitter(&m->env->random, delay, JITTER_PERCENT);
+    /* Fails only without memory; refresh and self-lookup set each other's timers again. */
+    int r = kith_timer_set(&m->env->timers, timer, fn, now + wait);
+    (void)r;
+}
+
+/* ---- contacts to join through ---- */
+
+static void free_boot(struct kith_boot *boot) {
+    struct kith_maintain *m = boot->owner;
+    kith_timer_stop(&m->env->timers, &boot->timer);
+    if (boot->rpc != NULL) {
+        kith_rpc_detach(boot->rpc);
+    }
+    kith_list_remove(&boot->all);
+    m->n_boots--;
+    free(boot);
+}
+
+static uint64_t backoff(const struct kith_boot *boot) {
+    uint64_t pause = BOOT_FIRST_MS * KITH_NS_PER_MS;
+    for (uint32_t i = 1; i < boot->attempts && pause < BOOT_MAX_S * KITH_NS_PER_S; i++) {
+        pause *= 2;
+    }
+    uint64_t most = BOOT_MAX_S * KITH_NS_PER_S;
+    return pause < most ? pause : most;
+}
+
+static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *event,
+                           void *context) {
+    struct kith_boot *boot = context;
+    switch (event->outcome) {
+    case KITH_RPC_SLOW:
+    case KITH_RPC_STALE:
+        return;
+    case KITH_RPC_RESPONSE:
+        boot->attempts = 0;
+        boot->rpc = NULL;
+        break;
+    case KITH_RPC_ERROR:
+    case KITH_RPC_TIMEOUT:
+        boot->rpc = NULL;
+        break;
+    }
+    if (boot->source == KITH_CONTACT_KNOWN &&
+        (event->outcome == KITH_RPC_RESPONSE || boot->attempts >= KNOWN_ATTEMPTS)) {
+        free_boot(boot);
+    }
+}
+
+static void ask_boot(struct kith_boot *boot, uint64_t now) {
+    struct kith_maintain *m = boot->owner;
+    if (!boot->contact.has_key) {
+        int r = kith_sessions_who(m->sessions, &boot->contact.endpoint, now);
+        (void)r; /* the timer tries again */
+        return;
+    }
+    if (boot->rpc != NULL) {
+        return;
+    }
+    struct kith_node_ref node = {
+        .key = boot->contact.key, .has_key = true, .endpoint = boot->contact.endpoint};
+    kith_point_of_node(&node.key, &node.id);
+    struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
+    request.target = m->swarm->own_id;
+    if (kith_swarm_ask(m->swarm, &node, &request, 0, on_boot_answer, boot, now, &boot->rpc) < 0) {
+        boot->rpc = NULL;
+    }
+}
+
+static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
+    struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
+    struct kith_maintain *m = boot->owner;
+    bool helped = kith_swarm_count_live(m->swarm) >= ENOUGH_LIVE;
+    if (!helped || (boot->attempts == 0 && boot->source == KITH_CONTACT_PEER)) {
+        boot->attempts++;
+        ask_boot(boot, now);
+    }
+    if (boot->source == KITH_CONTACT_KNOWN && boot->attempts >= KNOWN_ATTEMPTS) {
+        if (boot->rpc == NULL) {
+            free_boot(boot);
+        }
+        return;
+    }
+    set_timer(m, &boot->timer, on_boot_timer, backoff(boot), now);
+}
+
+int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contact,
+                      enum kith_contact_source source, uint64_t now) {
+    if (!kith_endpoint_usable(&contact->endpoint) ||
+        (contact->has_key && kith_key_equal(&contact->key, &m->env->identity.key)) ||
+        kith_publish_is_self(m->publish, &contact->endpoint)) {
+        return KITH_EINVALID;
+    }
+    struct kith_list *l = kith_list_first(&m->boots);
+    for (; l != NULL; l = kith_list_next(&m->boots, l)) {
+        struct kith_boot *known = kith_container_of(l, struct kith_boot, all);
+        if (kith_endpoint_equal(&known->contact.endpoint, &contact->endpoint)) {
+            known->source = source < known->source ? source : known->source;
+            return 0;
+        }
+    }
+    if (m->n_boots >= KITH_BOOT_MAX) {
+        return KITH_EFULL;
+    }
+    struct kith_boot *boot = calloc(1, sizeof(*boot));
+    if (boot == NULL) {
+        return KITH_ENOMEM;
+    }
+    boot->owner = m;
+    boot->contact = *contact;
+    boot->source = source;
+    bool later = source == KITH_CONTACT_SEED && m->n_boots > 0;
+    uint64_t delay = later ? SEED_DELAY_S * KITH_NS_PER_S : 0;
+    int r = kith_timer_set(&m->env->timers, &boot->timer, on_boot_timer, now + delay);
+    if (r < 0) {
+        free(boot);
+        return r;
+    }
+    kith_list_append(&m->boots, &boot->all);
+    m->n_boots++;
+    return 0;
+}
+
+void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
+                       const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_list *l = kith_list_first(&m->boots);
+    while (l != NULL) {
+        struct kith_list *next = kith_list_next(&m->boots, l);
+        struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
+        if (!boot->contact.has_key && kith_endpoint_equal(&boot->contact.endpoint, endpoint)) {
+            if (kith_key_equal(key, &m->env->identity.key)) {
+                free_boot(boot); /* we were told to join through ourselves */
+            } else {
+                struct kith_boot asked = *boot;
+                boot->contact.has_key = true;
+                boot->contact.key = *key;
+                ask_boot(boot, now);
+                /* The node behind a configured endpoint may change: ask for its key again next
+                 * time. */
+                boot->contact = asked.contact;
+            }
+        }
+        l = next;
+    }
+}
+
+bool kith_maintain_may_join(const struct kith_maintain *m) {
+    return m->n_boots > 0 || m->expecting;
+}
+
+/* ---- the self-lookup ---- */
+
+static void start_walk(struct kith_maintain *m, const struct kith_point *target,
+                       void (*on_end)(struct kith_op *, int, uint64_t, void *), uint64_t now) {
+    struct kith_query query = {
+        .kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT, .point = *target};
+    if (kith_ops_start_internal(m->ops, &query, on_end, m, now) < 0) {
+        on_end(NULL, KITH_ENOMEM, now, m);
+    }
+}
+
+static void tell(struct kith_maintain *m, enum kith_event_kind kind, uint64_t now) {
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        m->env->stats.events_lost++;
+        return;
+    }
+    box->event.kind = KITH_CORE_NODE;
+    box->event.node.kind = kind;
+    box->event.node.n_contacts = (uint32_t)kith_swarm_count_live(m->swarm);
+    box->event.node.elapsed_ns = now - m->since;
+    kith_events_push(m->events, box, true);
+}
+
+static void begin_fill(struct kith_maintain *m, uint64_t now) {
+    m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
+    m->fill_bucket = 0;
+    set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
+}
+
+static void self_lookup_over(struct kith_op *op, int status, uint64_t now, void *context) {
+    struct kith_maintain *m = context;
+    (void)op;
+    (void)status;
+    m->self_lookup_runs = false;
+    m->n_self_lookups++;
+    uint64_t next = m->n_self_lookups < 2 ? SELF_LOOKUP_SECOND_S : SELF_LOOKUP_S;
+    set_timer(m, &m->self_lookup, on_self_lookup, next * KITH_NS_PER_S, now);
+    if (!m->ready && kith_swarm_count_live(m->swarm) > 0) {
+        m->ready = true;
+        tell(m, KITH_EVENT_READY, now);
+        kith_publish_start(m->publish, now);
+        begin_fill(m, now);
+    }
+}
+
+static void on_self_lookup(struct kith_timer *timer, uint64_t now) {
+    struct kith_maintain *m = kith_container_of(timer, struct kith_maintain, self_lookup);
+    if (m->self_lookup_runs) {
+        return;
+    }
+    m->self_lookup_runs = true;
+    start_walk(m, &m->swarm->own_id, self_lookup_over, now);
+}
+
+/* ---- filling buckets ---- */
+
+static void fill_over(struct kith_op *op, int status, uint64_t now, void *context) {
+    struct kith_maintain *m = context;
+    (void)op;
+    (void)status;
+    m->fill_runs = false;
+    set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
+}
+
+static void on_fill(struct kith_timer *timer, uint64_t now) {
+    struct kith_maintain *m = kith_container_of(timer, struct kith_maintain, fill);
+    if (m->fill_runs) {
+        return;
+    }
+    while (m->fill_family != 0) {
+        struct kith_routing *table = kith_swarm_table(m->swarm, m->fill_family);
+        int bucket = table == NULL ? -1 : kith_routing_unfilled(table, m->fill_bucket);
+        if (bucket >= 0) {
+            struct kith_point target;
+            kith_routing_point_in(table, (unsigned)bucket, &target);
+            m->fill_bucket = (unsigned)bucket + 1;
+            m->fill_runs = true;
+            start_walk(m, &target, fill_over, now);
+            return;
+        }
+        m->fill_family = m->fill_family == 4 ? 6 : 0;
+        m->fill_bucket = 0;
+    }
+    /* The round is over; the next begins as this one did. */
+    m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
+    set_timer(m, &m->fill, on_fill, FILL_ROUND_S * KITH_NS_PER_S, now);
+}
+
+/* ---- stale-first refresh ---- */
+
+/* Asks a node that a neighbour told us of, if there is room for it. */
+static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *node, uint64_t now) {
+    struct kith_routing *table = kith_swarm_table(m->swarm, node->endpoint.family);
+    if (table == NULL || kith_point_equal(&node->id, &m->swarm->own_id) ||
+        kith_routing_find(table, &node->id) != NULL ||
+        kith_routing_bucket_size(table, kith_point_common_bits(&node->id, &m->swarm->own_id)) >=
+            m->swarm->dialect->k) {
+        return false;
+    }
+    struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
+    request.target = m->swarm->own_id;
+    request.n = 1;
+    struct kith_rpc *rpc;
+    return kith_swarm_ask(m->swarm, node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc) == 0;
+}
+
+static void on_refreshed(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_maintain *m = context;
+    (void)rpc;
+    if (event->outcome != KITH_RPC_RESPONSE) {
+        return;
+    }
+    unsigned tried = 0;
+    for (uint32_t i = 0; i < event->response->n_contacts && tried < NEIGHBOURS_TRIED; i++) {
+        tried += try_neighbour(m, &event->response->contacts[i], event->now);
+    }
+}
+
+static void on_refresh(struct kith_timer *timer, uint64_t now) {
+    struct kith_maintain *m = kith_container_of(timer, struct kith_maintain, refresh);
+    uint64_t pause = REFRESH_MS * KITH_NS_PER_MS;
+    struct kith_routing *tables[] = {m->swarm->v4, m->swarm->v6};
+    for (size_t i = 0; i < 2; i++) {
+        struct kith_entry *entry =
+            tables[i] == NULL ? NULL
+                              : kith_routing_stalest(tables[i], now, REFRESH_AGE_S * KITH_NS_PER_S);
+        if (entry == NULL) {
+            continue;
+        }
+        struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
+        request.target = m->swarm->own_id;
+        struct kith_rpc *rpc;
+        if (entry->failures > 0) {
+            pause = REFRESH_FAILED_MS * KITH_NS_PER_MS;
+        }
+        int r = kith_swarm_ask(m->swarm, &entry->node, &request, 0, on_refreshed, m, now, &rpc);
+        (void)r; /* the next round tries again */
+    }
+    set_timer(m, &m->refresh, on_refresh, pause, now);
+}
+
+/* ---- the whole ---- */
+
+void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
+    size_t live = kith_swarm_count_live(m->swarm);
+    if (live > 0 && m->ops->n_waiting > 0) {
+        kith_ops_wake(m->ops, now);
+    }
+    if (live > 0 && !m->ready && !m->self_lookup_runs) {
+        on_self_lookup(&m->self_lookup, now);
+    } else if (live == 0 && m->ready) {
+        m->ready = false;
+        m->since = now;
+        m->n_self_lookups = 0;
+        tell(m, KITH_EVENT_LOST, now);
+        struct kith_list *l = kith_list_first(&m->boots);
+        for (; l != NULL; l = kith_list_next(&m->boots, l)) {
+            struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
+            boot->attempts = 0;
+            set_timer(m, &boot->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
+        }
+    }
+}
+
+int kith_maintain_start(struct kith_maintain *m, uint64_t now) {
+    kith_list_init(&m->boots);
+    m->since = now;
+    return kith_timer_set(&m->env->timers, &m->refresh, on_refresh,
+                          now + REFRESH_MS * KITH_NS_PER_MS);
+}
+
+void kith_maintain_stop(struct kith_maintain *m) {
+    struct kith_list *l;
+    while (m->boots.next != NULL && (l = kith_list_first(&m->boots)) != NULL) {
+        free_boot(kith_container_of(l, struct kith_boot, all));
+    }
+}

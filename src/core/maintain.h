@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * maintain: joining the swarm and staying in it: contacts to join through, the self-lookup, filling
+ * of buckets, stale-first refresh. One question at a time, paced, for ever.
+ */
+#ifndef KITH_CORE_MAINTAIN_H
+#define KITH_CORE_MAINTAIN_H
+
+#include "core/core.h"
+#include "core/op.h"
+#include "core/publish.h"
+
+enum {
+    KITH_BOOT_MAX = 512, /* contacts to join through */
+};
+
+struct kith_boot {
+    struct kith_list all;
+    struct kith_maintain *owner;
+    struct kith_contact contact;
+    enum kith_contact_source source;
+    uint32_t attempts;
+    struct kith_rpc *rpc;
+    struct kith_timer timer;
+};
+
+struct kith_maintain {
+    struct kith_env *env;
+    struct kith_swarm *swarm;
+    struct kith_sessions *sessions;
+    struct kith_ops *ops;
+    struct kith_publish *publish;
+    struct kith_events *events;
+    struct kith_list boots;
+    uint32_t n_boots;
+    bool expecting; /* the shell may add contacts soon */
+    bool ready;
+    bool self_lookup_runs;
+    uint32_t n_self_lookups; /* since the last loss */
+    bool fill_runs;
+    unsigned fill_bucket; /* where the round of filling stands */
+    uint8_t fill_family;  /* 4, 6, or 0: no round under way */
+    uint64_t since;       /* start, or the last loss */
+    struct kith_timer self_lookup;
+    struct kith_timer fill;
+    struct kith_timer refresh;
+};
+
+/* Zeroed and with its borrowed parts set by the caller. */
+KITH_MUST_CHECK int kith_maintain_start(struct kith_maintain *m, uint64_t now);
+void kith_maintain_stop(struct kith_maintain *m);
+/* -> see kith_core_add_contact() */
+KITH_MUST_CHECK int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contact,
+                                      enum kith_contact_source source, uint64_t now);
+/* The key behind an endpoint became known. */
+void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
+                       const struct kith_endpoint *endpoint, uint64_t now);
+/* After each call into the core: notices the first contact and the loss of the last. */
+void kith_maintain_look(struct kith_maintain *m, uint64_t now);
+/* Whether some contact may still lead into the swarm. */
+bool kith_maintain_may_join(const struct kith_maintain *m);
+
+#endif

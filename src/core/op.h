@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op: a running question of the application, or of the node itself (joining, republishing).
+ *
+ * Each kind has a begin function (op_get.c, op_put.c, op_find.c, op_peer.c) that starts a walk or a
+ * request and ends with kith_op_finish(). An op may go on in the background after that (a put that
+ * reached its quorum) until kith_op_end(). Everything a lookup engine needs of its node is in
+ * struct kith_ops; ops know nothing of serving or joining.
+ */
+#ifndef KITH_CORE_OP_H
+#define KITH_CORE_OP_H
+
+#include "core/events.h"
+#include "core/own.h"
+#include "core/store.h"
+#include "core/swarm.h"
+#include "core/walk.h"
+
+enum {
+    KITH_OP_TIMEOUT_S = 30,
+    KITH_OP_PROGRESS_MS = 100, /* between two progress events of an op */
+    KITH_OP_TARGETS_MAX = 32,  /* nodes a put stores on: k and stale holders */
+    KITH_PUT_QUORUM = 15,      /* of k = 20 */
+    KITH_FIND_MAX = 256,       /* peers one find reports */
+    KITH_PING_MAX = 1000,
+    KITH_JOIN_WAIT_S = 10,              /* an op waits so long for a first live contact */
+    KITH_RECORD_LIFETIME_S = 24 * 3600, /* granted to records of others */
+};
+
+struct kith_op;
+
+struct kith_ops {
+    struct kith_env *env;
+    struct kith_swarm *swarm;
+    struct kith_store *store;
+    struct kith_sessions *sessions;
+    struct kith_events *events;
+    struct kith_own *own;
+    struct kith_list running; /* oldest first */
+    uint32_t n;               /* of the application */
+    uint32_t n_max;
+    uint32_t n_waiting; /* for a first live contact */
+    uint64_t next_id;
+    /* Of the node: whether joining may still succeed, so that waiting for a contact makes sense. */
+    bool (*may_join)(void *context);
+    /* What an announcement or peer record says of us. -> KITH_ENOT_FOUND: no endpoint is known yet
+     */
+    int (*describe)(void *context, struct kith_peer *ret);
+    void *context;
+};
+
+/* One node that a put stores on. */
+struct kith_target {
+    struct kith_op *op;
+    struct kith_rpc *rpc;
+};
+
+struct kith_op {
+    struct kith_list all;
+    struct kith_ops *ops;
+    uint64_t id;
+    bool internal; /* the node's own: no events */
+    bool told;     /* DONE was reported; working in the background */
+    bool waiting;  /* for a first live contact */
+    bool started_walk;
+    enum kith_query_kind kind;
+    uint32_t flags;
+    struct kith_query query; /* pointers in it lead into `value`, `record`, `protocol` below */
+    uint64_t started;
+    struct kith_timer deadline;
+    struct kith_timer again; /* ping: next round; watch: next look; who: ask again */
+    uint64_t last_progress;
+    struct kith_event_box *done; /* allocated at the start */
+    struct kith_result result;   /* what DONE will say */
+    struct kith_walk walk;
+    struct kith_rpc *direct;   /* a question outside the walk */
+    uint32_t extra_messages;   /* sent outside the walk */
+    struct kith_node_ref peer; /* ping, talk, lookup: the peer, once resolved */
+    bool has_peer;
+    struct kith_point point;
+    uint8_t salt_size;
+    uint8_t salt[KITH_SALT_MAX];
+    bool has_best;
+    struct kith_record best; /* newest valid record; put: the one to publish */
+    int64_t newest_seen;     /* put: newest seq of a valid record met on the way, -1 none */
+    uint32_t stage;          /* of the op's own machine */
+    uint32_t n_targets;
+    uint32_t n_resolved;
+    uint32_t n_conflicts;
+    uint32_t n_cas;
+    struct kith_target targets[KITH_OP_TARGETS_MAX];
+    uint32_t n_seen; /* find: distinct keys reported */
+    struct kith_key *seen;
+    uint32_t rounds; /* ping */
+    uint32_t lost;
+    uint8_t *value;
+    struct kith_record *record;
+    char protocol[KITH_PROTOCOL_NAME_MAX + 1];
+    void (*on_end)(struct kith_op *op, int status, uint64_t now, void *context); /* internal ops */
+    void *on_end_context;
+};
+
+/* ---- for the kinds ---- */
+
+/* The contact of a ping or talk is known now. */
+void kith_op_peer_resolved(struct kith_op *op, uint64_t now);
+void kith_op_begin_get(struct kith_op *op, uint64_t now);  /* get, lookup, watch, trace */
+void kith_op_begin_put(struct kith_op *op, uint64_t now);  /* put, announce */
+void kith_op_begin_find(struct kith_op *op, uint64_t now); /* find */
+void kith_op_begin_peer(struct kith_op *op, uint64_t now); /* ping, talk */
+/* An answer to a who: ops that wait for the key of this endpoint go on. */
+void kith_op_peer_key(struct kith_op *op, const struct kith_key *key,
+                      const struct kith_endpoint *endpoint, uint64_t now);
+
+/* Starts the op's walk with the usual hooks; false: nobody to ask. */
+KITH_MUST_CHECK bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
+                                  bool (*on_answer)(struct kith_walk *, struct kith_candidate *,
+                                                    const struct kith_response *, uint64_t),
+                                  void (*on_done)(struct kith_walk *, uint64_t), uint64_t now);
+/* Reports progress if it is due. */
+void kith_op_progress(struct kith_op *op, uint64_t now);
+/* Reports a record (and the peer it describes, or NULL). */
+void kith_op_report_record(struct kith_op *op, const struct kith_record *record,
+                           const struct kith_peer *peer, uint32_t source, uint64_t now);
+/* Reports one round trip; status 0 or KITH_ETIMEOUT. */
+void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_t rtt_ns,
+                         uint64_t now);
+/* Copies what the walk counted into the op's result. */
+void kith_op_collect(struct kith_op *op, uint64_t now);
+/* Reports DONE once. `more`: the op goes on in the background and calls kith_op_end() itself;
+ * otherwise the op is freed here and must not be touched. */
+void kith_op_finish(struct kith_op *op, int status, bool more, uint64_t now);
+void kith_op_end(struct kith_op *op);
+/* Takes a record if it is valid, belongs at the op's point and wins over the best so far.
+ * Returns 1 if taken, 0 if valid but not newer, negative if invalid (counted). */
+int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view, uint64_t now);
+
+/* ---- for the node ---- */
+
+void kith_ops_init(struct kith_ops *ops);
+void kith_ops_deinit(struct kith_ops *ops);
+/* -> see kith_core_start() */
+KITH_MUST_CHECK int kith_ops_start(struct kith_ops *ops, const struct kith_query *query,
+                                   uint64_t now, uint64_t *ret_op);
+/* An op of the node itself; `on_end` may be NULL. */
+KITH_MUST_CHECK int kith_ops_start_internal(struct kith_ops *ops, const struct kith_query *query,
+                                            void (*on_end)(struct kith_op *, int, uint64_t, void *),
+                                            void *context, uint64_t now);
+void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now);
+/* A live contact exists: waiting ops begin. */
+void kith_ops_wake(struct kith_ops *ops, uint64_t now);
+void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
+                       const struct kith_endpoint *endpoint, uint64_t now);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Get, lookup, watch and trace: questions that end at a point and bring back what is there.
+ *
+ * A lookup is a get of the peer record, which in addition asks the peer itself when we know it, and
+ * when the swarm holds no record walks to the peer's node id: a peer that has just started is found
+ * by its neighbours before its record is stored. The first valid record ends a get, unless the
+ * newest is wanted. A record that this node holds ends it only if we are among the nodes that ought
+ * to hold it: otherwise ours may be a left-over and counts as one more answer.
+ */
+#include "core/op.h"
+
+enum stage {
+    STAGE_RECORD, /* walking to the record's storage point */
+    STAGE_NODE,   /* lookup only: walking to the peer's node id */
+    STAGE_DIRECT, /* lookup only: the peer answered there; asking it for its record */
+};
+
+enum { WATCH_INTERVAL_S = 5, REPAIR_MAX = 8 };
+
+static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
+                      const struct kith_response *response, uint64_t now);
+static void on_walk_done(struct kith_walk *walk, uint64_t now);
+
+/* A lookup on behalf of a ping or talk goes on with that; everything else is told. */
+static void found(struct kith_op *op, uint64_t now) {
+    if (op->kind != KITH_QUERY_PING && op->kind != KITH_QUERY_TALK) {
+        kith_op_finish(op, 0, false, now);
+        return;
+    }
+    kith_walk_stop(&op->walk);
+    if (op->direct != NULL) {
+        kith_rpc_detach(op->direct);
+        op->direct = NULL;
+    }
+    struct kith_peer peer;
+    if (!op->has_peer && op->has_best && kith_peer_from_record(&op->best, &peer) == 0) {
+        for (uint32_t i = 0; i < peer.n_endpoints && !op->has_peer; i++) {
+            if (kith_swarm_table(op->ops->swarm, peer.endpoints[i].family) != NULL) {
+                op->peer.endpoint = peer.endpoints[i];
+                op->has_peer = true;
+            }
+        }
+    }
+    op->has_best = false;
+    if (op->has_peer) {
+        kith_op_peer_resolved(op, now);
+    } else {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    }
+}
+
+/* Found without a record: the peer itself answered at this endpoint. */
+static void found_directly(struct kith_op *op, uint64_t now) {
+    if (op->kind == KITH_QUERY_LOOKUP) {
+        op->result.contact = (struct kith_contact){
+            .has_key = true, .key = op->peer.key, .endpoint = op->peer.endpoint};
+        struct kith_peer peer = {
+            .key = op->peer.key, .n_endpoints = 1, .endpoints = {op->peer.endpoint}};
+        op->result.peer = &peer;
+        op->result.sources |= KITH_SOURCE_KITH;
+        if (op->result.walk.first_ns == 0) {
+            op->result.walk.first_ns = now - op->started;
+        }
+        kith_op_finish(op, 0, false, now);
+        return;
+    }
+    found(op, now);
+}
+
+static bool wants_newest(const struct kith_op *op) {
+    return op->kind == KITH_QUERY_WATCH || (op->flags & KITH_FLAG_NEWEST) != 0;
+}
+
+static bool is_lookup(const struct kith_op *op) {
+    return op->kind == KITH_QUERY_LOOKUP || op->kind == KITH_QUERY_PING ||
+           op->kind == KITH_QUERY_TALK;
+}
+
+/* The peer's answer to a question for its own record. */
+static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_op *op = context;
+    switch (event->outcome) {
+    case KITH_RPC_SLOW:
+        op->extra_messages++;
+        return;
+    case KITH_RPC_STALE:
+        kith_rpc_detach(rpc);
+        break;
+    case KITH_RPC_RESPONSE:
+        op->has_peer = true;
+        op->peer = rpc->node;
+        if (event->response->has_record &&
+            kith_op_take_record(op, &event->response->record, event->now) >= 0) {
+            op->direct = NULL;
+            op->result.sources |= KITH_SOURCE_BOOK;
+            if (op->stage == STAGE_RECORD && wants_newest(op)) {
+                return; /* the walk goes on and ends the op */
+            }
+            found(op, event->now);
+            return;
+        }
+        break;
+    case KITH_RPC_ERROR:
+    case KITH_RPC_TIMEOUT:
+        break;
+    }
+    op->direct = NULL;
+    if (op->stage == STAGE_DIRECT) {
+        found_directly(op, event->now);
+    }
+}
+
+static void ask_directly(struct kith_op *op, const struct kith_node_ref *node, uint64_t now) {
+    struct kith_request request = kith_swarm_request(op->ops->swarm, KITH_METHOD_GET);
+    request.target = op->point;
+    int r = kith_swarm_ask(op->ops->swarm, node, &request, 0, on_direct, op, now, &op->direct);
+    if (r < 0) {
+        op->direct = NULL;
+        return;
+    }
+    op->extra_messages++;
+}
+
+/* ---- the walk to the node itself ---- */
+
+static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
+                           const struct kith_response *response, uint64_t now) {
+    struct kith_op *op = walk->context;
+    (void)response;
+    if (!kith_point_equal(&from->node.id, &walk->target)) {
+        kith_op_progress(op, now);
+        return true;
+    }
+    op->peer = from->node;
+    op->has_peer = true;
+    op->stage = STAGE_DIRECT;
+    kith_walk_stop(walk);
+    ask_directly(op, &op->peer, now);
+    if (op->direct == NULL) {
+        found_directly(op, now);
+    }
+    return false;
+}
+
+static void on_node_done(struct kith_walk *walk, uint64_t now) {
+    kith_op_finish(walk->context, KITH_ENOT_FOUND, false, now);
+}
+
+static void walk_to_node(struct kith_op *op, uint64_t now) {
+    struct kith_request request = kith_swarm_request(op->ops->swarm, KITH_METHOD_FIND);
+    kith_point_of_node(&op->query.key, &request.target);
+    op->stage = STAGE_NODE;
+    if (op->direct != NULL) {
+        kith_rpc_detach(op->direct); /* it had as long as a whole walk */
+        op->direct = NULL;
+    }
+    if (!kith_op_walk(op, &request, on_node_answer, on_node_done, now)) {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    }
+}
+
+/* ---- the walk to the record ---- */
+
+static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
+                      const struct kith_response *response, uint64_t now) {
+    struct kith_op *op = walk->context;
+    if (response->has_record && op->kind != KITH_QUERY_TRACE) {
+        int taken = kith_op_take_record(op, &response->record, now);
+        if (taken >= 0) {
+            from->has_record = true;
+            from->seq = response->record.seq;
+            op->result.sources |= KITH_SOURCE_KITH;
+            walk->stats.hops = from->depth;
+            if (!wants_newest(op)) {
+                op->result.holders = 1;
+                kith_op_collect(op, now);
+                found(op, now);
+                return false;
+            }
+        }
+    }
+    kith_op_progress(op, now);
+    return true;
+}
+
+/* Nodes that hold an older record than the newest are told the newest: read repair. */
+static void repair(struct kith_op *op, uint64_t now) {
+    struct kith_request request = kith_swarm_request(op->ops->swarm, KITH_METHOD_PUT);
+    kith_record_view(&op->best, &request.record);
+    request.target = op->point;
+    unsigned n = 0;
+    for (unsigned i = 0; i < op->walk.n_candidates && n < REPAIR_MAX; i++) {
+        struct kith_candidate *c = op->walk.order[i];
+        if (c->has_record && c->seq < op->best.seq) {
+            struct kith_rpc *rpc;
+            n += kith_swarm_ask(op->ops->swarm, &c->node, &request, KITH_ASK_ONCE, NULL, NULL, now,
+                                &rpc) == 0;
+        }
+    }
+}
+
+static void count_holders(struct kith_op *op) {
+    op->result.holders = 0;
+    for (unsigned i = 0; i < op->walk.n_candidates; i++) {
+        const struct kith_candidate *c = op->walk.order[i];
+        op->result.holders += c->has_record && c->seq == op->best.seq;
+    }
+}
+
+static void look_again(struct kith_timer *timer, uint64_t now) {
+    kith_op_begin_get(kith_container_of(timer, struct kith_op, again), now);
+}
+
+/* One look of a watch is over. */
+static void watch_next(struct kith_op *op, uint64_t now) {
+    if (op->has_best && op->best.seq > op->newest_seen) {
+        op->newest_seen = op->best.seq;
+        kith_op_report_record(op, &op->best, NULL, op->result.sources, now);
+    }
+    uint64_t wait = kith_random_jitter(&op->ops->env->random, WATCH_INTERVAL_S * KITH_NS_PER_S, 10);
+    int r = kith_timer_set(&op->ops->env->timers, &op->again, look_again, now + wait);
+    if (r < 0) {
+        kith_op_finish(op, r, false, now);
+    }
+}
+
+static void on_walk_done(struct kith_walk *walk, uint64_t now) {
+    struct kith_op *op = walk->context;
+    if (op->has_best) {
+        count_holders(op);
+        repair(op, now);
+    }
+    if (op->kind == KITH_QUERY_WATCH) {
+        watch_next(op, now);
+    } else if (op->kind == KITH_QUERY_TRACE) {
+        kith_op_finish(op, 0, false, now);
+    } else if (op->has_best) {
+        found(op, now);
+    } else if (is_lookup(op) && op->has_peer) {
+        found_directly(op, now);
+    } else if (is_lookup(op)) {
+        walk_to_node(op, now);
+    } else {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    }
+}
+
+/* ---- beginning ---- */
+
+static void resolve_point(struct kith_op *op) {
+    struct kith_ops *ops = op->ops;
+    if (op->kind == KITH_QUERY_TRACE && (op->flags & KITH_FLAG_HAS_POINT) == 0) {
+        kith_point_of_node(&op->query.key, &op->point);
+    } else if (is_lookup(op)) {
+        op->salt_size = (uint8_t)ops->own->peer_salt_size;
+        memcpy(op->salt, ops->own->peer_salt, op->salt_size);
+        kith_point_of_record(&op->query.key, kith_span(op->salt, op->salt_size), &op->point);
+    } else if ((op->flags & KITH_FLAG_HAS_POINT) != 0) {
+        op->point = op->query.point;
+    } else {
+        kith_point_of_record(&op->query.key, kith_span(op->salt, op->salt_size), &op->point);
+    }
+}
+
+/* Whether we are one of the k nodes nearest to the op's point, as far as we know. */
+static bool ought_to_hold(const struct kith_op *op) {
+    const struct kith_swarm *swarm = op->ops->swarm;
+    const struct kith_entry *entries[64];
+    size_t k = swarm->dialect->k;
+    size_t n = kith_swarm_closest(swarm, &op->point, k, entries);
+    return n < k || kith_point_compare(&op->point, &swarm->own_id, &entries[k - 1]->node.id) < 0;
+}
+
+/* What this node has itself. Returns whether that settles the question. */
+static bool answer_from_here(struct kith_op *op, uint64_t now) {
+    struct kith_ops *ops = op->ops;
+    struct kith_record_view view;
+    const struct kith_own_record *own = kith_own_find(ops->own, &op->point);
+    struct kith_held held;
+    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    if (is_own) {
+        kith_record_view(&own->record, &view);
+    } else if (kith_store_get(ops->store, &op->point, now, &held)) {
+        view = held.view;
+    } else {
+        return false;
+    }
+    if (kith_op_take_record(op, &view, now) < 0) {
+        return false;
+    }
+    op->result.sources |= KITH_SOURCE_STORE;
+    op->result.holders = 1;
+    return is_own || ought_to_hold(op);
+}
+
+void kith_op_begin_get(struct kith_op *op, uint64_t now) {
+    struct kith_ops *ops = op->ops;
+    op->stage = STAGE_RECORD;
+    resolve_point(op);
+    if (op->kind != KITH_QUERY_TRACE && answer_from_here(op, now) && !wants_newest(op)) {
+        found(op, now);
+        return;
+    }
+    bool is_trace = op->kind == KITH_QUERY_TRACE;
+    struct kith_request request =
+        kith_swarm_request(ops->swarm, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET);
+    request.target = op->point;
+    if (is_lookup(op)) {
+        struct kith_point id;
+        kith_point_of_node(&op->query.key, &id);
+        op->peer.key = op->query.key;
+        op->peer.id = id;
+        op->peer.has_key = true;
+        const struct kith_entry *entry = kith_swarm_find(ops->swarm, &id);
+        if (entry != NULL) {
+            ask_directly(op, &entry->node, now);
+        }
+    }
+    if (kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
+        return;
+    }
+    if (op->kind == KITH_QUERY_WATCH) {
+        watch_next(op, now);
+    } else if (op->has_best) {
+        found(op, now);
+    } else {
+        kith_op_finish(op, KITH_ENO_NETWORK, false, now);
+    }
+}

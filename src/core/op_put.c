@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Put and announce: find the k nodes nearest to the point, see what they hold, sign, store on all.
+ *
+ * The record is signed after the walk, so that a seq chosen here is newer than anything met on the
+ * way. A put is told done at the quorum and goes on storing on the rest. Nodes off the k nearest
+ * that were seen holding an older record are told too, so that nobody later meets it first. Without
+ * a network the record is kept and published when there is one.
+ *
+ * A record goes to our disk before it goes to the swarm; a conflict found on the way changes
+ * nothing.
+ */
+#include "core/op.h"
+
+static void resolved_all(struct kith_op *op, uint64_t now);
+
+static bool is_announce(const struct kith_op *op) {
+    return op->kind == KITH_QUERY_ANNOUNCE;
+}
+
+static uint32_t quorum_of(uint32_t asked) {
+    uint32_t three_quarters = (3 * asked + 3) / 4;
+    return three_quarters < KITH_PUT_QUORUM ? three_quarters : KITH_PUT_QUORUM;
+}
+
+/* ---- storing ---- */
+
+static int failure_status(const struct kith_op *op) {
+    if (op->n_cas > 0) {
+        return KITH_ECAS_MISMATCH;
+    }
+    return op->n_conflicts > 0 ? KITH_EOUTDATED : KITH_EQUORUM;
+}
+
+/* Tells the end as soon as it is certain; ends the op when no answer is awaited any more. */
+static void check_end(struct kith_op *op, uint64_t now) {
+    bool all = op->n_resolved == op->n_targets;
+    bool open = false;
+    for (uint32_t i = 0; i < op->n_targets; i++) {
+        open = open || op->targets[i].rpc != NULL;
+    }
+    if (!op->told && op->result.acks >= op->result.quorum) {
+        kith_op_finish(op, 0, open, now);
+    } else if (!op->told && all) {
+        kith_op_finish(op, failure_status(op), open, now);
+    } else if (!open) {
+        kith_op_end(op);
+    }
+}
+
+static void count_failure(struct kith_op *op, const struct kith_wire_failure *failure) {
+    if (failure->code == KITH_WIRE_SEQ_TOO_LOW) {
+        op->n_conflicts++;
+    } else if (failure->code == KITH_WIRE_CAS_MISMATCH) {
+        op->n_cas++;
+    } else {
+        return;
+    }
+    if (!op->told && failure->has_seq) {
+        op->result.seq = failure->seq;
+    }
+}
+
+static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_target *target = context;
+    struct kith_op *op = target->op;
+    switch (event->outcome) {
+    case KITH_RPC_SLOW:
+        op->extra_messages++;
+        return;
+    case KITH_RPC_STALE:
+        op->n_resolved++;
+        break;
+    case KITH_RPC_RESPONSE:
+        op->n_resolved += !rpc->stale;
+        op->result.acks++;
+        target->rpc = NULL;
+        break;
+    case KITH_RPC_ERROR:
+        op->n_resolved += !rpc->stale;
+        count_failure(op, event->failure);
+        target->rpc = NULL;
+        break;
+    case KITH_RPC_TIMEOUT:
+        target->rpc = NULL;
+        break;
+    }
+    check_end(op, event->now);
+}
+
+static void send_to(struct kith_op *op, const struct kith_request *request,
+                    const struct kith_node_ref *node, uint64_t now) {
+    if (op->n_targets == KITH_OP_TARGETS_MAX) {
+        return;
+    }
+    struct kith_target *target = &op->targets[op->n_targets];
+    target->op = op;
+    if (kith_swarm_ask(op->ops->swarm, node, request, 0, on_stored, target, now, &target->rpc) ==
+        0) {
+        op->n_targets++;
+        op->extra_messages++;
+    }
+}
+
+/* Stores on the k nearest that answered, and on whoever was seen with an older record. */
+static void store_on_all(struct kith_op *op, uint64_t now) {
+    struct kith_request request = kith_swarm_request(
+        op->ops->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
+    request.target = op->point;
+    kith_record_view(&op->best, &request.record);
+    request.has_cas = (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
+    request.cas = op->query.cas;
+    struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
+    size_t n = kith_walk_answered(&op->walk, op->walk.k, nearest);
+    for (size_t i = 0; i < n; i++) {
+        send_to(op, &request, &nearest[i]->node, now);
+    }
+    op->result.asked = op->n_targets;
+    op->result.quorum = quorum_of(op->n_targets);
+    request.has_cas = false;
+    for (unsigned i = 0; i < op->walk.n_candidates; i++) {
+        const struct kith_candidate *c = op->walk.order[i];
+        if (n > 0 && c->has_record &&
+            kith_point_compare(&op->point, &c->node.id, &nearest[n - 1]->node.id) > 0) {
+            send_to(op, &request, &c->node, now);
+        }
+    }
+}
+
+/* ---- signing ---- */
+
+/* The newest seq known for the point: seen in the swarm, or kept here. -1: none. */
+static int64_t newest_known(const struct kith_op *op) {
+    const struct kith_own_record *own = kith_own_find(op->ops->own, &op->point);
+    int64_t kept = own != NULL ? own->record.seq : -1;
+    return kept > op->newest_seen ? kept : op->newest_seen;
+}
+
+static int64_t choose_seq(const struct kith_op *op, uint64_t now) {
+    int64_t newest = newest_known(op);
+    int64_t wall = (int64_t)kith_env_wall_us(op->ops->env, now);
+    if ((op->flags & KITH_FLAG_HAS_SEQ) != 0) {
+        return op->query.seq;
+    }
+    return newest >= wall && newest < INT64_MAX ? newest + 1 : wall;
+}
+
+static int encode_announcement(const struct kith_op *op, uint8_t *value, uint16_t *ret_size) {
+    struct kith_peer peer;
+    int r = op->ops->describe(op->ops->context, &peer);
+    return r < 0 ? r : kith_peer_encode(&peer, value, ret_size);
+}
+
+/* Makes the record to publish in op->best. Positive status codes do not occur. */
+static int make_record(struct kith_op *op, uint64_t now) {
+    struct kith_env *env = op->ops->env;
+    struct kith_span salt = kith_span(op->salt, op->salt_size);
+    struct kith_span value = kith_span(op->value, op->query.value_size);
+    uint8_t announcement[KITH_VALUE_MAX];
+    if (is_announce(op)) {
+        uint16_t size;
+        int r = encode_announcement(op, announcement, &size);
+        if (r < 0) {
+            op->result.text = "no endpoint of this node is known yet";
+            return r;
+        }
+        value = kith_span(announcement, size);
+    }
+    return kith_record_sign(&op->best, &env->identity, env->curve, salt, choose_seq(op, now),
+                            value);
+}
+
+/* Whether publishing now would lose against, or silently replace, something newer. */
+static int check_conflicts(struct kith_op *op) {
+    int64_t newest = newest_known(op);
+    if ((op->flags & KITH_FLAG_HAS_CAS) != 0 && newest >= 0 && newest != op->query.cas) {
+        op->result.seq = newest;
+        return KITH_ECAS_MISMATCH;
+    }
+    if ((op->flags & KITH_FLAG_HAS_SEQ) != 0 && op->query.seq < newest) {
+        op->result.seq = newest;
+        return KITH_EOUTDATED;
+    }
+    return 0;
+}
+
+/* With an equal seq the larger value wins everywhere: a smaller one would be refused by every
+ * holder. */
+static int check_equal_seq(struct kith_op *op, const struct kith_record *other) {
+    struct kith_record_view mine;
+    struct kith_record_view theirs;
+    kith_record_view(&op->best, &mine);
+    kith_record_view(other, &theirs);
+    if (mine.is_mutable && mine.seq == theirs.seq && kith_record_compare(&mine, &theirs) < 0) {
+        op->result.seq = theirs.seq;
+        return KITH_EOUTDATED;
+    }
+    return 0;
+}
+
+static int save(struct kith_op *op, uint64_t now) {
+    struct kith_ops *ops = op->ops;
+    if ((op->flags & KITH_FLAG_FORGET) != 0) {
+        return 0;
+    }
+    int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op),
+                         KITH_REPUBLISH_S * KITH_NS_PER_S, now);
+    if (r < 0) {
+        return r;
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        return KITH_ENOMEM;
+    }
+    box->event.kind = KITH_CORE_SAVE;
+    r = kith_event_box_record(box, &op->best);
+    if (r < 0) {
+        kith_event_box_free(box);
+        return r;
+    }
+    box->event.saved.own = true;
+    box->event.saved.is_announcement = is_announce(op);
+    box->event.saved.topic = op->point;
+    box->event.saved.op = op->internal ? 0 : op->id;
+    kith_events_push(ops->events, box, true);
+    return 0;
+}
+
+/* The walk is over (or there was nobody to ask): sign, save, store. */
+static void publish(struct kith_op *op, uint64_t now) {
+    bool ready_made = (op->flags & (KITH_FLAG_HAS_RECORD | KITH_FLAG_IMMUTABLE)) != 0;
+    struct kith_record seen = op->best;
+    bool has_seen = op->has_best;
+    op->has_best = false;
+    int r = ready_made ? 0 : check_conflicts(op);
+    if (r == 0 && (op->flags & KITH_FLAG_HAS_RECORD) != 0) {
+        op->best = *op->record;
+    } else if (r == 0 && (op->flags & KITH_FLAG_IMMUTABLE) != 0) {
+        r = kith_record_immutable(&op->best, kith_span(op->value, op->query.value_size));
+    } else if (r == 0) {
+        r = make_record(op, now);
+    }
+    if (r == 0 && has_seen) {
+        r = op->best.seq < seen.seq ? KITH_EOUTDATED : check_equal_seq(op, &seen);
+        op->result.seq = r == 0 ? op->result.seq : seen.seq;
+    }
+    if (r == 0) {
+        op->has_best = true;
+        op->result.seq = op->best.seq;
+        r = save(op, now);
+    }
+    if (r < 0) {
+        kith_op_finish(op, r, false, now);
+        return;
+    }
+    if (op->started_walk) {
+        store_on_all(op, now);
+    }
+    resolved_all(op, now);
+}
+
+/* After storing began: there may be nobody to wait for. */
+static void resolved_all(struct kith_op *op, uint64_t now) {
+    struct kith_own_record *own = kith_own_find(op->ops->own, &op->point);
+    if (own != NULL) {
+        own->pending = op->n_targets == 0;
+    }
+    if (op->n_targets == 0) {
+        op->result.text = "kept here; it will be published when the network can be reached";
+        kith_op_finish(op, KITH_ENO_NETWORK, false, now);
+    }
+}
+
+/* ---- walking ---- */
+
+static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
+                      const struct kith_response *response, uint64_t now) {
+    struct kith_op *op = walk->context;
+    if (response->has_record && !is_announce(op)) {
+        if (kith_op_take_record(op, &response->record, now) >= 0) {
+            from->has_record = true;
+            from->seq = response->record.seq;
+            if (op->best.seq > op->newest_seen && op->best.is_mutable) {
+                op->newest_seen = op->best.seq;
+            }
+        }
+    }
+    kith_op_progress(op, now);
+    return true;
+}
+
+static void on_walk_done(struct kith_walk *walk, uint64_t now) {
+    publish(walk->context, now);
+}
+
+/* ---- beginning ---- */
+
+static int resolve_point(struct kith_op *op) {
+    struct kith_env *env = op->ops->env;
+    struct kith_record_view view;
+    if (is_announce(op)) {
+        op->point = op->query.point;
+        op->salt_size = (uint8_t)kith_topic_salt(&op->point, op->salt);
+        return 0;
+    }
+    if ((op->flags & KITH_FLAG_HAS_RECORD) != 0) {
+        kith_record_view(op->record, &view);
+        int r = kith_record_verify(&view, env->curve, NULL);
+        if (r == 0) {
+            kith_record_point(&view, &op->point);
+        }
+        return r;
+    }
+    view = (struct kith_record_view){.value = kith_span(op->value, op->query.value_size)};
+    int r = kith_record_check(&view);
+    if (r < 0) {
+        return r;
+    }
+    if ((op->flags & KITH_FLAG_IMMUTABLE) != 0) {
+        kith_point_of_value(view.value, &op->point);
+        return 0;
+    }
+    static const char reserved[] = "kith:";
+    if (!op->internal && op->salt_size >= sizeof(reserved) - 1 &&
+        memcmp(op->salt, reserved, sizeof(reserved) - 1) == 0) {
+        op->result.text = "salts that begin with \"kith:\" are reserved";
+        return KITH_EINVALID;
+    }
+    kith_point_of_record(&env->identity.key, kith_span(op->salt, op->salt_size), &op->point);
+    return 0;
+}
+
+static void unannounce(struct kith_op *op, uint64_t now) {
+    struct kith_ops *ops = op->ops;
+    op->point = op->query.point;
+    struct kith_own_record *own = kith_own_find(ops->own, &op->point);
+    if (own == NULL || own->kind != KITH_OWN_TOPIC) {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+        return;
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL || kith_event_box_record(box, &own->record) < 0) {
+        kith_event_box_free(box);
+        kith_op_finish(op, KITH_ENOMEM, false, now);
+        return;
+    }
+    box->event.kind = KITH_CORE_FORGET;
+    box->event.saved.own = true;
+    box->event.saved.is_announcement = true;
+    box->event.saved.topic = op->point;
+    kith_events_push(ops->events, box, true);
+    kith_own_remove(ops->own, own);
+    kith_op_finish(op, 0, false, now);
+}
+
+void kith_op_begin_put(struct kith_op *op, uint64_t now) {
+    struct kith_ops *ops = op->ops;
+    if (op->kind == KITH_QUERY_UNANNOUNCE) {
+        unannounce(op, now);
+        return;
+    }
+    int r = resolve_point(op);
+    if (r < 0) {
+        kith_op_finish(op, r, false, now);
+        return;
+    }
+    struct kith_request request =
+        kith_swarm_request(ops->swarm, is_announce(op) ? KITH_METHOD_FIND : KITH_METHOD_GET);
+    request.target = op->point;
+    if (!kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
+        publish(op, now);
+    }
+}

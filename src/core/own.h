@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * own: the records this node has published and keeps alive: values, its peer record, announcements.
+ *
+ * One slot per storage point (announcements: per topic). Each has a timer for its next publication;
+ * what happens then is the owner's business (core/publish). Answers requests for them too, however
+ * far from our id they lie.
+ */
+#ifndef KITH_CORE_OWN_H
+#define KITH_CORE_OWN_H
+
+#include "core/env.h"
+#include "core/record.h"
+#include "util/hash.h"
+#include "util/list.h"
+
+enum {
+    KITH_REPUBLISH_S = 3600,
+    KITH_OWN_MAX = 65536, /* own records; only the application can reach it */
+};
+
+enum kith_own_kind {
+    KITH_OWN_VALUE,
+    KITH_OWN_PEER,  /* our peer record */
+    KITH_OWN_TOPIC, /* an announcement of ours */
+};
+
+struct kith_own;
+
+struct kith_own_record {
+    struct kith_hash_node by_point;
+    struct kith_list all;
+    struct kith_own *owner;
+    struct kith_timer republish;
+    enum kith_own_kind kind;
+    struct kith_point point; /* storage point, or topic */
+    uint64_t stored;
+    bool pending; /* reached nobody yet: to be published as soon as there is somebody */
+    struct kith_record record;
+};
+
+struct kith_own {
+    struct kith_env *env;
+    struct kith_hash table;
+    struct kith_list all; /* in order of first publication */
+    uint32_t n;
+    kith_timer_fn on_republish;
+    void *context;
+    uint8_t peer_salt[KITH_SALT_MAX];
+    size_t peer_salt_size;
+    struct kith_point peer_point;
+};
+
+void kith_own_init(struct kith_own *own, struct kith_env *env, kith_timer_fn on_republish,
+                   void *context);
+void kith_own_deinit(struct kith_own *own);
+/* The record kept at this storage point or topic, or NULL. */
+struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point);
+/* Keeps or replaces; the next publication is due after `due_ns`. The kind follows from the salt.
+ * -> KITH_EFULL, KITH_ENOMEM */
+KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record *record,
+                                 const struct kith_point *point, bool is_topic, uint64_t due_ns,
+                                 uint64_t now);
+void kith_own_remove(struct kith_own *own, struct kith_own_record *record);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What we publish, and what we say of ourselves.
+ *
+ * Values are republished as they were signed; the peer record and announcements are signed anew, so
+ * that their seq tells how fresh they are. Our endpoint behind an unspecified bind address is what
+ * most of the last 16 peers saw: one vote each, IPv4 and IPv6 apart, at least two of them once
+ * there are three.
+ */
+#include "core/publish.h"
+
+enum {
+    PUBLISH_SOON_MS = 200, /* after joining or a change: several changes come together */
+    PENDING_S = 5,         /* what waited for a network goes out within so long, spread */
+    PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
+    VOTES_LEAD_FROM = 3,   /* from so many votes on, one alone does not win */
+};
+
+static void on_republish(struct kith_timer *timer, uint64_t now);
+static void on_soon(struct kith_timer *timer, uint64_t now);
+
+void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
+                       struct kith_events *events) {
+    *publish = (struct kith_publish){.env = env, .ops = ops, .events = events};
+    kith_own_init(&publish->own, env, on_republish, publish);
+}
+
+void kith_publish_deinit(struct kith_publish *publish) {
+    if (publish->env != NULL) {
+        kith_timer_stop(&publish->env->timers, &publish->soon);
+        kith_own_deinit(&publish->own);
+    }
+}
+
+int kith_publish_capabilities(struct kith_publish *publish, struct kith_span capabilities) {
+    if (capabilities.size > KITH_CAPABILITIES_MAX) {
+        return KITH_ETOO_LARGE;
+    }
+    struct kith_peer probe = {.capabilities_size = (uint16_t)capabilities.size};
+    if (capabilities.size > 0) {
+        memcpy(probe.capabilities, capabilities.data, capabilities.size);
+    }
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    int r = kith_peer_encode(&probe, value, &size);
+    if (r < 0) {
+        return r;
+    }
+    publish->capabilities_size = probe.capabilities_size;
+    memcpy(publish->capabilities, probe.capabilities, sizeof(publish->capabilities));
+    return 0;
+}
+
+/* ---- our endpoints ---- */
+
+static bool is_unspecified(const struct kith_endpoint *endpoint) {
+    static const uint8_t zero[16];
+    return memcmp(endpoint->ip, zero, sizeof(zero)) == 0;
+}
+
+static void publish_soon(struct kith_publish *publish, uint64_t now) {
+    if (publish->started && !publish->env->client) {
+        /* Without memory the next change or the hourly publication makes up for it. */
+        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
+                               now + PUBLISH_SOON_MS * KITH_NS_PER_MS);
+        (void)r;
+    }
+}
+
+void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
+                        uint64_t now) {
+    publish->n_bound = 0;
+    for (size_t i = 0; i < n && i < KITH_ENDPOINTS_MAX; i++) {
+        publish->bound[publish->n_bound++] = bound[i];
+    }
+    publish_soon(publish, now);
+}
+
+static struct kith_votes *votes_of(struct kith_publish *publish, uint8_t family) {
+    return family == 4 ? &publish->v4 : &publish->v6;
+}
+
+static struct kith_endpoint winner_of(const struct kith_votes *votes) {
+    struct kith_endpoint winner = {0};
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < votes->n; i++) {
+        uint32_t count = 0;
+        for (uint32_t j = 0; j < votes->n; j++) {
+            count += kith_endpoint_equal(&votes->votes[i].endpoint, &votes->votes[j].endpoint);
+        }
+        if (count > most) {
+            most = count;
+            winner = votes->votes[i].endpoint;
+        }
+    }
+    bool alone = votes->n >= VOTES_LEAD_FROM && most < 2;
+    return alone ? (struct kith_endpoint){0} : winner;
+}
+
+static void tell_observed(struct kith_publish *publish, const struct kith_endpoint *endpoint) {
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        publish->env->stats.events_lost++;
+        return;
+    }
+    box->event.kind = KITH_CORE_NODE;
+    box->event.node.kind = KITH_EVENT_OBSERVED;
+    box->event.node.endpoint = *endpoint;
+    kith_events_push(publish->events, box, false);
+}
+
+void kith_publish_observed(struct kith_publish *publish, const struct kith_key *by,
+                           const struct kith_endpoint *endpoint, uint64_t now) {
+    if (!kith_endpoint_usable(endpoint)) {
+        return;
+    }
+    struct kith_votes *votes = votes_of(publish, endpoint->family);
+    struct kith_vote *mine = NULL;
+    for (uint32_t i = 0; i < votes->n && mine == NULL; i++) {
+        if (kith_key_equal(&votes->votes[i].by, by)) {
+            mine = &votes->votes[i];
+        }
+    }
+    if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
+        return;
+    }
+    if (mine == NULL) {
+        mine = &votes->votes[votes->next];
+        votes->next = (votes->next + 1) % KITH_VOTES_MAX;
+        votes->n += votes->n < KITH_VOTES_MAX;
+    }
+    *mine = (struct kith_vote){.by = *by, .endpoint = *endpoint};
+    struct kith_endpoint winner = winner_of(votes);
+    if (winner.family != 0 && !kith_endpoint_equal(&winner, &votes->winner)) {
+        votes->winner = winner;
+        tell_observed(publish, &winner);
+        publish_soon(publish, now);
+    }
+}
+
+static void add_endpoint(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
+    for (uint32_t i = 0; i < peer->n_endpoints; i++) {
+        if (kith_endpoint_equal(&peer->endpoints[i], endpoint)) {
+            return;
+        }
+    }
+    if (peer->n_endpoints < KITH_ENDPOINTS_MAX && kith_endpoint_usable(endpoint)) {
+        peer->endpoints[peer->n_endpoints++] = *endpoint;
+    }
+}
+
+int kith_publish_describe(const struct kith_publish *publish, struct kith_peer *ret) {
+    struct kith_peer peer = {.key = publish->env->identity.key, .ttl_s = KITH_PEER_TTL_S};
+    for (uint32_t i = 0; i < publish->n_bound; i++) {
+        const struct kith_endpoint *bound = &publish->bound[i];
+        const struct kith_votes *votes = bound->family == 4 ? &publish->v4 : &publish->v6;
+        add_endpoint(&peer, is_unspecified(bound) ? &votes->winner : bound);
+    }
+    if (peer.n_endpoints == 0) {
+        return KITH_ENOT_FOUND;
+    }
+    peer.capabilities_size = publish->capabilities_size;
+    memcpy(peer.capabilities, publish->capabilities, publish->capabilities_size);
+    *ret = peer;
+    return 0;
+}
+
+bool kith_publish_is_self(const struct kith_publish *publish,
+                          const struct kith_endpoint *endpoint) {
+    for (uint32_t i = 0; i < publish->n_bound; i++) {
+        const struct kith_endpoint *bound = &publish->bound[i];
+        bool local = is_unspecified(bound) && bound->family == endpoint->family &&
+                     bound->port == endpoint->port &&
+                     kith_endpoint_scope(endpoint) == KITH_SCOPE_LOOPBACK;
+        if (local || kith_endpoint_equal(bound, endpoint)) {
+            return true;
+        }
+    }
+    return kith_endpoint_equal(&publish->v4.winner, endpoint) ||
+           kith_endpoint_equal(&publish->v6.winner, endpoint);
+}
+
+/* ---- publishing ---- */
+
+/* The peer record reached nobody: again before the hour is over. */
+static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
+    struct kith_publish *publish = context;
+    (void)op;
+    if (status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT) {
+        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
+                               now + PUBLISH_RETRY_S * KITH_NS_PER_S);
+        (void)r;
+    }
+}
+
+static void publish_peer(struct kith_publish *publish, uint64_t now) {
+    struct kith_peer peer;
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    if (kith_publish_describe(publish, &peer) < 0 || kith_peer_encode(&peer, value, &size) < 0) {
+        return; /* no endpoint is known yet: the first observation brings us back here */
+    }
+    struct kith_query query = {
+        .kind = KITH_QUERY_PUT,
+        .value = value,
+        .value_size = size,
+        .salt_size = (uint8_t)publish->own.peer_salt_size,
+    };
+    memcpy(query.salt, publish->own.peer_salt, publish->own.peer_salt_size);
+    int r = kith_ops_start_internal(publish->ops, &query, on_peer_published, publish, now);
+    (void)r; /* without memory the hourly publication makes up for it */
+}
+
+static void on_soon(struct kith_timer *timer, uint64_t now) {
+    publish_peer(kith_container_of(timer, struct kith_publish, soon), now);
+}
+
+void kith_publish_start(struct kith_publish *publish, uint64_t now) {
+    if (!publish->started) {
+        publish->started = true;
+        publish_soon(publish, now);
+    }
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        if (own->pending) {
+            uint64_t wait = kith_random_below(&publish->env->random, PENDING_S * KITH_NS_PER_S);
+            int r =
+                kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
+            (void)r; /* moving a set timer cannot fail */
+        }
+    }
+}
+
+/* Nobody could be reached: again before the hour is over. */
+static void on_republished(struct kith_op *op, int status, uint64_t now, void *context) {
+    struct kith_publish *publish = context;
+    struct kith_own_record *own = kith_own_find(&publish->own, &op->point);
+    if (status == KITH_ENO_NETWORK && own != NULL) {
+        int r = kith_timer_set(&publish->env->timers, &own->republish, on_republish,
+                               now + PUBLISH_RETRY_S * KITH_NS_PER_S);
+        (void)r; /* moving a set timer cannot fail */
+    }
+}
+
+static void republish_topic(struct kith_publish *publish, const struct kith_own_record *own,
+                            uint64_t now) {
+    struct kith_query query = {
+        .kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT, .point = own->point};
+    int r = kith_ops_start_internal(publish->ops, &query, on_republished, publish, now);
+    (void)r;
+}
+
+static void republish_value(struct kith_publish *publish, const struct kith_own_record *own,
+                            uint64_t now) {
+    struct kith_query query = {
+        .kind = KITH_QUERY_PUT,
+        .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+        .record = &own->record,
+    };
+    int r = kith_ops_start_internal(publish->ops, &query, on_republished, publish, now);
+    (void)r;
+}
+
+/* The timer is set again first: whatever becomes of this publication, there is a next. */
+static void on_republish(struct kith_timer *timer, uint64_t now) {
+    struct kith_own_record *own = kith_container_of(timer, struct kith_own_record, republish);
+    struct kith_publish *publish = own->owner->context;
+    uint64_t due = kith_random_jitter(&publish->env->random, KITH_REPUBLISH_S * KITH_NS_PER_S, 10);
+    int r = kith_timer_set(&publish->env->timers, timer, on_republish, now + due);
+    (void)r; /* its place in the heap was just freed */
+    switch (own->kind) {
+    case KITH_OWN_PEER:
+        if (!publish->env->client) {
+            publish_peer(publish, now);
+        }
+        break;
+    case KITH_OWN_TOPIC:
+        republish_topic(publish, own, now);
+        break;
+    case KITH_OWN_VALUE:
+        republish_value(publish, own, now);
+        break;
+    }
+}

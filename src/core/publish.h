@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * publish: keeps what this node has published alive: republishing of own records, the peer record
+ * and announcements, and the endpoints that go into them (bound addresses, and what peers observe).
+ */
+#ifndef KITH_CORE_PUBLISH_H
+#define KITH_CORE_PUBLISH_H
+
+#include "core/op.h"
+
+enum {
+    KITH_VOTES_MAX = 16, /* latest observations of our endpoint, one per peer, per family */
+};
+
+struct kith_vote {
+    struct kith_key by;
+    struct kith_endpoint endpoint;
+};
+
+struct kith_votes {
+    uint32_t n;
+    uint32_t next; /* ring */
+    struct kith_vote votes[KITH_VOTES_MAX];
+    struct kith_endpoint winner; /* family 0: none */
+};
+
+struct kith_publish {
+    struct kith_env *env;
+    struct kith_ops *ops;
+    struct kith_own own;
+    struct kith_events *events;
+    uint32_t n_bound;
+    struct kith_endpoint bound[KITH_ENDPOINTS_MAX];
+    struct kith_votes v4;
+    struct kith_votes v6;
+    uint16_t capabilities_size;
+    uint8_t capabilities[KITH_CAPABILITIES_MAX];
+    struct kith_timer soon; /* publishes the peer record */
+    bool started;
+};
+
+void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
+                       struct kith_events *events);
+void kith_publish_deinit(struct kith_publish *publish);
+/* -> KITH_ETOO_LARGE, KITH_ESYNTAX */
+KITH_MUST_CHECK int kith_publish_capabilities(struct kith_publish *publish,
+                                              struct kith_span capabilities);
+void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
+                        uint64_t now);
+/* A peer told us our endpoint. */
+void kith_publish_observed(struct kith_publish *publish, const struct kith_key *by,
+                           const struct kith_endpoint *endpoint, uint64_t now);
+/* Our peer record as it would be published now. -> KITH_ENOT_FOUND: no endpoint is known */
+KITH_MUST_CHECK int kith_publish_describe(const struct kith_publish *publish,
+                                          struct kith_peer *ret);
+/* The node has joined, for the first time or again: publish what waited for it, and from now on
+ * whenever something changes. */
+void kith_publish_start(struct kith_publish *publish, uint64_t now);
+/* True for an endpoint of this node. */
+bool kith_publish_is_self(const struct kith_publish *publish, const struct kith_endpoint *endpoint);
+
+#endif

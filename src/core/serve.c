@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One function per method. Each fills a typed answer and sends it; what does not fit the
+ * asker's allowance is left out by the encoder. A client-mode node answers pings, talk, and gets of
+ * its own records; it is no place to store at or to route through.
+ */
+#include "core/serve.h"
+
+#include <stdlib.h>
+
+struct request {
+    struct kith_serve *serve;
+    const struct kith_delivery *delivery;
+    const struct kith_txn *txn;
+    const struct kith_request *args;
+    uint64_t now;
+};
+
+static void fail_seq(const struct request *q, int code, const char *text, bool has_seq,
+                     int64_t seq) {
+    struct kith_wire_failure failure = {
+        .code = code, .text = kith_span_text(text), .has_seq = has_seq, .seq = seq};
+    kith_swarm_answer(q->serve->swarm, q->delivery, q->txn, NULL, &failure, q->now);
+}
+
+static void fail(const struct request *q, int code, const char *text) {
+    fail_seq(q, code, text, false, 0);
+}
+
+static void init_response(const struct request *q, struct kith_response *response) {
+    /* Only what is set is encoded; zeroing the arrays would cost more than the answer. */
+    response->has_you = true;
+    response->has_record = false;
+    response->has_seq = false;
+    response->has_own_seq = false;
+    response->truncated = false;
+    response->reached = false;
+    response->you = q->delivery->from;
+    memcpy(response->version, "KI\0\1", sizeof(response->version));
+    response->ttl_s = 0;
+    response->n_contacts = 0;
+    response->n_records = 0;
+    response->bytes = kith_span(NULL, 0);
+    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    if (peer != NULL) {
+        response->has_own_seq = true;
+        response->own_seq = peer->record.seq;
+    }
+}
+
+static void answer(const struct request *q, const struct kith_response *response) {
+    kith_swarm_answer(q->serve->swarm, q->delivery, q->txn, response, NULL, q->now);
+}
+
+static void add_family(const struct request *q, struct kith_response *response,
+                       const struct kith_routing *table) {
+    const struct kith_entry *entries[KITH_MESSAGE_CONTACTS_MAX];
+    size_t k = q->serve->swarm->dialect->k;
+    size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
+    /* One more, since the asker itself may be among them. */
+    size_t n = kith_routing_closest(table, &q->args->target, want + 1, true, entries);
+    size_t added = 0;
+    for (size_t i = 0; i < n && added < want; i++) {
+        if (!kith_key_equal(&entries[i]->node.key, &q->delivery->key) &&
+            response->n_contacts < KITH_MESSAGE_CONTACTS_MAX) {
+            response->contacts[response->n_contacts++] = entries[i]->node;
+            added++;
+        }
+    }
+}
+
+/* The tables of the families that the asker wants: those it named, else that of its question. */
+static void wanted_tables(const struct request *q, const struct kith_routing *tables[2]) {
+    const struct kith_swarm *swarm = q->serve->swarm;
+    bool unsaid = !q->args->want_v4 && !q->args->want_v6;
+    bool came_over_v4 = q->delivery->from.family == 4;
+    tables[0] = q->args->want_v4 || (unsaid && came_over_v4) ? swarm->v4 : NULL;
+    tables[1] = q->args->want_v6 || (unsaid && !came_over_v4) ? swarm->v6 : NULL;
+}
+
+static void add_contacts(const struct request *q, struct kith_response *response) {
+    const struct kith_routing *tables[2];
+    wanted_tables(q, tables);
+    for (size_t i = 0; i < 2; i++) {
+        if (tables[i] != NULL) {
+            add_family(q, response, tables[i]);
+        }
+    }
+}
+
+/* What we hold at this point, ours or another's. */
+static bool find_record(const struct request *q, struct kith_record_view *ret) {
+    const struct kith_serve *serve = q->serve;
+    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target);
+    if (own != NULL && own->kind != KITH_OWN_TOPIC) {
+        kith_record_view(&own->record, ret);
+        return true;
+    }
+    struct kith_held held;
+    if (kith_store_get(serve->store, &q->args->target, q->now, &held)) {
+        *ret = held.view;
+        return true;
+    }
+    return false;
+}
+
+static void serve_ping(const struct request *q) {
+    struct kith_response response;
+    init_response(q, &response);
+    answer(q, &response);
+}
+
+static void serve_find(const struct request *q) {
+    struct kith_response response;
+    init_response(q, &response);
+    add_contacts(q, &response);
+    answer(q, &response);
+}
+
+static void serve_get(const struct request *q) {
+    struct kith_response response;
+    init_response(q, &response);
+    struct kith_record_view view;
+    if (find_record(q, &view)) {
+        bool newer = !q->args->has_seq || !view.is_mutable || view.seq > q->args->seq;
+        response.has_record = newer;
+        response.has_seq = !newer;
+        response.record = view;
+        response.seq = view.seq;
+    }
+    add_contacts(q, &response);
+    answer(q, &response);
+}
+
+static void serve_topic(const struct request *q) {
+    struct kith_response response;
+    struct kith_held held[KITH_MESSAGE_RECORDS_MAX];
+    init_response(q, &response);
+    size_t want = q->args->n == 0 || q->args->n > KITH_MESSAGE_RECORDS_MAX
+                      ? KITH_MESSAGE_RECORDS_MAX
+                      : q->args->n;
+    size_t n = kith_store_topic(q->serve->store, &q->args->target, q->now, want, held);
+    for (size_t i = 0; i < n; i++) {
+        response.records[response.n_records++] = held[i].view;
+    }
+    add_contacts(q, &response);
+    answer(q, &response);
+}
+
+static void check_failed(const struct request *q, int error) {
+    const struct kith_record_view *view = &q->args->record;
+    q->serve->env->stats.bad_records++;
+    if (view->salt.size > KITH_SALT_MAX) {
+        fail(q, KITH_WIRE_SALT_TOO_LARGE, "salt too large");
+    } else if (error == KITH_ETOO_LARGE) {
+        fail(q, KITH_WIRE_VALUE_TOO_LARGE, "value too large");
+    } else if (error == KITH_EVERIFY) {
+        fail(q, KITH_WIRE_BAD_SIGNATURE, "signature does not verify");
+    } else {
+        fail(q, KITH_WIRE_PROTOCOL, "invalid record");
+    }
+}
+
+/* Stores a verified record and tells how it went. */
+static void store(const struct request *q, const struct kith_point *point, bool is_announcement) {
+    uint64_t lifetime_s = is_announcement ? 7200 : 24 * 3600;
+    struct kith_store_put put = {
+        .view = &q->args->record,
+        .point = *point,
+        .is_announcement = is_announcement,
+        .has_cas = q->args->has_cas,
+        .cas = q->args->cas,
+        .from = &q->delivery->from,
+        .lifetime_ns = lifetime_s * KITH_NS_PER_S,
+    };
+    int64_t seq = 0;
+    switch (kith_store_put(q->serve->store, &put, q->now, &seq)) {
+    case 0:
+    case KITH_STORE_SAME: {
+        struct kith_response response;
+        init_response(q, &response);
+        response.has_seq = q->args->record.is_mutable;
+        response.seq = seq;
+        response.ttl_s = (uint32_t)lifetime_s;
+        answer(q, &response);
+        break;
+    }
+    case KITH_STORE_OUTDATED:
+        fail_seq(q, KITH_WIRE_SEQ_TOO_LOW, "a newer record is held", true, seq);
+        break;
+    case KITH_STORE_CAS:
+        fail_seq(q, KITH_WIRE_CAS_MISMATCH, "cas mismatch", true, seq);
+        break;
+    default:
+        fail(q, KITH_WIRE_FULL, "store is full");
+        break;
+    }
+}
+
+/* A newer record of ours, put back by someone: ours to publish, not to take. */
+static void serve_put(const struct request *q) {
+    struct kith_point point;
+    const struct kith_record_view *view = &q->args->record;
+    int r = kith_record_check(view);
+    if (r == 0) {
+        kith_record_point(view, &point);
+        r = kith_record_verify(view, q->serve->env->curve, &point);
+    }
+    if (r < 0) {
+        check_failed(q, r);
+        return;
+    }
+    store(q, &point, false);
+}
+
+static void serve_announce(const struct request *q) {
+    const struct kith_record_view *view = &q->args->record;
+    uint8_t salt[KITH_SALT_MAX];
+    size_t salt_size = kith_topic_salt(&q->args->target, salt);
+    int r = kith_record_check(view);
+    if (r == 0 && (!view->is_mutable || !kith_span_equal(view->salt, kith_span(salt, salt_size)))) {
+        r = KITH_EINVALID;
+    }
+    if (r == 0) {
+        r = kith_record_verify(view, q->serve->env->curve, NULL);
+    }
+    if (r < 0) {
+        check_failed(q, r);
+        return;
+    }
+    store(q, &q->args->target, true);
+}
+
+static void serve_exchange(const struct request *q) {
+    struct kith_response response;
+    init_response(q, &response);
+    const struct kith_routing *tables[2];
+    wanted_tables(q, tables);
+    size_t k = q->serve->swarm->dialect->k;
+    size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
+    for (size_t i = 0; i < 2 * want && response.n_contacts < want; i++) {
+        const struct kith_routing *table = tables[i % 2];
+        const struct kith_entry *entry = table == NULL ? NULL : kith_routing_sample(table);
+        bool fresh = entry != NULL && entry->failures == 0 &&
+                     !kith_key_equal(&entry->node.key, &q->delivery->key);
+        for (uint32_t j = 0; fresh && j < response.n_contacts; j++) {
+            fresh = !kith_key_equal(&response.contacts[j].key, &entry->node.key);
+        }
+        if (fresh) {
+            response.contacts[response.n_contacts++] = entry->node;
+        }
+    }
+    answer(q, &response);
+}
+
+/* ---- talk ---- */
+
+static const char *find_name(const struct kith_serve *serve, struct kith_span protocol) {
+    for (unsigned i = 0; i < serve->n_names; i++) {
+        if (kith_span_equal(kith_span_text(serve->names[i]), protocol)) {
+            return serve->names[i];
+        }
+    }
+    return NULL;
+}
+
+static struct kith_talk_pending *find_pending(const struct kith_serve *serve, uint64_t token) {
+    for (unsigned i = 0; serve->pending != NULL && i < KITH_TALK_PENDING_MAX; i++) {
+        if (serve->pending[i].token == token) {
+            return &serve->pending[i];
+        }
+    }
+    return NULL;
+}
+
+static void serve_talk(const struct request *q) {
+    struct kith_serve *serve = q->serve;
+    const char *name = find_name(serve, q->args->protocol);
+    struct kith_talk_pending *slot = find_pending(serve, 0);
+    if (name == NULL || slot == NULL) {
+        fail(q, KITH_WIRE_REFUSED, name == NULL ? "no handler for this protocol" : "busy");
+        return;
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL || kith_event_box_bytes(box, q->args->bytes) < 0) {
+        kith_event_box_free(box);
+        fail(q, KITH_WIRE_SERVER, "out of memory");
+        return;
+    }
+    slot->token = ++serve->next_token;
+    slot->delivery = *q->delivery;
+    slot->txn = *q->txn;
+    memcpy(box->protocol, name, strlen(name) + 1);
+    box->event.kind = KITH_CORE_TALK;
+    box->event.talk.token = slot->token;
+    box->event.talk.from = q->delivery->key;
+    box->event.talk.protocol = box->protocol;
+    kith_events_push(serve->events, box, true);
+}
+
+int kith_serve_talk_handle(struct kith_serve *serve, const char *protocol, bool on) {
+    size_t size = strlen(protocol);
+    if (size == 0 || size > KITH_PROTOCOL_NAME_MAX) {
+        return KITH_EINVALID;
+    }
+    for (unsigned i = 0; i < serve->n_names; i++) {
+        if (strcmp(serve->names[i], protocol) == 0) {
+            if (!on) {
+                serve->n_names--;
+                memmove(serve->names[i], serve->names[serve->n_names], sizeof(serve->names[i]));
+            }
+            return 0;
+        }
+    }
+    if (!on) {
+        return 0;
+    }
+    if (serve->n_names == KITH_TALK_NAMES_MAX) {
+        return KITH_EFULL;
+    }
+    if (serve->pending == NULL) {
+        serve->pending = calloc(KITH_TALK_PENDING_MAX, sizeof(*serve->pending));
+        if (serve->pending == NULL) {
+            return KITH_ENOMEM;
+        }
+    }
+    memcpy(serve->names[serve->n_names++], protocol, size + 1);
+    return 0;
+}
+
+void kith_serve_talk_answer(struct kith_serve *serve, uint64_t token, int status,
+                            struct kith_span bytes, uint64_t now) {
+    struct kith_talk_pending *slot = token == 0 ? NULL : find_pending(serve, token);
+    if (slot == NULL) {
+        return;
+    }
+    slot->token = 0;
+    struct request q = {.serve = serve, .delivery = &slot->delivery, .txn = &slot->txn, .now = now};
+    if (status < 0 || bytes.size > KITH_TALK_MAX) {
+        fail(&q, KITH_WIRE_REFUSED, "refused");
+        return;
+    }
+    struct kith_response response;
+    init_response(&q, &response);
+    response.bytes = bytes;
+    answer(&q, &response);
+}
+
+/* ---- which method may what ---- */
+
+static bool is_write(enum kith_method method) {
+    return method == KITH_METHOD_PUT || method == KITH_METHOD_ANNOUNCE ||
+           method == KITH_METHOD_TALK || method == KITH_METHOD_EXCHANGE ||
+           method == KITH_METHOD_REACH;
+}
+
+static bool client_answers(const struct request *q) {
+    struct kith_record_view view;
+    return q->args->method == KITH_METHOD_PING || q->args->method == KITH_METHOD_TALK ||
+           (q->args->method == KITH_METHOD_GET && find_record(q, &view));
+}
+
+void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *delivery,
+                        const struct kith_message *message, uint64_t now) {
+    struct request q = {
+        .serve = serve,
+        .delivery = delivery,
+        .txn = &message->txn,
+        .args = &message->u.request,
+        .now = now,
+    };
+    bool proven = delivery->kind == KITH_DELIVERY_DATA && delivery->allowance.proven;
+    if (is_write(q.args->method) && !proven) {
+        serve->env->stats.drop_early++;
+        fail(&q, KITH_WIRE_UNPROVEN, "needs a session with a proven address");
+        return;
+    }
+    if (serve->env->client && !client_answers(&q)) {
+        fail(&q, KITH_WIRE_METHOD_UNKNOWN, "a client does not serve this");
+        return;
+    }
+    switch (q.args->method) {
+    case KITH_METHOD_PING:
+        serve_ping(&q);
+        break;
+    case KITH_METHOD_FIND:
+        serve_find(&q);
+        break;
+    case KITH_METHOD_GET:
+        serve_get(&q);
+        break;
+    case KITH_METHOD_PUT:
+        serve_put(&q);
+        break;
+    case KITH_METHOD_TOPIC:
+        serve_topic(&q);
+        break;
+    case KITH_METHOD_ANNOUNCE:
+        serve_announce(&q);
+        break;
+    case KITH_METHOD_EXCHANGE:
+        serve_exchange(&q);
+        break;
+    case KITH_METHOD_REACH:
+        fail(&q, KITH_WIRE_METHOD_UNKNOWN, "not in this version");
+        break;
+    case KITH_METHOD_TALK:
+        serve_talk(&q);
+        break;
+    }
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve: answers the requests of others. Reads from the tables, the store and our own records;
+ * never waits; allocates only where a write does. Requests that came in an initiation may only
+ * read.
+ */
+#ifndef KITH_CORE_SERVE_H
+#define KITH_CORE_SERVE_H
+
+#include "core/events.h"
+#include "core/own.h"
+#include "core/store.h"
+#include "core/swarm.h"
+
+enum {
+    KITH_TALK_NAMES_MAX = 32,   /* handlers */
+    KITH_TALK_PENDING_MAX = 16, /* messages handed to the application and not yet answered */
+};
+
+struct kith_talk_pending {
+    uint64_t token; /* 0: free */
+    struct kith_delivery delivery;
+    struct kith_txn txn;
+};
+
+struct kith_serve {
+    struct kith_env *env;
+    struct kith_swarm *swarm;
+    struct kith_store *store;
+    struct kith_own *own;
+    struct kith_events *events;
+    unsigned n_names;
+    char names[KITH_TALK_NAMES_MAX][KITH_PROTOCOL_NAME_MAX + 1];
+    uint64_t next_token;
+    struct kith_talk_pending *pending; /* KITH_TALK_PENDING_MAX, allocated with the first name */
+};
+
+void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *delivery,
+                        const struct kith_message *message, uint64_t now);
+/* -> see kith_core_talk_handle() */
+KITH_MUST_CHECK int kith_serve_talk_handle(struct kith_serve *serve, const char *protocol, bool on);
+void kith_serve_talk_answer(struct kith_serve *serve, uint64_t token, int status,
+                            struct kith_span bytes, uint64_t now);
+
+#endif

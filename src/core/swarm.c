@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A swarm ties a dialect, two routing tables and the requests in flight together.
+ *
+ * What enters the tables: a node that answered a question which only a full node answers (find,
+ * get, topic), and a node that asked us from an address it has proven and did not call itself a
+ * client. What leaves them: nodes that stopped answering. Nothing else touches the tables, so a
+ * node nobody heard from can never be handed to others.
+ */
+#include "core/swarm.h"
+
+/* The part of an answer beside contacts and record: envelope, you, version, seqs. */
+enum { ANSWER_BASE = 96 };
+
+/* The largest answer that fits a response to an initiation of full size. */
+static const size_t answer_limit = KITH_DATAGRAM_MAX - KITH_SESSION_RESP_OVERHEAD;
+
+struct kith_routing *kith_swarm_table(const struct kith_swarm *swarm, uint8_t family) {
+    return family == 4 ? swarm->v4 : family == 6 ? swarm->v6 : NULL;
+}
+
+/* Sessions of routing-table peers are the last to be evicted. */
+static void on_table_change(void *context, const struct kith_node_ref *node, bool added) {
+    struct kith_swarm *swarm = context;
+    if (swarm->sessions != NULL && node->has_key) {
+        kith_sessions_pin(swarm->sessions, &node->key, added);
+    }
+    if (swarm->on_tables != NULL) {
+        swarm->on_tables(swarm->context);
+    }
+}
+
+static void transmit(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now) {
+    struct kith_swarm *swarm = context;
+    struct kith_send send = {
+        .key = rpc->node.key,
+        .to = rpc->node.endpoint,
+        .payload = kith_span(rpc->payload, rpc->size),
+        .early = rpc->method == KITH_METHOD_PING || rpc->method == KITH_METHOD_FIND ||
+                 rpc->method == KITH_METHOD_GET || rpc->method == KITH_METHOD_TOPIC,
+        .fresh = fresh,
+        .answer_hope = rpc->answer_hope,
+    };
+    /* A datagram that cannot be sent now is like one that was lost: the timeouts deal with it. */
+    int r = kith_sessions_send(swarm->sessions, &send, now);
+    (void)r;
+}
+
+static bool answered_as_full_node(enum kith_method method) {
+    return method == KITH_METHOD_FIND || method == KITH_METHOD_GET || method == KITH_METHOD_TOPIC;
+}
+
+static void refresh_entry(struct kith_swarm *swarm, const struct kith_node_ref *node, bool admit,
+                          uint64_t rtt_ns, uint64_t now) {
+    struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
+    if (table == NULL || (!admit && kith_routing_find(table, &node->id) == NULL)) {
+        return;
+    }
+    uint32_t rtt_us =
+        rtt_ns / KITH_NS_PER_US > UINT32_MAX ? UINT32_MAX : (uint32_t)(rtt_ns / KITH_NS_PER_US);
+    if (rtt_ns != 0 && rtt_us == 0) {
+        rtt_us = 1;
+    }
+    /* Without memory the node is simply not remembered. */
+    int r = kith_routing_answered(table, node, rtt_us, now);
+    (void)r;
+}
+
+static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_rpc_event *event) {
+    struct kith_swarm *swarm = context;
+    struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
+    if (event->outcome == KITH_RPC_TIMEOUT) {
+        if (table != NULL && !rpc->quiet) {
+            kith_routing_failed(table, &rpc->node.id, event->now);
+        }
+        return;
+    }
+    bool admit = event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method);
+    refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
+    const struct kith_response *response = event->response;
+    if (response == NULL) {
+        return;
+    }
+    if (response->has_own_seq && table != NULL) {
+        struct kith_entry *entry = kith_routing_find(table, &rpc->node.id);
+        if (entry != NULL) {
+            entry->peer_seq = response->own_seq;
+        }
+    }
+    if (response->has_you && swarm->on_observed != NULL) {
+        swarm->on_observed(swarm->context, &rpc->node.key, &response->you, event->now);
+    }
+}
+
+static int new_table(struct kith_swarm *swarm, struct kith_routing **ret) {
+    struct kith_routing_config config = {
+        .own_id = swarm->own_id,
+        .id_bits = swarm->dialect->id_bits,
+        .k = swarm->dialect->k,
+        .per_prefix_bucket = 2,
+        .per_prefix_table = 10,
+        .random = &swarm->env->random,
+        .stats = &swarm->env->stats,
+        .on_change = on_table_change,
+        .context = swarm,
+    };
+    return kith_routing_new(ret, &config);
+}
+
+int kith_swarm_init(struct kith_swarm *swarm, const struct kith_swarm_config *config) {
+    *swarm = (struct kith_swarm){
+        .env = config->env,
+        .dialect = config->dialect,
+        .sessions = config->sessions,
+        .own_id = config->own_id,
+    };
+    kith_rpcs_init(&swarm->rpcs, config->env);
+    swarm->rpcs.transmit = transmit;
+    swarm->rpcs.finished = on_finished;
+    swarm->rpcs.context = swarm;
+    int r = config->env->has_v4 ? new_table(swarm, &swarm->v4) : 0;
+    if (r == 0 && config->env->has_v6) {
+        r = new_table(swarm, &swarm->v6);
+    }
+    return r;
+}
+
+void kith_swarm_deinit(struct kith_swarm *swarm) {
+    if (swarm->env == NULL) {
+        return;
+    }
+    kith_rpcs_deinit(&swarm->rpcs);
+    swarm->v4 = kith_routing_free(swarm->v4);
+    swarm->v6 = kith_routing_free(swarm->v6);
+}
+
+static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                           const struct kith_message *message, uint64_t now) {
+    struct kith_stats *stats = &swarm->env->stats;
+    struct kith_rpc *rpc = kith_rpcs_find(&swarm->rpcs, &message->txn);
+    if (rpc == NULL || !kith_key_equal(&rpc->node.key, &delivery->key)) {
+        stats->drop_unmatched++;
+        return;
+    }
+    struct kith_rpc_event event = {.now = now};
+    if (message->kind == KITH_MESSAGE_RESPONSE) {
+        stats->responses_received++;
+        event.outcome = KITH_RPC_RESPONSE;
+        event.response = &message->u.response;
+    } else {
+        stats->errors_received++;
+        event.outcome = KITH_RPC_ERROR;
+        event.failure = &message->u.failure;
+    }
+    kith_rpcs_finish(&swarm->rpcs, rpc, &event);
+}
+
+/* A peer that asked from a proven address and is no client is a node like any other. */
+static void admit_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                        bool read_only, uint64_t now) {
+    if (delivery->kind != KITH_DELIVERY_DATA || !delivery->allowance.proven || read_only) {
+        return;
+    }
+    struct kith_node_ref node = {.key = delivery->key, .has_key = true, .endpoint = delivery->from};
+    kith_point_of_node(&delivery->key, &node.id);
+    refresh_entry(swarm, &node, true, 0, now);
+}
+
+static void receive_request(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                            const struct kith_message *message, int decoded, uint64_t now) {
+    if (decoded == KITH_DECODE_METHOD_UNKNOWN || decoded == KITH_DECODE_ARGS_INVALID) {
+        static const char unknown[] = "unknown method";
+        static const char invalid[] = "missing or invalid argument";
+        bool is_unknown = decoded == KITH_DECODE_METHOD_UNKNOWN;
+        struct kith_wire_failure failure = {
+            .code = is_unknown ? KITH_WIRE_METHOD_UNKNOWN : KITH_WIRE_PROTOCOL,
+            .text = kith_span_text(is_unknown ? unknown : invalid),
+        };
+        kith_swarm_answer(swarm, delivery, &message->txn, NULL, &failure, now);
+        return;
+    }
+    admit_asker(swarm, delivery, message->u.request.read_only, now);
+    swarm->on_request(swarm->context, delivery, message, now);
+}
+
+void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                        uint64_t now) {
+    if (delivery->payload.size == 0) {
+        /* Only a proof of address; clients do not send it. */
+        if (delivery->confirmed_now) {
+            admit_asker(swarm, delivery, false, now);
+        }
+        return;
+    }
+    struct kith_message message;
+    int r = swarm->dialect->decode(swarm->env->codec, delivery->payload, &message);
+    if (r < 0) {
+        swarm->env->stats.drop_malformed++;
+        return;
+    }
+    switch (message.kind) {
+    case KITH_MESSAGE_REQUEST:
+        receive_request(swarm, delivery, &message, r, now);
+        break;
+    case KITH_MESSAGE_RESPONSE:
+    case KITH_MESSAGE_ERROR:
+        if (delivery->kind == KITH_DELIVERY_INITIATION) {
+            swarm->env->stats.drop_malformed++;
+        } else {
+            receive_answer(swarm, delivery, &message, now);
+        }
+        break;
+    case KITH_MESSAGE_PUSH:
+        break; /* no push is defined in this version; unknown ones are ignored */
+    }
+}
+
+/* What an answer to this request may need, so that an initiation is padded to let it fit. */
+static size_t hope(const struct kith_swarm *swarm, const struct kith_request *request) {
+    size_t n = request->n < swarm->dialect->k ? request->n : swarm->dialect->k;
+    size_t contacts = n * ((request->want_v4 ? 38u : 0u) + (request->want_v6 ? 50u : 0u));
+    switch (request->method) {
+    case KITH_METHOD_FIND:
+    case KITH_METHOD_EXCHANGE:
+        return ANSWER_BASE + contacts < answer_limit ? ANSWER_BASE + contacts : answer_limit;
+    case KITH_METHOD_GET:
+    case KITH_METHOD_TOPIC:
+        return answer_limit;
+    case KITH_METHOD_PING:
+    case KITH_METHOD_PUT:
+    case KITH_METHOD_ANNOUNCE:
+    case KITH_METHOD_REACH:
+    case KITH_METHOD_TALK:
+        break;
+    }
+    return ANSWER_BASE;
+}
+
+int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
+                   const struct kith_request *request, unsigned flags, kith_rpc_fn fn,
+                   void *context, uint64_t now, struct kith_rpc **ret) {
+    if (!node->has_key || kith_swarm_table(swarm, node->endpoint.family) == NULL) {
+        return KITH_EINVALID;
+    }
+    uint8_t payload[KITH_DATAGRAM_MAX - KITH_SESSION_DATA_OVERHEAD];
+    uint32_t id = kith_rpcs_new_txn(&swarm->rpcs);
+    struct kith_txn txn = {
+        .size = KITH_TXN_SIZE,
+        .bytes = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id},
+    };
+    size_t size;
+    int r = swarm->dialect->encode_request(&txn, request, payload, sizeof(payload), &size);
+    if (r < 0) {
+        return r;
+    }
+    struct kith_entry *entry = kith_swarm_find(swarm, &node->id);
+    struct kith_rpc_start start = {
+        .node = node,
+        .method = request->method,
+        .txn = id,
+        .payload = kith_span(payload, size),
+        .answer_hope = hope(swarm, request),
+        .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
+        .once = (flags & KITH_ASK_ONCE) != 0,
+        .quiet = (flags & KITH_ASK_QUIET) != 0,
+        .fn = fn,
+        .context = context,
+    };
+    if (entry != NULL) {
+        entry->asked = now;
+    }
+    return kith_rpcs_start(&swarm->rpcs, &start, now, ret);
+}
+
+void kith_swarm_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                       const struct kith_txn *txn, const struct kith_response *response,
+                       const struct kith_wire_failure *failure, uint64_t now) {
+    uint8_t payload[KITH_DATAGRAM_MAX];
+    size_t max = delivery->answer_max < sizeof(payload) ? delivery->answer_max : sizeof(payload);
+    size_t size;
+    int r = response != NULL ? swarm->dialect->encode_response(txn, response, payload, max, &size)
+                             : swarm->dialect->encode_error(txn, failure, payload, max, &size);
+    struct kith_stats *stats = &swarm->env->stats;
+    if (r == 0) {
+        r = kith_sessions_answer(swarm->sessions, delivery, kith_span(payload, size), now);
+    }
+    if (r < 0) {
+        return; /* does not fit what the asker may be sent, or its session is gone: it asks again */
+    }
+    stats->requests_served += response != NULL;
+    stats->errors_sent += response == NULL;
+}
+
+struct kith_entry *kith_swarm_find(const struct kith_swarm *swarm, const struct kith_point *id) {
+    struct kith_entry *entry = swarm->v4 == NULL ? NULL : kith_routing_find(swarm->v4, id);
+    if (entry == NULL && swarm->v6 != NULL) {
+        entry = kith_routing_find(swarm->v6, id);
+    }
+    return entry;
+}
+
+size_t kith_swarm_count_live(const struct kith_swarm *swarm) {
+    return (swarm->v4 == NULL ? 0 : kith_routing_count_live(swarm->v4)) +
+           (swarm->v6 == NULL ? 0 : kith_routing_count_live(swarm->v6));
+}
+
+size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_point *target, size_t n,
+                          const struct kith_entry **out) {
+    enum { EACH_MAX = 64 };
+    const struct kith_entry *a[EACH_MAX];
+    const struct kith_entry *b[EACH_MAX];
+    n = n < EACH_MAX ? n : EACH_MAX;
+    size_t n_a = swarm->v4 == NULL ? 0 : kith_routing_closest(swarm->v4, target, n, true, a);
+    size_t n_b = swarm->v6 == NULL ? 0 : kith_routing_closest(swarm->v6, target, n, true, b);
+    size_t i = 0;
+    size_t j = 0;
+    size_t count = 0;
+    while (count < n && (i < n_a || j < n_b)) {
+        int order = i == n_a   ? 1
+                    : j == n_b ? -1
+                               : kith_point_compare(target, &a[i]->node.id, &b[j]->node.id);
+        out[count++] = order <= 0 ? a[i] : b[j];
+        i += order <= 0;
+        j += order >= 0; /* the same node in both tables counts once */
+    }
+    return count;
+}
+
+struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method) {
+    return (struct kith_request){
+        .method = method,
+        .read_only = swarm->env->client,
+        .want_v4 = swarm->v4 != NULL,
+        .want_v6 = swarm->v6 != NULL,
+        .n = swarm->dialect->k,
+    };
+}

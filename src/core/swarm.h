@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swarm: one overlay network: id space, a routing table per family, requests in flight, a dialect.
+ *
+ * Asks typed questions of nodes and feeds the tables from what comes back. Who asks gets the typed
+ * answer. Requests of others go to `on_request`, which answers through kith_swarm_answer().
+ */
+#ifndef KITH_CORE_SWARM_H
+#define KITH_CORE_SWARM_H
+
+#include "core/dialect.h"
+#include "core/env.h"
+#include "core/routing.h"
+#include "core/rpc.h"
+#include "core/session.h"
+
+struct kith_swarm {
+    struct kith_env *env;
+    const struct kith_dialect *dialect;
+    struct kith_sessions *sessions; /* borrowed; NULL for dialects without */
+    struct kith_point own_id;
+    struct kith_routing *v4; /* NULL: family not in use */
+    struct kith_routing *v6;
+    struct kith_rpcs rpcs;
+    /* Of the layer above. */
+    void (*on_request)(void *context, const struct kith_delivery *delivery,
+                       const struct kith_message *message, uint64_t now);
+    /* A peer told us our endpoint. */
+    void (*on_observed)(void *context, const struct kith_key *by,
+                        const struct kith_endpoint *endpoint, uint64_t now);
+    /* The number of entries in the tables changed. */
+    void (*on_tables)(void *context);
+    void *context;
+};
+
+struct kith_swarm_config {
+    struct kith_env *env;
+    const struct kith_dialect *dialect;
+    struct kith_sessions *sessions;
+    struct kith_point own_id;
+};
+
+/* -> KITH_ENOMEM. On failure the swarm can be deinitialized. */
+KITH_MUST_CHECK int kith_swarm_init(struct kith_swarm *swarm,
+                                    const struct kith_swarm_config *config);
+void kith_swarm_deinit(struct kith_swarm *swarm);
+
+/* A decrypted message. Malformed ones are dropped and counted. */
+void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                        uint64_t now);
+
+/* How a request is to be treated. */
+enum {
+    KITH_ASK_ONCE = 1u << 0,  /* do not repeat it */
+    KITH_ASK_QUIET = 1u << 1, /* its failure says nothing about the node */
+};
+
+/* Asks a node whose key is known. `fn` (may be NULL) is never called from inside this call.
+ * -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID, KITH_ETOO_LARGE */
+KITH_MUST_CHECK int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
+                                   const struct kith_request *request, unsigned flags,
+                                   kith_rpc_fn fn, void *context, uint64_t now,
+                                   struct kith_rpc **ret);
+
+/* Answers the request of this delivery. `response` NULL: with `failure`. */
+void kith_swarm_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                       const struct kith_txn *txn, const struct kith_response *response,
+                       const struct kith_wire_failure *failure, uint64_t now);
+
+/* The table of a family, or NULL. */
+struct kith_routing *kith_swarm_table(const struct kith_swarm *swarm, uint8_t family);
+/* Up to `n` live entries of both tables nearest to `target`, nearest first. Returns their number.
+ */
+size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_point *target, size_t n,
+                          const struct kith_entry **out);
+struct kith_entry *kith_swarm_find(const struct kith_swarm *swarm, const struct kith_point *id);
+size_t kith_swarm_count_live(const struct kith_swarm *swarm);
+/* A request with the families that we can use filled in. */
+struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk keeps its candidates in one array ordered by distance to the target. Each pump looks at
+ * the k nearest that have not been given up: those not yet asked are asked while fewer than alpha
+ * requests hold a slot; when all of them have answered the walk is done. Slow nodes among the k
+ * nearest are awaited until they answer or go stale (two soft timeouts later), so that one lost
+ * datagram does not cost a neighbour, and a dead node costs a bounded delay.
+ *
+ * Cost: at most 96 candidates, 240 requests, and per answer one insertion by binary search for each
+ * contact in it.
+ */
+#include "core/walk.h"
+
+#include <stdlib.h>
+
+void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
+                    const struct kith_request *request) {
+    *walk = (struct kith_walk){
+        .swarm = swarm,
+        .request = *request,
+        .target = request->target,
+        .k = swarm->dialect->k,
+        .alpha = KITH_WALK_ALPHA,
+    };
+    walk->stats.distance_bits = KITH_ID_BITS;
+}
+
+static uint16_t distance_bits(const struct kith_walk *walk, const struct kith_candidate *c) {
+    return (uint16_t)(KITH_ID_BITS - kith_point_common_bits(&walk->target, &c->node.id));
+}
+
+static void report_hop(struct kith_walk *walk, const struct kith_candidate *c,
+                       enum kith_hop_outcome outcome, const struct kith_response *response,
+                       uint64_t rtt_ns, uint64_t now) {
+    if (walk->on_hop == NULL) {
+        return;
+    }
+    struct kith_hop hop = {
+        .outcome = outcome,
+        .contact = {.has_key = c->node.has_key, .key = c->node.key, .endpoint = c->node.endpoint},
+        .distance_bits = distance_bits(walk, c),
+        .depth = c->depth,
+        .n_contacts = response == NULL ? 0 : (uint8_t)response->n_contacts,
+        .has_record = response != NULL && (response->has_record || response->n_records > 0),
+        .rtt_ns = rtt_ns,
+        .at_ns = now - walk->started,
+    };
+    walk->on_hop(walk, &hop, now);
+}
+
+/* The place where `id` is or belongs; *ret_known tells which. */
+static unsigned place_of(const struct kith_walk *walk, const struct kith_point *id,
+                         bool *ret_known) {
+    unsigned low = 0;
+    unsigned high = walk->n_candidates;
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        int order = kith_point_compare(&walk->target, &walk->order[mid]->node.id, id);
+        if (order == 0) {
+            *ret_known = true;
+            return mid;
+        }
+        if (order < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    *ret_known = false;
+    return low;
+}
+
+static void free_candidate(struct kith_candidate *c) {
+    if (c->rpc != NULL) {
+        kith_rpc_detach(c->rpc);
+    }
+    free(c);
+}
+
+/* Drops the farthest candidate beyond `at` that nothing is expected of; one that answered is kept,
+ * it may be the one whose answer is being read. */
+static bool make_room(struct kith_walk *walk, unsigned at) {
+    for (unsigned i = walk->n_candidates; i > at; i--) {
+        struct kith_candidate *c = walk->order[i - 1];
+        if (c->state == KITH_CANDIDATE_NEW || c->state == KITH_CANDIDATE_GIVEN_UP) {
+            free_candidate(c);
+            memmove(&walk->order[i - 1], &walk->order[i],
+                    (walk->n_candidates - i) * sizeof(struct kith_candidate *));
+            walk->n_candidates--;
+            return true;
+        }
+    }
+    return false;
+}
+
+void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth) {
+    if (!node->has_key || kith_point_equal(&node->id, &walk->swarm->own_id) ||
+        kith_swarm_table(walk->swarm, node->endpoint.family) == NULL) {
+        return;
+    }
+    bool known;
+    unsigned at = place_of(walk, &node->id, &known);
+    if (known || (walk->n_candidates == KITH_WALK_CANDIDATES_MAX && !make_room(walk, at))) {
+        return;
+    }
+    struct kith_candidate *c = malloc(sizeof(*c));
+    if (c == NULL) {
+        return; /* one candidate fewer; the others go on */
+    }
+    *c = (struct kith_candidate){.walk = walk, .node = *node, .depth = depth, .seq = -1};
+    memmove(&walk->order[at + 1], &walk->order[at],
+            (walk->n_candidates - at) * sizeof(struct kith_candidate *));
+    walk->order[at] = c;
+    walk->n_candidates++;
+    walk->stats.candidates++;
+}
+
+static void answered(struct kith_candidate *c, const struct kith_rpc_event *event) {
+    struct kith_walk *walk = c->walk;
+    const struct kith_response *response = event->response;
+    c->state = KITH_CANDIDATE_ANSWERED;
+    walk->stats.answered++;
+    uint16_t bits = distance_bits(walk, c);
+    if (bits < walk->stats.distance_bits) {
+        walk->stats.distance_bits = bits;
+        walk->stats.hops = c->depth;
+    }
+    for (uint32_t i = 0; i < response->n_contacts; i++) {
+        kith_walk_add(walk, &response->contacts[i], (uint8_t)(c->depth + (c->depth < 255)));
+    }
+    report_hop(walk, c, KITH_HOP_ANSWERED, response, event->rtt_ns, event->now);
+    if (response->truncated && !c->asked_twice) {
+        /* Our address is proven to it now: over the session the whole answer fits. */
+        c->asked_twice = true;
+        c->state = KITH_CANDIDATE_NEW;
+    }
+    if (!walk->on_answer(walk, c, response, event->now)) {
+        return;
+    }
+    kith_walk_pump(walk, event->now);
+}
+
+static void on_rpc(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_candidate *c = context;
+    struct kith_walk *walk = c->walk;
+    switch (event->outcome) {
+    case KITH_RPC_RESPONSE:
+        c->rpc = NULL;
+        answered(c, event);
+        return;
+    case KITH_RPC_ERROR:
+        /* It is alive but of no use to this walk. */
+        c->rpc = NULL;
+        c->state = KITH_CANDIDATE_GIVEN_UP;
+        report_hop(walk, c, KITH_HOP_FAILED, NULL, event->rtt_ns, event->now);
+        break;
+    case KITH_RPC_SLOW:
+        c->state = KITH_CANDIDATE_SLOW;
+        walk->stats.messages++; /* it was sent again */
+        report_hop(walk, c, KITH_HOP_SLOW, NULL, 0, event->now);
+        break;
+    case KITH_RPC_STALE:
+        c->state = KITH_CANDIDATE_GIVEN_UP;
+        walk->stats.timeouts++;
+        report_hop(walk, c, KITH_HOP_FAILED, NULL, 0, event->now);
+        break;
+    case KITH_RPC_TIMEOUT:
+        c->rpc = NULL;
+        return;
+    }
+    kith_walk_pump(walk, event->now);
+}
+
+static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
+    walk->n_requests++;
+    int r = walk->n_requests > KITH_WALK_REQUESTS_MAX
+                ? KITH_EFULL
+                : kith_swarm_ask(walk->swarm, &c->node, &walk->request, 0, on_rpc, c, now, &c->rpc);
+    if (r < 0) {
+        c->rpc = NULL;
+        c->state = KITH_CANDIDATE_GIVEN_UP;
+        return;
+    }
+    c->state = KITH_CANDIDATE_ASKED;
+    walk->stats.messages++;
+    report_hop(walk, c, KITH_HOP_ASKED, NULL, 0, now);
+}
+
+/* Asks one more node if one may be asked. Returns whether it did; *ret_waiting tells whether the k
+ * nearest are still incomplete. */
+static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
+    unsigned in_slots = 0;
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        in_slots += walk->order[i]->state == KITH_CANDIDATE_ASKED;
+    }
+    walk->stats.in_flight = in_slots;
+    *ret_waiting = false;
+    unsigned considered = 0;
+    for (unsigned i = 0; i < walk->n_candidates && considered < walk->k; i++) {
+        struct kith_candidate *c = walk->order[i];
+        switch (c->state) {
+        case KITH_CANDIDATE_GIVEN_UP:
+            continue;
+        case KITH_CANDIDATE_NEW:
+            *ret_waiting = true;
+            if (in_slots < walk->alpha) {
+                ask(walk, c, now);
+                return true;
+            }
+            break;
+        case KITH_CANDIDATE_ASKED:
+        case KITH_CANDIDATE_SLOW:
+            *ret_waiting = true;
+            break;
+        case KITH_CANDIDATE_ANSWERED:
+            break;
+        }
+        considered++;
+    }
+    return false;
+}
+
+void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
+    if (!walk->running || walk->pumping) {
+        return;
+    }
+    walk->pumping = true;
+    bool waiting;
+    while (ask_next(walk, &waiting, now)) {
+    }
+    walk->pumping = false;
+    if (!waiting) {
+        kith_walk_stop(walk);
+        walk->swarm->env->stats.walks_finished++;
+        walk->on_done(walk, now);
+    }
+}
+
+bool kith_walk_start(struct kith_walk *walk, uint64_t now) {
+    const struct kith_entry *entries[64];
+    walk->started = now;
+    size_t n = kith_swarm_closest(walk->swarm, &walk->target, walk->k, entries);
+    for (size_t i = 0; i < n; i++) {
+        kith_walk_add(walk, &entries[i]->node, 1);
+    }
+    if (walk->n_candidates == 0) {
+        return false;
+    }
+    walk->running = true;
+    walk->swarm->env->stats.walks_started++;
+    kith_walk_pump(walk, now);
+    return true;
+}
+
+void kith_walk_stop(struct kith_walk *walk) {
+    walk->running = false;
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        struct kith_candidate *c = walk->order[i];
+        if (c->rpc != NULL) {
+            kith_rpc_detach(c->rpc);
+            c->rpc = NULL;
+        }
+    }
+}
+
+void kith_walk_deinit(struct kith_walk *walk) {
+    kith_walk_stop(walk);
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        free(walk->order[i]);
+    }
+    walk->n_candidates = 0;
+}
+
+size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out) {
+    size_t count = 0;
+    for (unsigned i = 0; i < walk->n_candidates && count < n; i++) {
+        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED) {
+            out[count++] = walk->order[i];
+        }
+    }
+    return count;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk: THE iterative Kademlia walk; nothing else in the tree walks.
+ *
+ * Asks the nearest known nodes for nearer ones, `alpha` at a time, until the k nearest that are
+ * alive have answered. A slow node frees its slot and may still answer; one that stays silent is
+ * given up and does not hold up the end. What the answers mean beyond contacts is the owner's
+ * business: it sees each one and may end the walk at any time.
+ */
+#ifndef KITH_CORE_WALK_H
+#define KITH_CORE_WALK_H
+
+#include "core/swarm.h"
+#include "kith/op.h"
+
+enum {
+    KITH_WALK_ALPHA = 3,
+    KITH_WALK_CANDIDATES_MAX = 96,
+    KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
+};
+
+enum kith_candidate_state {
+    KITH_CANDIDATE_NEW,
+    KITH_CANDIDATE_ASKED,
+    KITH_CANDIDATE_SLOW,     /* its slot is free, its answer still awaited */
+    KITH_CANDIDATE_GIVEN_UP, /* not awaited any more; a late answer revives it */
+    KITH_CANDIDATE_ANSWERED,
+};
+
+struct kith_candidate {
+    struct kith_walk *walk;
+    struct kith_node_ref node;
+    struct kith_rpc *rpc; /* in flight, or NULL */
+    enum kith_candidate_state state;
+    uint8_t depth;    /* 1: known from the start */
+    bool asked_twice; /* its first answer was truncated */
+    bool has_record;  /* the owner's mark: it holds a valid record */
+    int64_t seq;      /* the owner's mark: of that record */
+};
+
+struct kith_walk {
+    struct kith_swarm *swarm;
+    struct kith_request request; /* what every node is asked; spans borrowed from the owner */
+    struct kith_point target;
+    unsigned k;
+    unsigned alpha;
+    bool running;
+    bool pumping; /* guards against the pump calling itself through callbacks */
+    uint64_t started;
+    unsigned n_requests;
+    unsigned n_candidates;
+    struct kith_candidate *order[KITH_WALK_CANDIDATES_MAX]; /* nearest first */
+    struct kith_walk_stats stats;
+    /* Of the owner. on_answer: an answer came; return true to go on, false to end the walk at once
+     * (on_done is not called then). on_hop may be NULL. on_done: nothing is left to ask; the walk
+     * is not running any more and may be read until kith_walk_deinit(). */
+    bool (*on_answer)(struct kith_walk *walk, struct kith_candidate *from,
+                      const struct kith_response *response, uint64_t now);
+    void (*on_hop)(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now);
+    void (*on_done)(struct kith_walk *walk, uint64_t now);
+    void *context;
+};
+
+/* `request.target` is the target. Does not start. */
+void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
+                    const struct kith_request *request);
+/* Starts from the routing tables. on_done is called through a timer-free path only after this
+ * returns false: there was nobody to ask. */
+KITH_MUST_CHECK bool kith_walk_start(struct kith_walk *walk, uint64_t now);
+/* Another candidate, from any source. Ignored when known, ours, or too far to matter. */
+void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth);
+/* Sends what may be sent; ends the walk when nothing is left. */
+void kith_walk_pump(struct kith_walk *walk, uint64_t now);
+/* Ends a running walk silently. */
+void kith_walk_stop(struct kith_walk *walk);
+/* Stops and frees the candidates. */
+void kith_walk_deinit(struct kith_walk *walk);
+/* The nearest `n` that answered, nearest first. Returns their number. */
+size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out);
+
+#endif

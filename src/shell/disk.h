@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk: what a node remembers: own records, records held for others, known contacts. LMDB, one
+ * environment "DIR/db", under a lock file "DIR/lock" that keeps a second process out.
+ *
+ * Writes are queued in memory and committed in groups by one job at a time on the loop's thread
+ * pool; a callback tells when a write is durable. Opening and loading are synchronous, at start
+ * only. The schema is versioned: a newer one is refused (KITH_EVERSION); a damaged or foreign
+ * database is moved aside to "db.set-aside-N", reported, and a fresh one begun. Nothing is ever
+ * deleted.
+ */
+#ifndef KITH_SHELL_DISK_H
+#define KITH_SHELL_DISK_H
+
+#include <uv.h>
+
+#include "kith/error.h"
+#include "kith/types.h"
+
+struct kith_disk; /* opaque */
+
+/* A record as kept. Times are Unix microseconds, since the disk outlives monotonic clocks. */
+struct kith_disk_record {
+    bool own;
+    bool is_announcement;
+    struct kith_point topic; /* announcements */
+    uint64_t expires_us;     /* held records */
+    const struct kith_record *record;
+};
+
+struct kith_disk_config {
+    uv_loop_t *loop;
+    const char *dir; /* made with mode 0700 if missing */
+    void (*on_log)(void *context, int level, const char *message); /* enum kith_log_level */
+    void *context;
+};
+
+/* -> KITH_ELOCKED (names the other process), KITH_EPERMISSION, KITH_EIO, KITH_ENO_SPACE,
+ * KITH_EVERSION, KITH_ENOMEM */
+KITH_MUST_CHECK int kith_disk_open(struct kith_disk **ret, const struct kith_disk_config *config,
+                                   struct kith_error_info *info);
+
+/* Every record and contact on disk, in key order. Entries that do not decode are skipped and
+ * reported in one line. */
+KITH_MUST_CHECK int kith_disk_load(struct kith_disk *disk,
+                                   void (*on_record)(void *user, const struct kith_disk_record *r),
+                                   void (*on_contact)(void *user, const struct kith_contact *c),
+                                   void *user);
+
+/* Called once, from the loop, when the write is durable (status 0) or failed (KITH_ENO_SPACE,
+ * KITH_EIO). */
+typedef void (*kith_disk_fn)(void *user, int status);
+
+/* Queues a write. `fn` may be NULL. The queue is bounded for held records: over 4,096 waiting they
+ * are dropped (they can be had again); own records are always queued. -> KITH_ENOMEM, KITH_EFULL */
+KITH_MUST_CHECK int kith_disk_save(struct kith_disk *disk, const struct kith_disk_record *record,
+                                   kith_disk_fn fn, void *user);
+KITH_MUST_CHECK int kith_disk_forget(struct kith_disk *disk, const struct kith_disk_record *record);
+/* Replaces the known contacts, best first. */
+KITH_MUST_CHECK int kith_disk_save_contacts(struct kith_disk *disk,
+                                            const struct kith_contact *contacts, size_t n);
+
+/* Commits what is queued, waits for it (the callbacks run inside this call), releases the lock and
+ * frees. NULL is ignored. */
+struct kith_disk *kith_disk_close(struct kith_disk *disk);
+
+#endif

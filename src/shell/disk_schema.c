@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk_schema: records and contacts as bytes.
+ *
+ * Each thing has one slot, so saving it again replaces it. The key of a slot:
+ *
+ *     record        1, storage point (the hash of key and salt, or of an immutable value)
+ *     announcement  2, topic, key
+ *     contact       rank u32: key order is best first
+ *
+ * Every value begins with a format number and a checksum of table, key and body, so that damage is seen
+ * even where LMDB's structure survived it, and a value is never read under another's key. Bodies, big
+ * endian:
+ *
+ *     record   expires u64, flags u8, topic 32, seq u64, key 32, signature 64,
+ *              salt size u8, salt, value size u16, value
+ *     contact  flags u8, key 32, family u8, port u16, scope u32, ip 16
+ *
+ * `expires` comes first so that two values hold the same record exactly if they agree after it.
+ * Decoding is total: whatever does not come out of the encoder is KITH_ECORRUPT. Signatures are not
+ * checked here; whoever restores a record verifies it.
+ */
+#include <string.h>
+
+#include <sodium/crypto_generichash.h>
+
+#include "core/record.h"
+#include "shell/disk_internal.h"
+
+enum {
+    FORMAT = 1,
+    CHECKSUM_SIZE = 16,
+    KIND_RECORD = 1,
+    KIND_ANNOUNCEMENT = 2,
+    FLAG_MUTABLE = 1 << 0,
+    FLAG_ANNOUNCEMENT = 1 << 1,
+    FLAG_HAS_KEY = 1 << 0, /* contacts */
+    EXPIRES_SIZE = 8,
+};
+
+static const char *const TABLE_NAMES[KITH_DISK_N_TABLES] = {
+    [KITH_DISK_OWN] = "own",
+    [KITH_DISK_HELD] = "held",
+    [KITH_DISK_CONTACTS] = "contacts",
+};
+
+const char *kith_disk_table_name(enum kith_disk_table table) {
+    return TABLE_NAMES[table];
+}
+
+/* ---- the head of each value ---- */
+
+static void checksum(enum kith_disk_table table, struct kith_span key, struct kith_span body,
+                     uint8_t out[CHECKSUM_SIZE]) {
+    const uint8_t context[] = {FORMAT, (uint8_t)table, (uint8_t)key.size};
+    crypto_generichash_state state;
+
+    (void)crypto_generichash_init(&state, NULL, 0, CHECKSUM_SIZE);
+    (void)crypto_generichash_update(&state, context, sizeof(context));
+    (void)crypto_generichash_update(&state, key.data, key.size);
+    (void)crypto_generichash_update(&state, body.data, body.size);
+    (void)crypto_generichash_final(&state, out, CHECKSUM_SIZE);
+}
+
+/* A writer for the body of `entry`, whose key is complete. */
+static struct kith_writer begin_body(struct kith_disk_entry *entry) {
+    return kith_writer(entry->value + KITH_DISK_HEAD_SIZE,
+                       sizeof(entry->value) - KITH_DISK_HEAD_SIZE);
+}
+
+static void end_body(struct kith_disk_entry *entry, const struct kith_writer *w) {
+    struct kith_span body = kith_span(w->begin, kith_writer_size(w));
+
+    entry->value[0] = FORMAT;
+    checksum(entry->table, kith_span(entry->key, entry->key_size), body, entry->value + 1);
+    entry->value_size = KITH_DISK_HEAD_SIZE + body.size;
+}
+
+/* A reader of the body; one that failed if the head is wrong. */
+static struct kith_reader open_body(enum kith_disk_table table, struct kith_span key,
+                                    struct kith_span value) {
+    uint8_t expected[CHECKSUM_SIZE];
+    struct kith_reader r = kith_reader(value);
+    uint8_t format = kith_read_u8(&r);
+    const uint8_t *sum = kith_read_bytes(&r, CHECKSUM_SIZE);
+
+    if (sum == NULL || format != FORMAT || key.size > KITH_DISK_KEY_MAX) {
+        r.failed = true;
+        return r;
+    }
+    checksum(table, key, kith_span(r.at, kith_reader_left(&r)), expected);
+    r.failed = memcmp(sum, expected, CHECKSUM_SIZE) != 0;
+    return r;
+}
+
+/* ---- records ---- */
+
+static size_t record_key(const struct kith_disk_record *record, uint8_t out[KITH_DISK_KEY_MAX]) {
+    struct kith_writer w = kith_writer(out, KITH_DISK_KEY_MAX);
+    struct kith_record_view view;
+    struct kith_point point;
+
+    if (record->is_announcement) {
+        kith_write_u8(&w, KIND_ANNOUNCEMENT);
+        kith_write_bytes(&w, record->topic.bytes, sizeof(record->topic.bytes));
+        kith_write_bytes(&w, record->record->key.bytes, KITH_KEY_SIZE);
+    } else {
+        kith_record_view(record->record, &view);
+        kith_record_point(&view, &point);
+        kith_write_u8(&w, KIND_RECORD);
+        kith_write_bytes(&w, point.bytes, sizeof(point.bytes));
+    }
+    return kith_writer_size(&w);
+}
+
+static bool record_valid(const struct kith_disk_record *record) {
+    const struct kith_record *r = record->record;
+
+    return r->salt_size <= KITH_SALT_MAX && r->value_size <= KITH_VALUE_MAX && r->seq >= 0 &&
+           (!record->is_announcement || r->is_mutable);
+}
+
+int kith_disk_encode_record(const struct kith_disk_record *record, struct kith_disk_entry *ret) {
+    const struct kith_record *r = record->record;
+
+    if (!record_valid(record)) {
+        return KITH_EINVALID;
+    }
+    ret->table = record->own ? KITH_DISK_OWN : KITH_DISK_HELD;
+    ret->key_size = record_key(record, ret->key);
+    struct kith_writer w = begin_body(ret);
+    kith_write_u64(&w, record->expires_us);
+    kith_write_u8(&w, (uint8_t)((r->is_mutable ? FLAG_MUTABLE : 0) |
+                                (record->is_announcement ? FLAG_ANNOUNCEMENT : 0)));
+    if (record->is_announcement) {
+        kith_write_bytes(&w, record->topic.bytes, sizeof(record->topic.bytes));
+    } else {
+        kith_write_zeros(&w, sizeof(record->topic.bytes));
+    }
+    kith_write_u64(&w, (uint64_t)r->seq);
+    kith_write_bytes(&w, r->key.bytes, KITH_KEY_SIZE);
+    kith_write_bytes(&w, r->signature, KITH_SIGNATURE_SIZE);
+    kith_write_u8(&w, r->salt_size);
+    kith_write_bytes(&w, r->salt, r->salt_size);
+    kith_write_u16(&w, r->value_size);
+    kith_write_bytes(&w, r->value, r->value_size);
+    end_body(ret, &w);
+    return 0;
+}
+
+int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
+                            struct kith_span value, struct kith_disk_record *ret,
+                            struct kith_record *record) {
+    struct kith_reader r = open_body(table, key, value);
+    struct kith_disk_record out = {.own = table == KITH_DISK_OWN, .record = record};
+    struct kith_record fields = {0};
+    uint8_t expected[KITH_DISK_KEY_MAX];
+
+    out.expires_us = kith_read_u64(&r);
+    uint8_t flags = kith_read_u8(&r);
+    fields.is_mutable = (flags & FLAG_MUTABLE) != 0;
+    out.is_announcement = (flags & FLAG_ANNOUNCEMENT) != 0;
+    kith_read_copy(&r, out.topic.bytes, sizeof(out.topic.bytes));
+    uint64_t seq = kith_read_u64(&r);
+    kith_read_copy(&r, fields.key.bytes, KITH_KEY_SIZE);
+    kith_read_copy(&r, fields.signature, KITH_SIGNATURE_SIZE);
+    fields.salt_size = kith_read_u8(&r);
+    kith_read_copy(&r, fields.salt, fields.salt_size <= KITH_SALT_MAX ? fields.salt_size : 0);
+    fields.value_size = kith_read_u16(&r);
+    kith_read_copy(&r, fields.value, fields.value_size <= KITH_VALUE_MAX ? fields.value_size : 0);
+    fields.seq = seq <= INT64_MAX ? (int64_t)seq : -1;
+    if (r.failed || kith_reader_left(&r) != 0 || (flags & ~(FLAG_MUTABLE | FLAG_ANNOUNCEMENT)) != 0) {
+        return KITH_ECORRUPT;
+    }
+    const struct kith_disk_record check = {
+        .is_announcement = out.is_announcement, .topic = out.topic, .record = &fields};
+    if (!record_valid(&check) ||
+        !kith_span_equal(key, kith_span(expected, record_key(&check, expected)))) {
+        return KITH_ECORRUPT;
+    }
+    *record = fields;
+    *ret = out;
+    return 0;
+}
+
+bool kith_disk_same_record(struct kith_span a, struct kith_span b) {
+    enum { SKIP = KITH_DISK_HEAD_SIZE + EXPIRES_SIZE };
+
+    return a.size > SKIP && a.size == b.size &&
+           memcmp(a.data + SKIP, b.data + SKIP, a.size - SKIP) == 0;
+}
+
+/* ---- contacts ---- */
+
+void kith_disk_encode_contact(const struct kith_contact *contact, uint32_t rank,
+                              struct kith_disk_entry *ret) {
+    struct kith_writer k = kith_writer(ret->key, sizeof(ret->key));
+
+    ret->table = KITH_DISK_CONTACTS;
+    kith_write_u32(&k, rank);
+    ret->key_size = kith_writer_size(&k);
+    struct kith_writer w = begin_body(ret);
+    kith_write_u8(&w, contact->has_key ? FLAG_HAS_KEY : 0);
+    if (contact->has_key) {
+        kith_write_bytes(&w, contact->key.bytes, KITH_KEY_SIZE);
+    } else {
+        kith_write_zeros(&w, KITH_KEY_SIZE);
+    }
+    kith_write_u8(&w, contact->endpoint.family);
+    kith_write_u16(&w, contact->endpoint.port);
+    kith_write_u32(&w, contact->endpoint.scope);
+    kith_write_bytes(&w, contact->endpoint.ip, sizeof(contact->endpoint.ip));
+    end_body(ret, &w);
+}
+
+int kith_disk_decode_contact(struct kith_span key, struct kith_span value,
+                             struct kith_contact *ret) {
+    struct kith_reader r = open_body(KITH_DISK_CONTACTS, key, value);
+    struct kith_contact out = {0};
+    uint8_t flags = kith_read_u8(&r);
+
+    out.has_key = (flags & FLAG_HAS_KEY) != 0;
+    kith_read_copy(&r, out.key.bytes, KITH_KEY_SIZE);
+    out.endpoint.family = kith_read_u8(&r);
+    out.endpoint.port = kith_read_u16(&r);
+    out.endpoint.scope = kith_read_u32(&r);
+    kith_read_copy(&r, out.endpoint.ip, sizeof(out.endpoint.ip));
+    if (r.failed || kith_reader_left(&r) != 0 || (flags & ~FLAG_HAS_KEY) != 0 ||
+        (out.endpoint.family != 4 && out.endpoint.family != 6)) {
+        return KITH_ECORRUPT;
+    }
+    *ret = out;
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* node_info: what a node is and knows, as the core tells it, and what only the shell can count. */
+#include "shell/node_internal.h"
+
+void kith_node_status(const struct kith_node *node, struct kith_status *ret_status) {
+    kith_core_status(node->core, uv_hrtime(), ret_status);
+}
+
+void kith_node_stats(const struct kith_node *node, struct kith_stats *ret_stats) {
+    *ret_stats = *kith_core_stats(node->core);
+    ret_stats->tx_failed += kith_udp_failed(node->udp);
+}
+
+int kith_node_each_peer(const struct kith_node *node,
+                        int (*fn)(const struct kith_peer_info *info, void *user), void *user) {
+    return kith_core_each_peer(node->core, uv_hrtime(), fn, user);
+}
+
+int kith_node_each_record(const struct kith_node *node,
+                          int (*fn)(const struct kith_record_info *info, void *user), void *user) {
+    return kith_core_each_record(node->core, uv_hrtime(), fn, user);
+}
+
+int kith_node_each_session(const struct kith_node *node,
+                           int (*fn)(const struct kith_session_info *info, void *user),
+                           void *user) {
+    return kith_core_each_session(node->core, uv_hrtime(), fn, user);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap: binary min-heap of intrusive nodes in an array of pointers.
+ *
+ * Each node knows its 1-based place, so removing or moving any node is O(log n) without a search:
+ * what timers need, most of which are stopped or moved before they fire. An array (rather than a
+ * pairing heap of pointers) keeps the top levels in one or two cache lines and makes the shape, and
+ * with it the order of a run, a function of the sequence of calls alone.
+ *
+ * Invariants: nodes[node->place - 1] == node for every node inside, node->place == 0 for every node
+ * outside; no node is less than its parent. The array doubles and never shrinks.
+ */
+#include "util/heap.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    HEAP_CAPACITY_MIN = 8, /* one cache line of pointers; an idle node has about that many timers */
+};
+
+static void heap_put(struct kith_heap *heap, size_t place, struct kith_heap_node *node) {
+    heap->nodes[place - 1] = node;
+    node->place = place;
+}
+
+/* Moves the node towards the root while it is less than its parent. */
+static void heap_rise(struct kith_heap *heap, struct kith_heap_node *node) {
+    size_t place = node->place;
+
+    while (place > 1) {
+        struct kith_heap_node *parent = heap->nodes[place / 2 - 1];
+        if (!heap->less(node, parent)) {
+            break;
+        }
+        heap_put(heap, place, parent);
+        place /= 2;
+    }
+    heap_put(heap, place, node);
+}
+
+/* Moves the node towards the leaves while a child is less than it. */
+static void heap_sink(struct kith_heap *heap, struct kith_heap_node *node) {
+    size_t place = node->place;
+
+    while (2 * place <= heap->n) {
+        size_t child = 2 * place;
+        if (child < heap->n && heap->less(heap->nodes[child], heap->nodes[child - 1])) {
+            child++;
+        }
+        if (!heap->less(heap->nodes[child - 1], node)) {
+            break;
+        }
+        heap_put(heap, place, heap->nodes[child - 1]);
+        place = child;
+    }
+    heap_put(heap, place, node);
+}
+
+static int heap_grow(struct kith_heap *heap) {
+    size_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_MIN : heap->capacity * 2;
+    struct kith_heap_node **nodes;
+
+    if (capacity > SIZE_MAX / sizeof(*nodes)) {
+        return KITH_ENOMEM;
+    }
+    nodes = realloc(heap->nodes, capacity * sizeof(*nodes));
+    if (nodes == NULL) {
+        return KITH_ENOMEM;
+    }
+    heap->nodes = nodes;
+    heap->capacity = capacity;
+    return 0;
+}
+
+void kith_heap_init(struct kith_heap *heap, kith_heap_less less) {
+    *heap = (struct kith_heap){.less = less};
+}
+
+void kith_heap_deinit(struct kith_heap *heap) {
+    free(heap->nodes);
+    *heap = (struct kith_heap){.less = heap->less};
+}
+
+int kith_heap_insert(struct kith_heap *heap, struct kith_heap_node *node) {
+    assert(node->place == 0);
+
+    if (heap->n == heap->capacity) {
+        int r = heap_grow(heap);
+        if (r < 0) {
+            return r;
+        }
+    }
+    heap->n++;
+    heap_put(heap, heap->n, node);
+    heap_rise(heap, node);
+    return 0;
+}
+
+void kith_heap_remove(struct kith_heap *heap, struct kith_heap_node *node) {
+    size_t place = node->place;
+    struct kith_heap_node *last;
+
+    if (place == 0) {
+        return;
+    }
+    assert(place <= heap->n && heap->nodes[place - 1] == node);
+    last = heap->nodes[heap->n - 1];
+    heap->n--;
+    node->place = 0;
+    if (last != node) {
+        /* The last leaf fills the gap; it may belong above or below it. */
+        heap_put(heap, place, last);
+        kith_heap_update(heap, last);
+    }
+}
+
+void kith_heap_update(struct kith_heap *heap, struct kith_heap_node *node) {
+    assert(node->place > 0 && node->place <= heap->n && heap->nodes[node->place - 1] == node);
+
+    heap_rise(heap, node);
+    heap_sink(heap, node);
+}
+
+struct kith_heap_node *kith_heap_first(const struct kith_heap *heap) {
+    return heap->n == 0 ? NULL : heap->nodes[0];
+}

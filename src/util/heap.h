@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap: intrusive binary min-heap over pointers.
+ *
+ * `less` decides the order; for a deterministic order it must break ties itself. O(log n) insert,
+ * remove and update, O(1) minimum. The heap owns only its array of pointers.
+ */
+#ifndef KITH_UTIL_HEAP_H
+#define KITH_UTIL_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/error.h"
+
+struct kith_heap_node {
+    size_t place; /* 1-based index in the heap, 0: not in a heap */
+};
+
+typedef bool (*kith_heap_less)(const struct kith_heap_node *a, const struct kith_heap_node *b);
+
+struct kith_heap {
+    struct kith_heap_node **nodes;
+    size_t n;
+    size_t capacity;
+    kith_heap_less less;
+};
+
+void kith_heap_init(struct kith_heap *heap, kith_heap_less less);
+/* Frees the array; nodes are the caller's. */
+void kith_heap_deinit(struct kith_heap *heap);
+/* -> KITH_ENOMEM. The node must not be in a heap. */
+KITH_MUST_CHECK int kith_heap_insert(struct kith_heap *heap, struct kith_heap_node *node);
+/* Does nothing for a node that is in no heap. */
+void kith_heap_remove(struct kith_heap *heap, struct kith_heap_node *node);
+/* Restores the order after the node's value changed. */
+void kith_heap_update(struct kith_heap *heap, struct kith_heap_node *node);
+/* The smallest, or NULL. */
+struct kith_heap_node *kith_heap_first(const struct kith_heap *heap);
+
+#endif

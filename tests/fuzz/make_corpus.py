@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the hand-made seeds of the fuzz corpora: valid inputs of every shape, and nasty ones.
+
+Usage: make_corpus.py [DIRECTORY]   (default: the corpus directory beside this file)
+Files that a fuzzer found are kept; they have names of their own.
+"""
+import os
+import struct
+import sys
+
+
+def pack(value):
+    """Minimal msgpack, enough for seeds. dict keys are written in the order given."""
+    if value is True or value is False:
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        if 0 <= value < 128:
+            return bytes([value])
+        if value < 0:
+            return b"\xd3" + struct.pack(">q", value)
+        for head, form, top in ((0xCC, ">B", 8), (0xCD, ">H", 16), (0xCE, ">I", 32), (0xCF, ">Q", 64)):
+            if value < 1 << top:
+                return bytes([head]) + struct.pack(form, value)
+    if isinstance(value, str):
+        raw = value.encode()
+        return (bytes([0xA0 | len(raw)]) if len(raw) < 32 else b"\xd9" + bytes([len(raw)])) + raw
+    if isinstance(value, bytes):
+        head = b"\xc4" + bytes([len(value)]) if len(value) < 256 else b"\xc5" + struct.pack(">H", len(value))
+        return head + value
+    if isinstance(value, list):
+        head = bytes([0x90 | len(value)]) if len(value) < 16 else b"\xdc" + struct.pack(">H", len(value))
+        return head + b"".join(map(pack, value))
+    if isinstance(value, dict):
+        return bytes([0x80 | len(value)]) + b"".join(pack(k) + pack(v) for k, v in value.items())
+    raise TypeError(value)
+
+
+KEY = bytes(range(32))
+TARGET = b"\xaa" * 32
+SIGNATURE = b"\x51" * 64
+V4 = bytes([192, 0, 2, 1]) + struct.pack(">H", 7700)
+V6 = bytes.fromhex("20010db8000000000000000000000001") + struct.pack(">H", 7700)
+MUTABLE = {"g": SIGNATURE, "k": KEY, "s": 1, "sl": b"salt", "v": b"12:Hello World!"}
+IMMUTABLE = {"v": b"12:Hello World!"}
+
+NASTY_MSGPACK = {
+    "empty": b"",
+    "never-used": b"\xc1",
+    "array-2-32": b"\xdd\xff\xff\xff\xff",
+    "map-2-32": b"\xdf\xff\xff\xff\xff",
+    "map-2-31": b"\xdf\x80\x00\x00\x00",
+    "str-2-32": b"\xdb\xff\xff\xff\xff",
+    "bin-2-32": b"\xc6\xff\xff\xff\xff",
+    "ext-2-32": b"\xc9\xff\xff\xff\xff\x01",
+    "depth-bomb-array": b"\x91" * 1000,
+    "depth-bomb-map": b"\x81\xa0" * 500,
+    "depth-limit": b"\x91" * 8 + b"\xc0",
+    "wide": b"\xdc\x00\xff" + b"\xc0" * 255,
+    "many-small": b"\xdc\x00\x7f" + b"\x91\xc0" * 127,
+}
+
+MESSAGES = {
+    "ping": [0, 0x01020304, "ping", {}],
+    "ping-ro": [0, 1, "ping", {"ro": True}],
+    "find": [0, 2, "find", {"n": 20, "t": TARGET, "w": 3}],
+    "get": [0, 3, "get", {"s": 5, "t": TARGET, "w": 1}],
+    "put": [0, 4, "put", {"cas": 1, "r": MUTABLE}],
+    "put-immutable": [0, 5, "put", {"r": IMMUTABLE}],
+    "topic": [0, 6, "topic", {"n": 8, "t": TARGET, "w": 3}],
+    "announce": [0, 7, "announce", {"r": MUTABLE, "t": TARGET}],
+    "exchange": [0, 8, "exchange", {"n": 4, "w": 2}],
+    "reach": [0, 9, "reach", {"f": 4}],
+    "talk": [0, 10, "talk", {"d": b"hello", "p": "chat"}],
+    "unknown-method": [0, 11, "frobnicate", {"x": [1, 2, 3]}],
+    "args-missing": [0, 12, "find", {}],
+    "args-wrong": [0, 12, "find", {"t": b"short"}],
+    "arg-twice": [0, 12, "ping", {"ro": True, "w": 1}],
+    "answer-empty": [1, 1, {}],
+    "answer-full": [1, 1, {"d": b"x", "n4": (KEY + V4) * 3, "n6": (KEY + V6) * 2, "ok": True, "os": 9,
+                           "r": MUTABLE, "rs": [MUTABLE, IMMUTABLE], "s": 1, "tr": True, "ttl": 3600,
+                           "v": b"KI\0\1", "you": V6}],
+    "answer-unusable": [1, 1, {"n4": KEY + b"\0" * 6 + KEY + b"\xe0\0\0\1\0\1", "you": b"\0" * 6}],
+    "answer-ragged": [1, 1, {"n4": b"x" * 37}],
+    "error": [2, 1, 203, "bad args"],
+    "error-seq": [2, 1, 301, "cas", 7],
+    "error-negative": [2, 1, -5, ""],
+    "push": [3, "news", {}],
+    "record-negative": [0, 4, "put", {"r": {"g": SIGNATURE, "k": KEY, "s": -1, "v": b"i1e"}}],
+    "record-half": [0, 4, "put", {"r": {"k": KEY, "v": b"i1e"}}],
+    "record-salt-65": [0, 4, "put", {"r": dict(MUTABLE, sl=b"s" * 65)}],
+    "record-big": [0, 4, "put", {"r": dict(IMMUTABLE, v=b"900:" + b"x" * 900)}],
+}
+
+PEERS = {
+    "least": {"p": 1, "ttl": 0},
+    "both": {"e4": V4, "e6": V6, "p": 1, "ttl": 7200},
+    "capabilities": {"c": {"agent": "x", "tools": ["a", "b"]}, "e4": V4 * 8, "p": 1, "ttl": 7200},
+    "too-many": {"e4": V4 * 20, "e6": V6 * 5, "p": 1, "ttl": 7200},
+    "unusable": {"e4": b"\0" * 6, "p": 1, "ttl": 1},
+    "unsorted": {"ttl": 5, "p": 3, "z": [1, {}]},
+    "ragged": {"e4": b"12345", "p": 1, "ttl": 1},
+    "deep": {"c": {"a": {"b": {"c": {"d": 1}}}}, "p": 1, "ttl": 1},
+    "no-version": {"ttl": 1},
+    "ttl-huge": {"p": 1, "ttl": 1 << 40},
+}
+
+BENCODE = {
+    "zero": b"i0e", "negative": b"i-12e", "minus-zero": b"i-0e", "leading-zero": b"i01e",
+    "string": b"12:Hello World!", "string-empty": b"0:", "string-zero": b"01:a", "string-cut": b"5:abc",
+    "string-huge": b"18446744073709551615:x", "string-overflow": b"9" * 60 + b":x",
+    "list": b"l0:i0eledee", "dict": b"d1:ai1e1:bl1:xee", "dict-unsorted": b"d1:bi1e1:ai1ee",
+    "dict-twice": b"d1:ai1e1:ai1ee", "dict-no-value": b"d1:ae", "dict-int-key": b"di1ei1ee",
+    "depth-limit": b"l" * 16 + b"e" * 16, "depth-over": b"l" * 17 + b"e" * 17,
+    "depth-bomb": b"l" * 1000, "depth-bomb-dict": b"d0:" * 300, "open": b"li1e", "empty": b"",
+    "ping": b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe",
+}
+
+
+def record(mutable, salt, seq, value):
+    head = bytes([mutable, len(salt)]) + struct.pack(">Q", seq & (1 << 64) - 1)
+    return head + ((KEY + SIGNATURE) if mutable else b"") + salt + value
+
+
+RECORDS = {
+    "mutable": record(1, b"", 1, b"12:Hello World!"),
+    "mutable-salt": record(1, b"foobar", 1, b"12:Hello World!"),
+    "immutable": record(0, b"", 0, b"12:Hello World!"),
+    "immutable-seq": record(0, b"", 1, b"i1e"),
+    "salt-64": record(1, b"s" * 64, 1, b"i1e"),
+    "salt-65": record(1, b"s" * 65, 1, b"i1e"),
+    "seq-negative": record(1, b"", -1, b"i1e"),
+    "seq-max": record(1, b"", (1 << 63) - 1, b"i1e"),
+    "value-none": record(1, b"", 1, b""),
+    "value-two": record(1, b"", 1, b"i1ei2e"),
+    "value-unsorted": record(1, b"", 1, b"d1:bi1e1:ai1ee"),
+    "value-big": record(0, b"", 0, b"990:" + b"x" * 990),
+    "cut": record(1, b"foobar", 1, b"")[:50],
+}
+
+Z32 = "y" * 52
+TEXTS = {
+    "key": Z32.encode(), "hex": b"00" * 32, "contact": (Z32 + "@192.0.2.1:7700").encode(),
+    "contact-v6": (Z32 + "@[2001:db8::1]:7700").encode(), "contact-name": b"node.example:7700",
+    "endpoint": b"192.0.2.1:7700", "endpoint-v6": b"[::1]:0", "endpoint-mapped": b"[::ffff:1.2.3.4]:1",
+    "port-big": b"1.2.3.4:65536", "port-none": b"host:", "port-only": b":1", "no-port": b"host",
+    "bracket-open": b"[::1:7700", "bracket-stray": b"::1]:7700", "v6-bare": b"::1:7700",
+    "at-only": b"@", "at-twice": (Z32 + "@a@b:1").encode(), "key-short": b"y" * 51 + b"@h:1",
+    "key-bad": b"l" * 52, "host-long": b"h" * 300 + b":1", "nul": b"a\0b:1", "empty": b"",
+    "octal": b"010.0.0.1:1", "spaces": b" 1.2.3.4:1", "zone": b"[fe80::1%eth0]:1", "utf8": "ü:1".encode(),
+}
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+    messages = {name: pack(value) for name, value in MESSAGES.items()}
+    messages["answer-cut"] = messages["answer-full"][:200]
+    messages["trailing"] = messages["ping"] + b"\0"
+    messages["ro-twice"] = b"\x94\x00\x01\xa4ping\x82\xa2ro\xc3\xa2ro\xc3"
+    peers = {name: pack(value) for name, value in PEERS.items()}
+    corpora = {
+        "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
+        "bencode": BENCODE, "record": RECORDS, "contact_text": TEXTS,
+    }
+    for target, seeds in corpora.items():
+        folder = os.path.join(root, target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in seeds.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,431 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""dht-cli and kithd as a script sees them: exit codes, JSON fields, messages. Against a swarm of five."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import kithtest as kt
+from kithtest import check
+
+PLACE = None
+NODES = []
+ABSENT = "y" * 52  # a key nobody has: 32 zero bytes
+
+WALK = ("messages", "answered", "timeouts", "hops", "total_ms")
+
+
+def node_cli(index, *args, **named):
+    return kt.cli("--control", NODES[index].control_path, *args, **named)
+
+
+def expect(run, code, err=None):
+    check(run.code == code, f"exit {run.code}, not {code}; stdout {run.out[-300:]!r} stderr {run.err[-500:]!r}")
+    if err:
+        check(re.search(err, run.err), f"stderr {run.err!r} does not match {err!r}")
+    check("Sanitizer" not in run.err, run.err)
+    return run
+
+
+def fields(run, *names):
+    data = run.json
+    check(data["schema"] == 1, "schema is not 1")
+    check(next(iter(data)) == "schema", "schema is not first")
+    for name in names:
+        check(name in data, f"{name} is missing in {sorted(data)}")
+    return data
+
+
+# ---- without any node ----
+
+
+def case_help():
+    expect(kt.cli("--help"), 0)
+    check("lookup" in kt.cli("--help").out, "no list of commands")
+    check("--cas" in expect(kt.cli("help", "put"), 0).out, "no help of a command")
+    check("--cas" in expect(kt.cli("put", "--help"), 0).out, "no --help of a command")
+    times = []
+    for _ in range(10):
+        start = time.monotonic()
+        kt.cli("--help")
+        times.append(time.monotonic() - start)
+    # 10 ms is the promise; subprocess itself costs a few, a busy machine more. The best of ten is the program's.
+    check(min(times) < 0.03, f"--help took {min(times) * 1e3:.0f} ms")
+
+
+def case_usage():
+    expect(kt.cli(), 2, "command is missing")
+    expect(kt.cli("lokup", ABSENT), 2, "did you mean 'lookup'")
+    expect(kt.cli("lookup"), 2, "argument is missing")
+    expect(kt.cli("lookup", ABSENT, "more"), 2, "too many arguments")
+    expect(kt.cli("--jsn", "id"), 2, "did you mean --json")
+    expect(kt.cli("--salt", "x", "put", "y"), 2, "stands behind it")
+    expect(kt.cli("--timeout", "soon", "id"), 2, "expected seconds")
+    expect(kt.cli("--timeout"), 2, "missing")
+    expect(kt.cli("put", "--seq", "-1", "x"), 2, "from 0")
+    expect(kt.cli("find", "t", "-n", "0"), 2, "from 1")
+    expect(kt.cli("put", "--immutable", "--cas", "1", "x"), 2, "no --cas")
+    expect(kt.cli("--ephemeral", "--control", "/x", "id"), 2, "exclude")
+    for command in ("lan", "book", "add", "ban", "unban", "mainline"):
+        expect(kt.cli(command), 2, "not in this version")
+    expect(kt.cli("mainline", "put", "--salt", "s", "v"), 2, "not in this version")
+
+
+def case_bad_key():
+    text = ABSENT[:16] + "l" + ABSENT[17:]  # l is not in the alphabet
+    run = expect(kt.cli("--control", "/nowhere", "lookup", text), 2, "column 17")
+    check(f"\n  {text}\n  {' ' * 16}^" in run.err, f"no caret under column 17: {run.err!r}")
+    expect(kt.cli("lookup", "short"), 2, "52 characters")
+    expect(kt.cli("ping", "127.0.0.1:99999"), 2, "PEER")
+    expect(kt.cli("--peer", "nohost", "lookup", ABSENT), 2, "--peer")
+
+
+def case_value_limits():
+    run = expect(kt.cli("--control", "/nowhere", "put", "-", stdin="x" * 1001), 2, "1001 bytes")
+    check("996" in run.err, "the limit is not named")
+    expect(kt.cli("--control", "/nowhere", "put", "x" * 1001), 2, "1001 bytes")
+    path = PLACE.file("big")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("x" * 5000)
+    expect(kt.cli("--control", "/nowhere", "put", "@" + path), 2, "5000 bytes")
+    expect(kt.cli("--control", "/nowhere", "put", "@/nonexistent"), 2, "No such file")
+    expect(kt.cli("--control", "/nowhere", "put", "--json-value", "{"), 2, "line 1")
+    expect(kt.cli("--control", "/nowhere", "put", "--salt", "s" * 65, "x"), 2, "65 bytes, at most 64")
+
+
+def case_unreachable():
+    for command in (["id"], ["status"], ["lookup", ABSENT]):
+        run = expect(kt.cli("--control", "/nowhere/control", *command), 5, "/nowhere/control")
+        check("kithd" in run.err, "does not say how to start the daemon")
+    expect(kt.cli("status", env={"XDG_RUNTIME_DIR": PLACE.path, "HOME": PLACE.path}), 5)
+    expect(kt.cli("--control", "/" + "x" * 200, "id"), 2, "201 bytes")
+
+
+def case_no_network():
+    home = {"XDG_STATE_HOME": PLACE.file("empty")}
+    expect(kt.cli("--ephemeral", "lookup", ABSENT, env=home), 3, "no network")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        peer = f"127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        expect(kt.cli("--ephemeral", "-t", "1", "--peer", peer, "lookup", ABSENT, env=home), 3, "no network")
+        check(time.monotonic() - start < 5, "did not give up in time")
+
+
+def case_keygen():
+    path = PLACE.file("identity")
+    key = expect(kt.cli("keygen", path), 0).out.strip()
+    check(len(key) == 52, f"key {key!r}")
+    check(stat.S_IMODE(os.stat(path).st_mode) == 0o600, "mode is not 0600")
+    check(expect(kt.cli("key", path), 0).out.strip() == key, "another key")
+    check(fields(expect(kt.cli("--json", "key", path), 0), "key")["key"] == key, "another key in JSON")
+    expect(kt.cli("keygen", path), 2)
+    check(kt.cli("key", path).out.strip() == key, "overwritten")
+    expect(kt.cli("key", path + "x"), 1)
+    os.chmod(path, 0o644)
+    expect(kt.cli("key", path), 2, "chmod|600|read")
+
+
+# ---- with the swarm ----
+
+
+def case_id():
+    data = fields(expect(node_cli(0, "--json", "id"), 0), "key", "network", "node_ids", "endpoints")
+    check(data["key"] == NODES[0].key and data["network"] == "kith", "wrong identity")
+    check(data["endpoints"]["bound"] == [NODES[0].endpoint], f"bound {data['endpoints']}")
+    check(data["endpoints"]["reachable"] in ("yes", "no", "unknown"), "reachable")
+    check(len(data["node_ids"]["kith"]) == 64, "node id")
+    check(NODES[0].key in expect(node_cli(0, "id"), 0).out, "no key for people")
+
+
+def case_status():
+    data = fields(expect(node_cli(1, "status", "--json"), 0), "key", "network", "uptime_s", "ready", "reachable",
+                  "nodes", "lan_peers", "book", "records", "sessions", "size_estimate")
+    check(data["ready"] is True, "not ready")
+    check(data["nodes"]["kith"]["v4"] >= 1, f"nodes {data['nodes']}")
+    for name in ("new", "tried", "banned"):
+        check(name in data["book"], f"book.{name}")
+    check("joined" in expect(node_cli(1, "status"), 0).out, "status for people")
+    stats = fields(expect(node_cli(1, "stats", "--json"), 0), "rx_datagrams", "drop_malformed")
+    check(stats["rx_datagrams"] > 0, "nothing received")
+    check("rx_datagrams" in expect(node_cli(1, "stats"), 0).out, "stats for people")
+
+
+def case_lookup():
+    run = expect(node_cli(4, "--json", "lookup", NODES[2].key), 0)
+    data = fields(run, "key", "found", "seq", "endpoints", "capabilities", "network", "sources", "first_ms", *WALK)
+    check(data["found"] is True and data["key"] == NODES[2].key, "another peer")
+    check(NODES[2].endpoint in data["endpoints"], f"endpoints {data['endpoints']}")
+    check(data["network"] == "kith" and data["sources"], "network or sources")
+    check(NODES[2].endpoint in expect(node_cli(4, "lookup", NODES[2].key), 0).out, "for people")
+    data = fields(expect(node_cli(4, "--json", "lookup", ABSENT), 1), "found")
+    check(data["found"] is False, "found a key nobody has")
+    expect(node_cli(4, "lookup", ABSENT), 1, "not found")
+
+
+def case_put_get():
+    run = expect(node_cli(0, "--json", "put", "--salt", "s", "hello"), 0)
+    data = fields(run, "point", "key", "salt", "seq", "acks", "asked", "swarm")
+    check(data["key"] == NODES[0].key and data["salt"] == "s" and data["swarm"] == "kith", f"{data}")
+    check(1 <= data["acks"] <= data["asked"], f"acks {data['acks']} of {data['asked']}")
+    run = expect(node_cli(3, "get", NODES[0].key, "--salt", "s", "--json"), 0)
+    got = fields(run, "found", "key", "salt", "seq", "value", "sig", "swarm", "holders")
+    check(got["value"] == "hello" and got["seq"] == data["seq"], f"{got}")
+    check(re.fullmatch("[0-9a-f]{128}", got["sig"]), "sig")
+    check(expect(node_cli(3, "get", NODES[0].key, "--salt", "s"), 0).out == "hello\n", "for people")
+    check(expect(node_cli(3, "get", NODES[0].key, "--salt", "s", "--raw"), 0).out == "hello", "raw")
+    check(fields(expect(node_cli(3, "get", NODES[0].key, "--salt", "none", "--json"), 1), "found")["found"] is False,
+          "found what was not put")
+
+
+def case_put_json():
+    document = {"name": "ä", "list": [1, -2, 3.5, None, True], "map": {}}
+    expect(node_cli(0, "put", "--salt", "j", "--json-value", json.dumps(document)), 0)
+    check(fields(expect(node_cli(2, "--json", "get", NODES[0].key, "--salt", "j"), 0), "value")["value"] == document,
+          "another document")
+    raw = subprocess.run([kt.DHT_CLI, "--control", NODES[2].control_path, "get", NODES[0].key, "--salt", "j", "--raw"],
+                         capture_output=True, check=True, timeout=60).stdout
+    unpacker = kt.Unpacker()
+    unpacker.feed(raw)
+    check(list(unpacker) == [document], f"raw is not the msgpack document: {raw!r}")
+
+
+def case_put_bytes():
+    path = PLACE.file("bytes")
+    with open(path, "wb") as file:
+        file.write(bytes(range(256)) * 3)
+    expect(node_cli(0, "put", "--salt", "b", "@" + path), 0)
+    data = fields(expect(node_cli(2, "--json", "get", NODES[0].key, "--salt", "b"), 0), "value_hex")
+    check(bytes.fromhex(data["value_hex"]) == bytes(range(256)) * 3, "other bytes")
+    largest = "x" * 996
+    expect(node_cli(0, "put", "--salt", "m", "-", stdin=largest), 0)
+    check(expect(node_cli(1, "get", NODES[0].key, "--salt", "m", "--raw"), 0).out == largest, "the largest value")
+
+
+def case_immutable():
+    data = fields(expect(node_cli(0, "--json", "put", "--immutable", "fixed"), 0), "point", "acks")
+    got = fields(expect(node_cli(3, "--json", "get", data["point"]), 0), "found", "value")
+    check(got["value"] == "fixed", f"{got}")
+    expect(node_cli(3, "get", "--immutable", "0" * 64), 1)
+
+
+def case_conflict():
+    args = ("put", "--salt", "c")
+    expect(node_cli(0, *args, "--seq", "10", "ten"), 0)
+    expect(node_cli(0, *args, "--seq", "9", "nine"), 6)
+    expect(node_cli(0, *args, "--cas", "4", "--seq", "11", "eleven"), 6)
+    run = expect(node_cli(0, *args, "--seq", "9", "nine", "--json"), 6)
+    check(fields(run, "error", "message")["error"] == "OUTDATED", run.out)
+    expect(node_cli(0, *args, "--cas", "10", "--seq", "11", "eleven"), 0)
+    check(expect(node_cli(2, "get", NODES[0].key, "--salt", "c", "--all", "--raw"), 0).out == "eleven", "not the newest")
+
+
+def case_topics():
+    expect(node_cli(1, "announce", "chess"), 0)
+    expect(node_cli(2, "--json", "announce", "chess"), 0)
+    data = fields(expect(node_cli(4, "--json", "find", "chess"), 0), "topic", "found", "peers")
+    check({p["key"] for p in data["peers"]} == {NODES[1].key, NODES[2].key}, f"{data}")
+    check(all(p["endpoints"] for p in data["peers"]), "no endpoints")
+    check(NODES[1].key in expect(node_cli(4, "find", "chess", "-n", "5"), 0).out, "for people")
+    fields(expect(node_cli(4, "--json", "find", "go"), 1), "found")
+    expect(node_cli(1, "unannounce", "chess"), 0)
+
+
+def case_ping():
+    data = fields(expect(node_cli(3, "--json", "ping", NODES[0].key, "-n", "2"), 0), "peer", "sent", "received", "min_ms",
+                  "pongs")
+    check(data["received"] == 2 and len(data["pongs"]) == 2, f"{data}")
+    expect(node_cli(3, "ping", NODES[0].endpoint), 0)
+    expect(node_cli(3, "ping", NODES[0].contact), 0)
+
+
+def case_trace():
+    lines = expect(node_cli(3, "--json", "trace", NODES[0].key), 0).lines
+    check(lines[-1]["event"] == "done" and all(line["schema"] == 1 for line in lines), "stream")
+    hops = [line for line in lines if line["event"] == "hop"]
+    check(any(hop["outcome"] == "answered" for hop in hops), "nobody answered")
+    for name in ("outcome", "endpoint", "distance_bits", "depth", "contacts", "at_ms"):
+        check(name in hops[0], f"hop without {name}")
+    expect(node_cli(3, "trace", NODES[0].key), 0)
+
+
+def case_talk():
+    data = fields(expect(node_cli(3, "--json", "talk", NODES[0].key, "echo", "hi"), 0), "peer", "bytes", "rtt_ms")
+    check(data["bytes"] == "hi", f"{data}")
+    check(expect(node_cli(3, "talk", NODES[0].key, "echo", "hi"), 0).out == "hi\n", "for people")
+    expect(node_cli(3, "talk", NODES[0].key, "unheard-of", "hi"), 1)
+    expect(node_cli(3, "talk", NODES[0].key, "echo", "x" * 961), 2, "961 bytes")
+
+
+def case_watch():
+    watcher = subprocess.Popen([kt.DHT_CLI, "--control", NODES[3].control_path, "--json", "watch", NODES[0].key,
+                                "--salt", "w"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        expect(node_cli(0, "put", "--salt", "w", "--seq", "1", "one"), 0)
+        first = json.loads(watcher.stdout.readline())
+        check(first["value"] == "one" and first["schema"] == 1, f"{first}")
+        watcher.send_signal(signal.SIGINT)
+        check(watcher.wait(10) == 130, f"exit {watcher.returncode}")
+    finally:
+        watcher.kill()
+        watcher.communicate()
+    expect(node_cli(3, "watch", NODES[0].key, "--salt", "never", "--timeout", "0.3"), 3)
+
+
+def case_lists():
+    for command in ("peers", "table", "records", "sessions"):
+        data = fields(expect(node_cli(1, "--json", command), 0), command)
+        expect(node_cli(1, command), 0)
+        plain = expect(node_cli(1, command, "--plain"), 0).out.splitlines()
+        check(len({line.count("\t") for line in plain}) <= 1, "ragged")
+        check(abs(len(plain) - len(data[command])) <= 3, f"{command}: {len(plain)} lines, {len(data[command])} objects")
+    peers = fields(node_cli(1, "--json", "peers"), "peers")["peers"]
+    check({"key", "endpoint", "rtt_ms"} <= set(peers[0]), f"{peers[0]}")
+
+
+def case_ephemeral():
+    base = ("--ephemeral", "--peer", NODES[1].contact, "--json")
+    data = fields(expect(kt.cli(*base, "lookup", NODES[2].key), 0), "endpoints")
+    check(NODES[2].endpoint in data["endpoints"], f"{data}")
+    path = PLACE.file("eph")
+    key = kt.cli("keygen", path).out.strip()
+    data = fields(expect(kt.cli(*base, "--identity", path, "put", "--salt", "e", "mine"), 0), "acks", "key")
+    check(data["key"] == key and data["acks"] >= 1, f"{data}")
+    check(expect(node_cli(0, "get", key, "--salt", "e", "--raw"), 0).out == "mine", "not stored")
+    expect(kt.cli(*base, "put", "x"), 0, "throwaway")
+    expect(kt.cli("--ephemeral", "--peer", NODES[1].endpoint, "get", key, "--salt", "e"), 0)
+    expect(kt.cli("--peer", NODES[1].contact, "-n", "another", "-t", "2", "lookup", NODES[2].key), 3)
+
+
+def case_interrupt_ephemeral():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        peer = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([kt.DHT_CLI, "--ephemeral", "--peer", peer, "lookup", ABSENT],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            silent.settimeout(5)
+            silent.recv(2000)  # it is waiting for us
+            process.send_signal(signal.SIGINT)
+            check(process.wait(10) == 130, f"exit {process.returncode}")
+        finally:
+            process.kill()
+            process.communicate()
+
+
+# ---- kithd ----
+
+
+def kithd(*args, env=None):
+    done = subprocess.run([kt.KITHD, *args], capture_output=True, text=True, timeout=30, check=False,
+                          env=dict(os.environ, **(env or {})))
+    return kt.Run(done)
+
+
+def case_kithd_usage():
+    expect(kithd("--help"), 0)
+    expect(kithd("--version"), 0)
+    expect(kithd("--lisen", "x"), 2, "did you mean --listen")
+    expect(kithd("stray"), 2, "stray")
+    expect(kithd("--log-level", "loud"), 2, "error, warn, info or debug")
+    expect(kithd("-d", PLACE.file("x"), "--control", "/tmp/" + "x" * 120), 2, "125 bytes")
+    expect(kithd("-d", PLACE.file("x"), "--control", PLACE.file("xc"), "-l", "nonsense"), 2)
+
+
+def write(name, text):
+    path = PLACE.file(name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def case_config():
+    path = write("a.conf", "[node]\nnetwork = home\nlisten = 127.0.0.1:0\nlisten = [::1]:0\n[limits]\nrecords = 10\n")
+    out = expect(kithd("-c", path, "-n", "away", "--print-config"), 0).out
+    for line in ("network = away", "listen = 127.0.0.1:0", "listen = [::1]:0", "records = 10", "# level = info"):
+        check(line in out.splitlines(), f"{line!r} is missing in {out}")
+    again = write("b.conf", out)
+    check(expect(kithd("-c", again, "--print-config"), 0).out == out, "the printed file reads differently")
+    expect(kithd("-c", write("c.conf", "[node]\n\nnetwrok = x\n")), 2, r"c\.conf:3: unknown key 'netwrok'.*'network'")
+    expect(kithd("-c", write("d.conf", "[nodes]\nnetwork = x\n")), 2, r"d\.conf:2: unknown section \[nodes\].*\[node\]")
+    expect(kithd("-c", write("e.conf", "[limits]\nrecords = many\n")), 2, r"e\.conf:2: .*a number")
+    expect(kithd("-c", PLACE.file("missing.conf")), 2, "No such file")
+    secret = write("f.conf", "[node]\nnetwork_secret = " + "ab" * 32 + "\n")
+    check("abab" not in expect(kithd("-c", secret, "--print-config"), 0).out, "the secret is printed")
+
+
+def case_second_daemon():
+    first = NODES[0]
+    run = kithd("-d", os.path.join(first.directory, "d"), "-l", "127.0.0.1:0", "--control", PLACE.file("other"))
+    expect(run, 73, "in use")
+    run = kithd("-d", PLACE.file("fresh"), "-l", "127.0.0.1:0", "--control", first.control_path)
+    expect(run, 73, "in use")
+    expect(node_cli(0, "id"), 0)  # and the first one is unharmed
+
+
+def case_daemon_life():
+    seeds = write("seeds", f"# seeds\n{NODES[0].contact}\n  bad-line # x\n")
+    notify_path = PLACE.file("notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(notify_path)
+        notify.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = notify_path
+        try:
+            daemon = PLACE.daemon("-s", seeds, "--log-format", "json")
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        check(notify.recv(100) == b"READY=1", "no READY=1")
+    log = [json.loads(line) for line in daemon.log().splitlines()]
+    check({"key", "endpoints", "network", "control"} <= {line["message"] for line in log}, f"{log}")
+    check(any("seeds:3:11" in line["message"] for line in log), f"no place of the bad seed: {log}")
+    kt.wait_ready([daemon])
+    mode = stat.S_IMODE(os.stat(daemon.control_path).st_mode)
+    check(mode == 0o600, f"control socket has mode {mode:o}")
+    daemon.process.send_signal(signal.SIGHUP)
+    kt.wait_until(lambda: "read again" in daemon.log(), 5, "seeds read again")
+    start = time.monotonic()
+    check(daemon.end() == 0, f"exit {daemon.process.returncode}: {daemon.log()}")
+    check(time.monotonic() - start < 2, "took more than 2 s to stop")
+    check(not os.path.exists(daemon.control_path), "the control socket is left behind")
+    key = daemon.key
+    daemon.start()
+    check(daemon.key == key, "another key after the restart")
+    with kt.Closing(kt.Control(daemon.control_path)) as control:
+        control.call("stop")
+    check(daemon.process.wait(5) == 0, "stop")
+
+
+def case_private_network():
+    secret = write("p.conf", "[node]\nnetwork_secret = " + "ab" * 32 + "\n")
+    inside = PLACE.daemon("-c", secret)
+    PLACE.daemon("-c", secret, "-p", inside.contact)
+    kt.wait_ready(PLACE.daemons[-2:])
+    stranger = PLACE.daemon("-p", inside.contact)
+    time.sleep(1.5)  # nothing may happen: there is no condition to wait for
+    check(not stranger.status()["ready"], "a stranger joined")
+
+
+CASES = [(name[5:], function) for name, function in list(globals().items()) if name.startswith("case_")]
+
+
+def main():
+    global PLACE, NODES
+    wanted = sys.argv[1:]
+    with kt.Place() as PLACE:
+        try:
+            NODES = PLACE.swarm(5)
+        except kt.Failed as error:
+            print(f"FAIL  no swarm: {error}")
+            return 1
+        return kt.main([case for case in CASES if not wanted or case[0] in wanted])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

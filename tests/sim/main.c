@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kith-sim: runs one scenario for one seed. The first line of its output is the command that
+ * repeats the run exactly; the exit status is 0 if everything held, 1 if something did not, 2 for a
+ * wrong command line, 3 if the simulation itself broke off. See docs/testing.md.
+ */
+#include <getopt.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/curve.h"
+#include "sim/fast_curve.h"
+#include "sim/scenario.h"
+
+static const struct kith_sim_scenario scenarios[] = {
+    {"join", kith_sim_scenario_join, "nodes join, then find each other: all of them", 300, 200, 0,
+     0, &kith_sim_fast_curve},
+    {"loss", kith_sim_scenario_loss, "the same with loss, and nodes that died unnoticed", 300, 200,
+     100000, 100000, &kith_sim_fast_curve},
+    {"records", kith_sim_scenario_records, "put, get, update, conflicts: the newest wins", 100, 10,
+     0, 0, &kith_sim_fast_curve},
+    {"topic", kith_sim_scenario_topic, "announce under topics, find by topic", 60, 0, 0, 0,
+     &kith_sim_fast_curve},
+    {"small", kith_sim_scenario_small, "1 to 16 nodes, with the real curve", 16, 0, 0, 0,
+     &kith_curve_sodium},
+    {"restart", kith_sim_scenario_restart, "nodes come back with nothing but their key", 60, 60, 0,
+     0, &kith_sim_fast_curve},
+    {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
+     50000, 0, &kith_sim_fast_curve},
+};
+
+enum { N_SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
+
+struct command_line {
+    const struct kith_sim_scenario *scenario;
+    struct kith_sim_options options;
+    bool json;
+};
+
+/* ---- command line ---- */
+
+static void print_usage(FILE *out) {
+    fputs("usage: kith-sim [OPTION]... SCENARIO\n\n"
+          "  --seed N          [1] decides everything\n"
+          "  --nodes N         size of the network\n"
+          "  --lookups N       lookups and walks, or rounds\n"
+          "  --loss P          0..1, of datagrams, each way\n"
+          "  --dead P          0..1, of nodes, killed before the lookups\n"
+          "  --duplicate P     0..1, of datagrams\n"
+          "  --reorder P       0..1, of datagrams\n"
+          "  --join-rate N     nodes that join in a second\n"
+          "  --curve fast|sodium\n"
+          "  --json            the summary as one JSON object\n\n"
+          "scenarios, with nodes and lookups where the command line says nothing:\n",
+          out);
+    for (size_t i = 0; i < N_SCENARIOS; i++) {
+        fprintf(out, "  %-12s %5u %5u  %s\n", scenarios[i].name, scenarios[i].nodes,
+                scenarios[i].lookups, scenarios[i].help);
+    }
+}
+
+static _Noreturn void usage_error(const char *what, const char *value) {
+    fprintf(stderr, "kith-sim: %s: %s (see --help)\n", what, value);
+    exit(2);
+}
+
+static uint64_t parse_number(const char *text, uint64_t min, uint64_t max) {
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || value < min || value > max) {
+        usage_error("not a number in range", text);
+    }
+    return value;
+}
+
+static uint32_t parse_share(const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
+        usage_error("not a share between 0 and 1", text);
+    }
+    return (uint32_t)(value * KITH_SIM_PPM + 0.5);
+}
+
+static const struct kith_curve *parse_curve(const char *text) {
+    if (strcmp(text, "fast") == 0) {
+        return &kith_sim_fast_curve;
+    }
+    if (strcmp(text, "sodium") == 0) {
+        return &kith_curve_sodium;
+    }
+    usage_error("no such curve", text);
+}
+
+static const struct kith_sim_scenario *parse_scenario(const char *text) {
+    for (size_t i = 0; i < N_SCENARIOS; i++) {
+        if (strcmp(scenarios[i].name, text) == 0) {
+            return &scenarios[i];
+        }
+    }
+    usage_error("no such scenario", text);
+}
+
+static void apply_option(struct command_line *line, int option, const char *value) {
+    struct kith_sim_options *options = &line->options;
+    switch (option) {
+    case 's':
+        options->seed = parse_number(value, 0, UINT64_MAX);
+        break;
+    case 'n':
+        options->nodes = (uint32_t)parse_number(value, 2, 1000000);
+        break;
+    case 'l':
+        options->lookups = (uint32_t)parse_number(value, 0, 1000000);
+        break;
+    case 'p':
+        options->loss_ppm = parse_share(value);
+        break;
+    case 'd':
+        options->dead_ppm = parse_share(value);
+        break;
+    case 'u':
+        options->duplicate_ppm = parse_share(value);
+        break;
+    case 'r':
+        options->reorder_ppm = parse_share(value);
+        break;
+    case 'a':
+        options->join_per_s = (uint32_t)parse_number(value, 1, 1000000);
+        break;
+    case 'c':
+        options->curve = parse_curve(value);
+        break;
+    case 'j':
+        line->json = true;
+        break;
+    case 'h':
+        print_usage(stdout);
+        exit(0);
+    default:
+        exit(2); /* getopt has said what is wrong */
+    }
+}
+
+static const struct option long_options[] = {
+    {"seed", required_argument, NULL, 's'},    {"nodes", required_argument, NULL, 'n'},
+    {"lookups", required_argument, NULL, 'l'}, {"loss", required_argument, NULL, 'p'},
+    {"dead", required_argument, NULL, 'd'},    {"duplicate", required_argument, NULL, 'u'},
+    {"reorder", required_argument, NULL, 'r'}, {"join-rate", required_argument, NULL, 'a'},
+    {"curve", required_argument, NULL, 'c'},   {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},          {0},
+};
+
+/* The scenario's name comes last, its defaults first: so the options are read twice. */
+static void parse_command_line(struct command_line *line, int argc, char **argv) {
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        apply_option(line, option, optarg);
+    }
+    if (optind + 1 != argc) {
+        print_usage(stderr);
+        exit(2);
+    }
+    const struct kith_sim_scenario *scenario = parse_scenario(argv[optind]);
+    *line = (struct command_line){.scenario = scenario,
+                                  .options = {.seed = 1,
+                                              .nodes = scenario->nodes,
+                                              .lookups = scenario->lookups,
+                                              .loss_ppm = scenario->loss_ppm,
+                                              .dead_ppm = scenario->dead_ppm,
+                                              .curve = scenario->curve}};
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        apply_option(line, option, optarg);
+    }
+}
+
+static void print_replay(const struct command_line *line, FILE *out) {
+    const struct kith_sim_options *o = &line->options;
+    fprintf(out, "replay: kith-sim --seed %llu --nodes %u --lookups %u --loss %g --dead %g",
+            (unsigned long long)o->seed, o->nodes, o->lookups, (double)o->loss_ppm / KITH_SIM_PPM,
+            (double)o->dead_ppm / KITH_SIM_PPM);
+    if (o->duplicate_ppm != 0 || o->reorder_ppm != 0) {
+        fprintf(out, " --duplicate %g --reorder %g", (double)o->duplicate_ppm / KITH_SIM_PPM,
+                (double)o->reorder_ppm / KITH_SIM_PPM);
+    }
+    if (o->join_per_s != 0) {
+        fprintf(out, " --join-rate %u", o->join_per_s);
+    }
+    fprintf(out, " --curve %s %s\n", o->curve == &kith_curve_sodium ? "sodium" : "fast",
+            line->scenario->name);
+    fflush(out);
+}
+
+/* ---- outcome ---- */
+
+bool kith_sim_expect(struct kith_sim_run *run, bool holds, const char *format, ...) {
+    enum { PRINTED_MAX = 20 };
+    if (holds) {
+        return true;
+    }
+    if (run->n_failures++ < PRINTED_MAX) {
+        va_list args;
+        va_start(args, format);
+        fputs("FAILED: ", stderr);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+        va_end(args);
+    }
+    return false;
+}
+
+static void report_totals(struct kith_sim_run *run, double wall_s) {
+    struct kith_sim_report *report = &run->report;
+    double virtual_s = (double)run->virtual_ns / 1e9;
+    char trace[33];
+    kith_sim_trace_text(&run->trace, trace);
+    kith_sim_report_number(report, "nodes", run->nodes_max, 0);
+    kith_sim_report_number(report, "virtual_s", virtual_s, 1);
+    kith_sim_report_number(report, "wall_s", wall_s, 2);
+    kith_sim_report_number(report, "virtual_per_wall", wall_s > 0 ? virtual_s / wall_s : 0, 1);
+    kith_sim_report_number(report, "datagrams_delivered", (double)run->delivered, 0);
+    kith_sim_report_number(report, "datagrams_lost", (double)run->lost, 0);
+    kith_sim_report_number(report, "tx_bytes", (double)run->stats.tx_bytes, 0);
+    if (run->bytes_per_node != 0) {
+        kith_sim_report_number(report, "bytes_per_node", (double)run->bytes_per_node, 0);
+    }
+#define REPORT(name, help)                                                                         \
+    if (strncmp(#name, "drop_", 5) == 0 && run->stats.name != 0) {                                 \
+        kith_sim_report_number(report, #name, (double)run->stats.name, 0);                         \
+    }
+    KITH_COUNTER_MAP(REPORT)
+#undef REPORT
+    kith_sim_report_number(report, "amplification", (double)run->stats.drop_amplification, 0);
+    kith_sim_report_number(report, "failures", run->n_failures, 0);
+    kith_sim_report_text(report, "trace", trace);
+}
+
+static double wall_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv) {
+    struct command_line line = {0};
+    parse_command_line(&line, argc, argv);
+    if (sodium_init() < 0) {
+        fputs("kith-sim: libsodium does not start\n", stderr);
+        return 3;
+    }
+    /* With --json, stdout is the object and nothing else. */
+    print_replay(&line, line.json ? stderr : stdout);
+    struct kith_sim_run run = {.options = line.options};
+    kith_sim_trace_init(&run.trace);
+    double start = wall_seconds();
+    line.scenario->fn(&run);
+    report_totals(&run, wall_seconds() - start);
+    kith_sim_report_print(&run.report, line.json);
+    if (run.n_failures > 0) {
+        fflush(stdout);
+        fprintf(stderr, "%u expectations failed\n", run.n_failures);
+        print_replay(&line, stderr);
+        return 1;
+    }
+    return 0;
+}

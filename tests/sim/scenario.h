@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenario: what a run is made of. A scenario builds one or more worlds, does things to them,
+ * states what must hold (kith_sim_expect) and what was measured (run->report). It says nothing of
+ * the seed: every scenario has to hold for every seed.
+ */
+#ifndef KITH_SIM_SCENARIO_H
+#define KITH_SIM_SCENARIO_H
+
+#include "sim/stats.h"
+#include "sim/world.h"
+
+struct kith_sim_options {
+    uint64_t seed;
+    uint32_t nodes;
+    uint32_t lookups;
+    uint32_t loss_ppm; /* of datagrams, each way */
+    uint32_t dead_ppm; /* of nodes, killed before the lookups */
+    uint32_t duplicate_ppm;
+    uint32_t reorder_ppm;
+    uint32_t join_per_s; /* 0: a hundredth of the nodes, at least 5 */
+    const struct kith_curve *curve;
+};
+
+struct kith_sim_run {
+    struct kith_sim_options options;
+    struct kith_sim_report report;
+    unsigned n_failures;
+    /* Over all worlds of the run; filled in by kith_sim_conclude(). */
+    uint64_t virtual_ns;
+    uint64_t delivered;
+    uint64_t lost;
+    struct kith_stats stats;
+    struct kith_sim_trace trace;
+    uint32_t nodes_max;      /* hosts of the largest world */
+    uint64_t bytes_per_node; /* measured by kith_sim_swarm_grow(), 0: unknown */
+};
+
+struct kith_sim_scenario {
+    const char *name;
+    void (*fn)(struct kith_sim_run *run);
+    const char *help;
+    /* What is used where the command line says nothing. */
+    uint32_t nodes;
+    uint32_t lookups;
+    uint32_t loss_ppm;
+    uint32_t dead_ppm;
+    const struct kith_curve *curve;
+};
+
+void kith_sim_scenario_join(struct kith_sim_run *run);
+void kith_sim_scenario_loss(struct kith_sim_run *run);
+void kith_sim_scenario_determinism(struct kith_sim_run *run);
+void kith_sim_scenario_records(struct kith_sim_run *run);
+void kith_sim_scenario_topic(struct kith_sim_run *run);
+void kith_sim_scenario_small(struct kith_sim_run *run);
+void kith_sim_scenario_restart(struct kith_sim_run *run);
+
+/* States what must hold. A violation is printed and fails the run, which goes on. Returns `holds`.
+ */
+bool kith_sim_expect(struct kith_sim_run *run, bool holds, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

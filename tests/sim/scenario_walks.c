@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenario_walks: does the swarm find what is there? Lookups of peers, and full walks against the
+ * oracle, on a clean network and on one with loss and dead nodes.
+ *
+ * The bounds are those of a k = 20 network of 10^4 nodes. Smaller networks have fewer hops.
+ */
+#include "sim/scenario.h"
+#include "sim/swarm.h"
+
+#define HOPS_MEAN_MAX 2.6
+#define RECALL_CLEAN 0.999
+#define RECALL_LOSS 0.95 /* two tries reach 96.4 % at 10 % loss each way */
+#define SUCCESS_LOSS 0.999
+
+struct bounds {
+    double success;
+    double recall;
+};
+
+static void walk_world(struct kith_sim_run *run, const struct bounds *bounds) {
+    struct kith_sim_world world;
+    struct kith_sim_lookups lookups = {0};
+    kith_sim_swarm_init(&world, run);
+    kith_sim_swarm_grow(run, &world, run->options.nodes);
+    kith_sim_report_number(&run->report, "joined_after_s",
+                           (double)(world.now - KITH_SIM_START) / 1e9, 0);
+    kith_sim_swarm_kill(&world, run->options.dead_ppm);
+    kith_sim_swarm_lookups(&world, run->options.lookups, &lookups);
+    kith_sim_swarm_traces(&world, run->options.lookups, &lookups);
+    kith_sim_lookups_report(run, &lookups);
+
+    double success = kith_sim_lookups_success(&lookups);
+    double recall = kith_sim_lookups_recall(&lookups);
+    double hops = kith_sim_samples_mean(&lookups.hops);
+    kith_sim_expect(run, success >= bounds->success, "%.3f %% of lookups succeed, not %.3f %%",
+                    100 * success, 100 * bounds->success);
+    kith_sim_expect(run, lookups.n_wrong == 0, "%u lookups end at a wrong address",
+                    lookups.n_wrong);
+    kith_sim_expect(run, recall >= bounds->recall,
+                    "walks reach %.3f %% of the true closest, not %.3f %%", 100 * recall,
+                    100 * bounds->recall);
+    kith_sim_expect(run, hops <= HOPS_MEAN_MAX, "lookups take %.2f hops, not %.2f", hops,
+                    HOPS_MEAN_MAX);
+    kith_sim_lookups_deinit(&lookups);
+    kith_sim_conclude(run, &world);
+}
+
+void kith_sim_scenario_join(struct kith_sim_run *run) {
+    walk_world(run, &(struct bounds){1, RECALL_CLEAN});
+}
+
+void kith_sim_scenario_loss(struct kith_sim_run *run) {
+    walk_world(run, &(struct bounds){SUCCESS_LOSS, RECALL_LOSS});
+}
+
+/* One small, eventful world; returns the hash of all that happened. */
+static struct kith_sim_trace eventful_world(struct kith_sim_run *run, uint64_t seed) {
+    struct kith_sim_world world;
+    struct kith_sim_lookups lookups = {0};
+    struct kith_sim_run inner = *run;
+    inner.options.seed = seed;
+    inner.options.duplicate_ppm = KITH_SIM_PPM / 50;
+    inner.options.reorder_ppm = KITH_SIM_PPM / 20;
+    kith_sim_swarm_init(&world, &inner);
+    kith_sim_swarm_grow(run, &world, run->options.nodes);
+    kith_sim_swarm_kill(&world, KITH_SIM_PPM / 20);
+    kith_sim_swarm_lookups(&world, run->options.lookups, &lookups);
+    kith_sim_swarm_traces(&world, run->options.lookups, &lookups);
+    kith_sim_lookups_deinit(&lookups);
+    struct kith_sim_trace trace = world.trace;
+    kith_sim_conclude(run, &world);
+    return trace;
+}
+
+void kith_sim_scenario_determinism(struct kith_sim_run *run) {
+    struct kith_sim_trace first = eventful_world(run, run->options.seed);
+    struct kith_sim_trace second = eventful_world(run, run->options.seed);
+    struct kith_sim_trace other = eventful_world(run, run->options.seed + 1);
+    kith_sim_expect(run, first.n > 0, "nothing happened");
+    kith_sim_expect(
+        run, first.n == second.n && memcmp(first.state, second.state, sizeof(first.state)) == 0,
+        "the same seed gave two runs: %llu and %llu entries", (unsigned long long)first.n,
+        (unsigned long long)second.n);
+    kith_sim_expect(run, memcmp(first.state, other.state, sizeof(first.state)) != 0,
+                    "another seed gave the same run");
+}

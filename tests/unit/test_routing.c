@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routing: the order of the nearest against brute force, the rules of admission one by one, the
+ * size estimate against known sizes, and long random sequences with every invariant checked at each
+ * step.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/endpoint.h"
+#include "core/id.h"
+#include "core/routing.h"
+#include "testing.h"
+
+enum { K = 20 };
+
+static const uint64_t SECOND = UINT64_C(1000000000);
+
+/* A table, its chance, and what it told us: the ids that are in by its own account. */
+struct fixture {
+    uint64_t seed[4];
+    struct kith_random random;
+    struct kith_stats stats;
+    struct kith_routing *table;
+    struct kith_point own;
+    size_t n_added;
+    size_t n_removed;
+};
+
+static void on_change(void *context, const struct kith_node_ref *node, bool added) {
+    struct fixture *f = context;
+
+    assert_int_not_equal(node->endpoint.family, 0);
+    f->n_added += added;
+    f->n_removed += !added;
+}
+
+static struct kith_point random_point(struct fixture *f, unsigned id_bits) {
+    struct kith_point point = {{0}};
+
+    kith_random_secure(&f->random, point.bytes, id_bits / 8);
+    return point;
+}
+
+static void start(struct fixture *f, uint64_t seed, unsigned k, unsigned id_bits) {
+    memset(f, 0, sizeof(*f));
+    f->random = kith_test_random(f->seed, seed);
+    f->own = random_point(f, id_bits);
+    struct kith_routing_config config = {
+        .own_id = f->own,
+        .id_bits = id_bits,
+        .k = k,
+        .per_prefix_bucket = 2,
+        .per_prefix_table = 10,
+        .random = &f->random,
+        .stats = &f->stats,
+        .on_change = on_change,
+        .context = f,
+    };
+    assert_int_equal(kith_routing_new(&f->table, &config), 0);
+}
+
+static void end(struct fixture *f) {
+    assert_null(kith_routing_check(f->table));
+    assert_int_equal(f->n_added - f->n_removed, kith_routing_count(f->table));
+    assert_int_equal(f->stats.table_added, f->n_added);
+    assert_int_equal(f->stats.table_removed, f->n_removed);
+    f->table = kith_routing_free(f->table);
+}
+
+/* A node that shares exactly `bits` leading bits with us; `tail` tells nodes of a bucket apart. */
+static struct kith_node_ref node_at(const struct fixture *f, unsigned bits, uint8_t tail,
+                                    const char *endpoint) {
+    struct kith_node_ref node = {.id = f->own, .endpoint = kith_test_endpoint(endpoint)};
+
+    node.id.bytes[bits / 8] ^= (uint8_t)(0x80 >> bits % 8);
+    node.id.bytes[19] ^= tail;
+    return node;
+}
+
+/* The same with an address of its own from an exempt range. */
+static struct kith_node_ref node_private(const struct fixture *f, unsigned bits, uint8_t tail) {
+    struct kith_node_ref node = node_at(f, bits, tail, "10.0.0.1:1000");
+
+    node.endpoint.ip[1] = (uint8_t)bits;
+    node.endpoint.ip[3] = tail;
+    return node;
+}
+
+static int answered(struct fixture *f, struct kith_node_ref node, uint64_t now) {
+    int r = kith_routing_answered(f->table, &node, 1000, now);
+
+    assert_null(kith_routing_check(f->table));
+    return r;
+}
+
+/* A node with a random id and an exempt address that no other one has. */
+static struct kith_node_ref random_node(struct fixture *f, unsigned id_bits, uint32_t serial) {
+    struct kith_node_ref node = {.id = random_point(f, id_bits),
+                                 .endpoint = kith_test_endpoint("10.0.0.1:1000")};
+
+    node.endpoint.ip[1] = (uint8_t)(serial >> 16);
+    node.endpoint.ip[2] = (uint8_t)(serial >> 8);
+    node.endpoint.ip[3] = (uint8_t)serial;
+    return node;
+}
+
+static void fill_random(struct fixture *f, unsigned id_bits, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        struct kith_node_ref node = random_node(f, id_bits, i);
+        assert_true(kith_routing_answered(f->table, &node, 0, SECOND) > 0);
+    }
+}
+
+/* All entries, for brute force. */
+struct gathered {
+    const struct kith_entry *entries[2048];
+    size_t n;
+    bool live_only;
+};
+
+static int gather(const struct kith_entry *entry, unsigned bucket, bool replacement, void *user) {
+    struct gathered *all = user;
+
+    if (!replacement && (!all->live_only || entry->failures == 0)) {
+        assert_true(all->n < 2048);
+        all->entries[all->n++] = entry;
+    }
+    return 0;
+}
+
+static const struct kith_point *sort_target; /* qsort() takes no context */
+
+static int sort_compare(const void *a, const void *b) {
+    const struct kith_entry *const *first = a;
+    const struct kith_entry *const *second = b;
+
+    return kith_point_compare(sort_target, &(*first)->node.id, &(*second)->node.id);
+}
+
+static void assert_closest(struct fixture *f, const struct kith_point *target, size_t n,
+                           bool live_only) {
+    struct gathered all = {.live_only = live_only};
+    const struct kith_entry *out[64] = {NULL};
+
+    assert_int_equal(kith_routing_each(f->table, gather, &all), 0);
+    sort_target = target;
+    qsort(all.entries, all.n, sizeof(all.entries[0]), sort_compare);
+    size_t expected = n < all.n ? n : all.n;
+    assert_int_equal(kith_routing_closest(f->table, target, n, live_only, out), expected);
+    for (size_t i = 0; i < expected; i++) {
+        assert_ptr_equal(out[i], all.entries[i]);
+    }
+}
+
+/* Targets anywhere, next to us, our own id and an entry's: each takes another path over buckets. */
+static void closest_trial(uint64_t seed, unsigned id_bits, unsigned k, uint32_t n_nodes) {
+    struct fixture f;
+
+    start(&f, seed, k, id_bits);
+    fill_random(&f, id_bits, n_nodes);
+    for (size_t i = kith_routing_count(f.table) / 8; i > 0; i--) {
+        struct kith_entry *entry = (struct kith_entry *)kith_routing_sample(f.table);
+        kith_routing_failed(f.table, &entry->node.id, 2 * SECOND);
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        struct kith_point target = random_point(&f, id_bits);
+        if (i % 3 == 1) {
+            kith_routing_point_in(f.table, (unsigned)kith_random_below(&f.random, 12), &target);
+        } else if (i % 3 == 2) {
+            target = i == 2 || n_nodes == 0 ? f.own : kith_routing_sample(f.table)->node.id;
+        }
+        assert_closest(&f, &target, kith_random_below(&f.random, 41), i % 2 == 0);
+    }
+    end(&f);
+}
+
+static void test_closest_equals_brute_force(void **state) {
+    for (uint64_t seed = 1; seed <= 2000; seed++) {
+        unsigned id_bits = seed % 2 == 0 ? 256 : 160;
+        unsigned k = seed % 3 == 0 ? 8 : seed % 3 == 1 ? 20 : 3;
+        closest_trial(seed, id_bits, k, (uint32_t)(seed * 7 % 150));
+    }
+}
+
+/* A few large tables: more than one growth of the bucket array and of every bucket. */
+static void test_closest_large(void **state) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        closest_trial(seed, 256, K, 5000);
+    }
+}
+
+static void test_config_is_checked(void **state) {
+    struct kith_routing *table = NULL;
+    struct kith_routing_config config = {.id_bits = 256, .k = 0};
+
+    assert_int_equal(kith_routing_new(&table, &config), KITH_EINVALID);
+    config = (struct kith_routing_config){.id_bits = 257, .k = K};
+    assert_int_equal(kith_routing_new(&table, &config), KITH_EINVALID);
+    assert_null(table);
+    assert_null(kith_routing_free(NULL));
+}
+
+static void test_own_id_is_refused(void **state) {
+    struct fixture f;
+
+    start(&f, 1, K, 256);
+    struct kith_node_ref node = node_at(&f, 3, 0, "192.0.2.1:1");
+    node.id = f.own;
+    assert_int_equal(answered(&f, node, SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(kith_routing_count(f.table), 0);
+    end(&f);
+}
+
+static void test_full_bucket_keeps_live_entries(void **state) {
+    struct fixture f;
+
+    start(&f, 2, 4, 256);
+    for (uint8_t i = 0; i < 4; i++) {
+        assert_int_equal(answered(&f, node_private(&f, 5, i), SECOND), KITH_ROUTING_ADDED);
+    }
+    for (uint8_t i = 4; i < 20; i++) { /* more than the cache holds: the oldest are forgotten */
+        assert_int_equal(answered(&f, node_private(&f, 5, i), SECOND + i), KITH_ROUTING_CACHED);
+    }
+    for (uint8_t i = 0; i < 4; i++) {
+        struct kith_node_ref node = node_private(&f, 5, i);
+        assert_non_null(kith_routing_find(f.table, &node.id));
+    }
+    end(&f);
+}
+
+/* One failure is enough where a replacement waits, and the one that answered last gets in. */
+static void test_failed_entry_is_replaced(void **state) {
+    struct fixture f;
+
+    start(&f, 3, 2, 256);
+    struct kith_node_ref a = node_private(&f, 5, 0);
+    struct kith_node_ref newest = node_private(&f, 5, 3);
+    (void)answered(&f, a, SECOND);
+    (void)answered(&f, node_private(&f, 5, 1), SECOND);
+    assert_int_equal(answered(&f, newest, 2 * SECOND), KITH_ROUTING_CACHED);
+    assert_int_equal(answered(&f, node_private(&f, 5, 2), 3 * SECOND), KITH_ROUTING_CACHED);
+    assert_int_equal(answered(&f, newest, 4 * SECOND), KITH_ROUTING_CACHED);
+    kith_routing_failed(f.table, &a.id, 5 * SECOND);
+    assert_null(kith_routing_find(f.table, &a.id));
+    assert_non_null(kith_routing_find(f.table, &newest.id));
+    end(&f);
+}
+
+static void test_lonely_entry_fails_three_times(void **state) {
+    struct fixture f;
+
+    start(&f, 4, 2, 256);
+    struct kith_node_ref a = node_private(&f, 5, 0);
+    (void)answered(&f, a, SECOND);
+    kith_routing_failed(f.table, &a.id, 2 * SECOND);
+    assert_int_equal(kith_routing_count_live(f.table), 0);
+    kith_routing_failed(f.table, &a.id, 3 * SECOND);
+    assert_int_equal(answered(&f, a, 4 * SECOND), KITH_ROUTING_UPDATED); /* starts anew */
+    assert_int_equal(kith_routing_count_live(f.table), 1);
+    for (unsigned i = 0; i < KITH_ROUTING_FAILURES_MAX; i++) {
+        assert_non_null(kith_routing_find(f.table, &a.id));
+        kith_routing_failed(f.table, &a.id, (5 + i) * SECOND);
+    }
+    assert_null(kith_routing_find(f.table, &a.id));
+    end(&f);
+}
+
+/* A newcomer takes the place of an entry that failed when no one waited yet. */
+static void test_newcomer_takes_a_failed_place(void **state) {
+    struct fixture f;
+
+    start(&f, 5, 1, 256);
+    struct kith_node_ref a = node_private(&f, 5, 0);
+    (void)answered(&f, a, SECOND);
+    kith_routing_failed(f.table, &a.id, 2 * SECOND);
+    assert_int_equal(answered(&f, node_private(&f, 5, 1), 3 * SECOND), KITH_ROUTING_ADDED);
+    assert_null(kith_routing_find(f.table, &a.id));
+    end(&f);
+}
+
+static void test_one_entry_per_ip(void **state) {
+    struct fixture f;
+
+    start(&f, 6, K, 256);
+    assert_int_equal(answered(&f, node_at(&f, 1, 0, "192.0.2.1:1"), SECOND), KITH_ROUTING_ADDED);
+    assert_int_equal(answered(&f, node_at(&f, 2, 0, "192.0.2.1:2"), SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(answered(&f, node_at(&f, 3, 0, "127.0.0.1:1"), SECOND), KITH_ROUTING_ADDED);
+    assert_int_equal(answered(&f, node_at(&f, 3, 1, "127.0.0.1:2"), SECOND), KITH_ROUTING_ADDED);
+    end(&f);
+}
+
+static void test_prefix_shares(void **state) {
+    struct fixture f;
+
+    start(&f, 7, K, 256);
+    for (uint8_t i = 0; i < 24; i++) { /* three per bucket: the third is one too many */
+        struct kith_node_ref node = node_at(&f, i / 3, i, "192.0.2.1:1");
+        node.endpoint.ip[3] = (uint8_t)(i + 1);
+        bool fits = i % 3 < 2 && kith_routing_count(f.table) < 10;
+        assert_int_equal(answered(&f, node, SECOND),
+                         fits ? KITH_ROUTING_ADDED : KITH_ROUTING_REFUSED);
+    }
+    assert_int_equal(kith_routing_count(f.table), 10);
+    /* The same in IPv6, where a /56 is one neighbourhood. */
+    struct kith_node_ref a = node_at(&f, 9, 1, "[2001:db8:0:100::1]:1");
+    struct kith_node_ref b = node_at(&f, 9, 2, "[2001:db8:0:1ff::1]:1");
+    struct kith_node_ref c = node_at(&f, 9, 3, "[2001:db8:0:180::1]:1");
+    struct kith_node_ref d = node_at(&f, 9, 4, "[2001:db8:0:200::1]:1");
+    assert_int_equal(answered(&f, a, SECOND), KITH_ROUTING_ADDED);
+    assert_int_equal(answered(&f, b, SECOND), KITH_ROUTING_ADDED);
+    assert_int_equal(answered(&f, c, SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(answered(&f, d, SECOND), KITH_ROUTING_ADDED);
+    end(&f);
+}
+
+/* Swapping ids at one endpoint costs the place; after a restart the second answer brings it back.
+ */
+static void test_endpoint_that_changes_its_key(void **state) {
+    struct fixture f;
+
+    start(&f, 8, K, 256);
+    struct kith_node_ref old = node_at(&f, 1, 0, "192.0.2.1:1");
+    struct kith_node_ref new = node_at(&f, 2, 0, "192.0.2.1:1");
+    (void)answered(&f, old, SECOND);
+    assert_int_equal(answered(&f, new, SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(kith_routing_count(f.table), 0);
+    assert_int_equal(answered(&f, new, SECOND), KITH_ROUTING_ADDED);
+    kith_routing_failed(f.table, &new.id, 2 * SECOND);
+    assert_int_equal(answered(&f, old, 3 * SECOND), KITH_ROUTING_ADDED);
+    assert_null(kith_routing_find(f.table, &new.id));
+    end(&f);
+}
+
+static void test_entry_moves(void **state) {
+    struct fixture f;
+
+    start(&f, 9, K, 256);
+    struct kith_node_ref node = node_at(&f, 1, 0, "192.0.2.1:1");
+    struct kith_node_ref moved = node_at(&f, 1, 0, "198.51.100.1:1");
+    struct kith_node_ref crowded = node_at(&f, 1, 0, "203.0.113.9:1");
+    (void)answered(&f, node, SECOND);
+    (void)answered(&f, node_at(&f, 2, 0, "203.0.113.9:2"), SECOND);
+    struct kith_entry *entry = kith_routing_find(f.table, &node.id);
+    /* The old endpoint is fresh: it stays. */
+    assert_int_equal(answered(&f, moved, 2 * SECOND), KITH_ROUTING_UPDATED);
+    assert_true(kith_endpoint_equal(&entry->node.endpoint, &node.endpoint));
+    assert_int_equal(entry->seen, SECOND);
+    /* It is old: the entry moves, unless somebody else has that IP. */
+    assert_int_equal(answered(&f, crowded, 62 * SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(answered(&f, moved, 62 * SECOND), KITH_ROUTING_UPDATED);
+    assert_true(kith_endpoint_equal(&entry->node.endpoint, &moved.endpoint));
+    /* It failed: the entry moves at once. */
+    kith_routing_failed(f.table, &node.id, 63 * SECOND);
+    assert_int_equal(answered(&f, node, 63 * SECOND), KITH_ROUTING_UPDATED);
+    assert_true(kith_endpoint_equal(&entry->node.endpoint, &node.endpoint));
+    assert_int_equal(kith_routing_count_live(f.table), 2);
+    end(&f);
+}
+
+static void test_rtt_is_smoothed(void **state) {
+    struct fixture f;
+
+    start(&f, 10, K, 256);
+    struct kith_node_ref node = node_private(&f, 1, 0);
+    assert_int_equal(kith_routing_answered(f.table, &node, 0, SECOND), KITH_ROUTING_ADDED);
+    struct kith_entry *entry = kith_routing_find(f.table, &node.id);
+    assert_int_equal(entry->peer_seq, -1);
+    assert_int_equal(entry->rtt_us, 0);
+    assert_int_equal(kith_routing_answered(f.table, &node, 800, SECOND), KITH_ROUTING_UPDATED);
+    assert_int_equal(kith_routing_answered(f.table, &node, 1600, SECOND), KITH_ROUTING_UPDATED);
+    assert_int_equal(kith_routing_answered(f.table, &node, 0, SECOND), KITH_ROUTING_UPDATED);
+    assert_int_equal(entry->rtt_us, 900);
+    end(&f);
+}
+
+static void test_stalest(void **state) {
+    struct fixture f;
+
+    start(&f, 11, K, 256);
+    assert_null(kith_routing_stalest(f.table, SECOND, 0));
+    struct kith_node_ref far = node_private(&f, 0, 1);
+    struct kith_node_ref far_old = node_private(&f, 0, 2);
+    struct kith_node_ref near = node_private(&f, 9, 1);
+    struct kith_node_ref near_new = node_private(&f, 9, 2);
+    (void)answered(&f, far_old, 100 * SECOND);
+    (void)answered(&f, far, 130 * SECOND);
+    (void)answered(&f, near, 140 * SECOND);
+    (void)answered(&f, near_new, 199 * SECOND);
+    /* At 200 s their weighted ages are 100, 70, 120 and 2. */
+    assert_null(kith_routing_stalest(f.table, 200 * SECOND, 120 * SECOND));
+    struct kith_entry *entry = kith_routing_stalest(f.table, 200 * SECOND, 60 * SECOND);
+    assert_memory_equal(&entry->node.id, &near.id, sizeof(near.id));
+    entry->asked = 200 * SECOND; /* under way: the next one */
+    entry = kith_routing_stalest(f.table, 200 * SECOND, 60 * SECOND);
+    assert_memory_equal(&entry->node.id, &far_old.id, sizeof(far_old.id));
+    /* A failed one goes before all, but not at once again. */
+    kith_routing_failed(f.table, &near_new.id, 200 * SECOND);
+    entry = kith_routing_stalest(f.table, 201 * SECOND, 60 * SECOND);
+    assert_memory_equal(&entry->node.id, &far_old.id, sizeof(far_old.id));
+    entry = kith_routing_stalest(f.table, 206 * SECOND, 60 * SECOND);
+    assert_memory_equal(&entry->node.id, &near_new.id, sizeof(near_new.id));
+    end(&f);
+}
+
+static void test_unfilled(void **state) {
+    struct fixture f;
+
+    start(&f, 12, 4, 256);
+    assert_int_equal(kith_routing_unfilled(f.table, 0), -1);
+    for (uint8_t i = 0; i < 3; i++) {
+        (void)answered(&f, node_private(&f, 0, i), SECOND);
+    }
+    /* Three nodes in all: fewer than k, so this may well be everybody. */
+    assert_int_equal(kith_routing_unfilled(f.table, 0), -1);
+    for (uint8_t i = 0; i < 4; i++) {
+        (void)answered(&f, node_private(&f, 3, i), SECOND);
+    }
+    (void)answered(&f, node_private(&f, 5, 0), SECOND);
+    /* From bucket 4 on there is one entry: our neighbourhood. Below it 0 has 3, 1 and 2 none. */
+    assert_int_equal(kith_routing_unfilled(f.table, 0), 0);
+    assert_int_equal(kith_routing_unfilled(f.table, 1), 1);
+    assert_int_equal(kith_routing_unfilled(f.table, 2), 2);
+    assert_int_equal(kith_routing_unfilled(f.table, 3), -1);
+    assert_int_equal(kith_routing_unfilled(f.table, 255), -1);
+    assert_int_equal(kith_routing_bucket_size(f.table, 3), 4);
+    assert_int_equal(kith_routing_bucket_size(f.table, 255), 0);
+    end(&f);
+}
+
+static void test_point_in_bucket(void **state) {
+    for (unsigned id_bits = 160; id_bits <= 256; id_bits += 96) {
+        struct fixture f;
+        start(&f, 13, K, id_bits);
+        for (unsigned bucket = 0; bucket < id_bits; bucket++) {
+            struct kith_point point;
+            kith_routing_point_in(f.table, bucket, &point);
+            assert_int_equal(kith_point_common_bits(&f.own, &point), bucket);
+            for (unsigned i = id_bits / 8; i < sizeof(point.bytes); i++) {
+                assert_int_equal(point.bytes[i], 0);
+            }
+        }
+        end(&f);
+    }
+}
+
+/* Every entry is drawn, none more than twice as often as its share. */
+static void test_sample_is_uniform(void **state) {
+    enum { NODES = 16, DRAWS = 1600 };
+    struct fixture f;
+    unsigned drawn[NODES] = {0};
+
+    start(&f, 14, K, 256);
+    assert_null(kith_routing_sample(f.table));
+    for (uint8_t i = 0; i < NODES; i++) {
+        (void)answered(&f, node_private(&f, i / 3, i), SECOND);
+    }
+    for (unsigned i = 0; i < DRAWS; i++) {
+        drawn[kith_routing_sample(f.table)->node.endpoint.ip[3]]++;
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_in_range(drawn[i], DRAWS / NODES / 2, DRAWS / NODES * 2);
+    }
+    end(&f);
+}
+
+/* The deviation of one estimate is 24%: 60% either way is 2.5 of it; the mean of many is near. */
+static void size_trial(uint32_t n_nodes, unsigned n_trials, double mean_error) {
+    double sum = 0;
+
+    for (unsigned i = 0; i < n_trials; i++) {
+        struct fixture f;
+        start(&f, 1000 + n_nodes + i, K, i % 2 == 0 ? 256 : 160);
+        fill_random(&f, i % 2 == 0 ? 256 : 160, n_nodes - 1);
+        double ratio = (double)kith_routing_size_estimate(f.table) / n_nodes;
+        assert_true(ratio > 0.5 && ratio < 2.5);
+        sum += ratio;
+        f.table = kith_routing_free(f.table);
+    }
+    assert_true(sum / n_trials > 1 - mean_error && sum / n_trials < 1 + mean_error);
+}
+
+static void test_size_estimate(void **state) {
+    size_trial(100, 200, 0.06);
+    size_trial(1000, 100, 0.08);
+    size_trial(10000, 20, 0.15);
+    size_trial(100000, 4, 0.35);
+}
+
+static void test_size_estimate_needs_k_nodes(void **state) {
+    struct fixture f;
+
+    start(&f, 15, K, 256);
+    fill_random(&f, 256, K - 1);
+    assert_int_equal(kith_routing_size_estimate(f.table), 0);
+    end(&f);
+}
+
+/* Ids ground to share 200 bits with us must not overflow the number, only spoil it. */
+static void test_size_estimate_of_ground_ids(void **state) {
+    struct fixture f;
+
+    start(&f, 16, 3, 256);
+    for (uint8_t i = 0; i < 3; i++) {
+        struct kith_node_ref node = node_private(&f, 200, 0);
+        node.id.bytes[31] ^= i;
+        node.endpoint.ip[3] = i;
+        (void)answered(&f, node, SECOND);
+    }
+    assert_true(kith_routing_size_estimate(f.table) == UINT64_C(1) << 63);
+    end(&f);
+}
+
+static void test_memory_follows_use(void **state) {
+    struct fixture f;
+
+    start(&f, 17, K, 256);
+    assert_in_range(kith_routing_memory(f.table), 1, 512);
+    fill_random(&f, 256, 1);
+    assert_in_range(kith_routing_memory(f.table), 512, 2048);
+    fill_random(&f, 256, 20000);
+    /* About 11 buckets of 20 and their caches. */
+    assert_in_range(kith_routing_memory(f.table), 11 * 20 * 128, 14 * 28 * 140);
+    end(&f);
+}
+
+static int stop_at_third(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                         void *user) {
+    unsigned *n = user;
+
+    (*n)++;
+    return *n == 3 ? 77 : 0;
+}
+
+static void test_each_can_be_ended(void **state) {
+    struct fixture f;
+    unsigned n = 0;
+
+    start(&f, 18, K, 256);
+    fill_random(&f, 256, 10);
+    assert_int_equal(kith_routing_each(f.table, stop_at_third, &n), 77);
+    assert_int_equal(n, 3);
+    end(&f);
+}
+
+/* One of few ids (so that they meet again) at one of few addresses, exempt or not. */
+static struct kith_node_ref sequence_node(struct fixture *f) {
+    static const char *const places[] = {"192.0.2.0:1", "198.51.100.0:1", "127.0.0.1:1",
+                                         "[2001:db8::1]:1", "[::1]:1"};
+    struct kith_random *random = &f->random;
+    unsigned bits = (unsigned)kith_random_below(random, 5);
+    struct kith_node_ref node =
+        node_at(f, bits, (uint8_t)kith_random_below(random, 12),
+                places[kith_random_below(random, sizeof(places) / sizeof(places[0]))]);
+
+    node.endpoint.port = (uint16_t)(1 + kith_random_below(random, 6));
+    unsigned host = (unsigned)kith_random_below(random, 6);
+    node.endpoint.ip[node.endpoint.family == 4 ? 3 : 15] |= (uint8_t)host;
+    return node;
+}
+
+static void sequence_step(struct fixture *f, uint64_t now) {
+    struct kith_node_ref node = sequence_node(f);
+    int r;
+
+    switch (kith_random_below(&f->random, 10)) {
+    case 0:
+    case 1:
+        kith_routing_failed(f->table, &node.id, now);
+        break;
+    case 2:
+        kith_routing_remove(f->table, &node.id);
+        assert_null(kith_routing_find(f->table, &node.id));
+        break;
+    default:
+        r = kith_routing_answered(f->table, &node, 100, now);
+        assert_true(r > 0);
+        /* A refusal of a known node leaves its entry as it was; the others are plain. */
+        assert_true(r == KITH_ROUTING_REFUSED ||
+                    (r == KITH_ROUTING_CACHED) == (kith_routing_find(f->table, &node.id) == NULL));
+        break;
+    }
+}
+
+static void test_random_sequences(void **state) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct fixture f;
+        uint64_t now = SECOND;
+        start(&f, seed, (unsigned)(1 + seed % 5), seed % 2 == 0 ? 256 : 160);
+        for (unsigned step = 0; step < 400; step++) {
+            now += kith_random_below(&f.random, 20) * SECOND;
+            sequence_step(&f, now);
+            const char *wrong = kith_routing_check(f.table);
+            if (wrong != NULL) {
+                fail_msg("seed %u step %u: %s", (unsigned)seed, step, wrong);
+            }
+            assert_int_equal(f.n_added - f.n_removed, kith_routing_count(f.table));
+        }
+        end(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_closest_equals_brute_force),
+        cmocka_unit_test(test_closest_large),
+        cmocka_unit_test(test_config_is_checked),
+        cmocka_unit_test(test_own_id_is_refused),
+        cmocka_unit_test(test_full_bucket_keeps_live_entries),
+        cmocka_unit_test(test_failed_entry_is_replaced),
+        cmocka_unit_test(test_lonely_entry_fails_three_times),
+        cmocka_unit_test(test_newcomer_takes_a_failed_place),
+        cmocka_unit_test(test_one_entry_per_ip),
+        cmocka_unit_test(test_prefix_shares),
+        cmocka_unit_test(test_endpoint_that_changes_its_key),
+        cmocka_unit_test(test_entry_moves),
+        cmocka_unit_test(test_rtt_is_smoothed),
+        cmocka_unit_test(test_stalest),
+        cmocka_unit_test(test_unfilled),
+        cmocka_unit_test(test_point_in_bucket),
+        cmocka_unit_test(test_sample_is_uniform),
+        cmocka_unit_test(test_size_estimate),
+        cmocka_unit_test(test_size_estimate_needs_k_nodes),
+        cmocka_unit_test(test_size_estimate_of_ground_ids),
+        cmocka_unit_test(test_memory_follows_use),
+        cmocka_unit_test(test_each_can_be_ended),
+        cmocka_unit_test(test_random_sequences),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* Peers that do not mean well: replays, forgeries, floods, and every damaged datagram. */
+#include "session_pair.h"
+
+static struct host a;
+static struct host b;
+
+static void start_pair(uint32_t handshakes_per_s) {
+    host_init(&a, 1, "192.0.2.1:7001");
+    host_init(&b, 2, "198.51.100.2:7002");
+    b.config.handshakes_per_s = handshakes_per_s;
+    host_start(&a);
+    host_start(&b);
+}
+
+static void stop_pair(void) {
+    host_stop(&a);
+    host_stop(&b);
+}
+
+static void ask(struct host *from, struct host *to, uint64_t now) {
+    struct kith_send send = send_to(to, "find");
+
+    send.fresh = true;
+    assert_int_equal(kith_sessions_send(from->sessions, &send, now), KITH_SENT_INITIATION);
+}
+
+/* A replayed initiation costs a scan, no key agreement, and gets nothing; also long after. */
+static void a_replayed_initiation_is_dropped(void **state) {
+    static struct held first;
+    static struct held more;
+
+    start_pair(UINT32_MAX);
+    ask(&a, &b, 0);
+    host_must_take(&a, &first, 1);
+    assert_int_equal(host_give(&b, &a.at, first.bytes, first.size, 0), KITH_DELIVERY_INITIATION);
+    for (unsigned i = 0; i < 200; i++) {
+        ask(&a, &b, 0);
+        host_must_take(&a, &more, 1);
+        assert_int_equal(host_give(&b, &a.at, more.bytes, more.size, 0), KITH_DELIVERY_INITIATION);
+    }
+    assert_int_equal(host_give(&b, &b.at, first.bytes, first.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(host_give(&b, &a.at, more.bytes, more.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(b.stats.drop_replay, 2);
+    host_quiet(&b);
+    stop_pair();
+}
+
+/* Each counter once, in any order, up to the window. */
+static void replayed_and_late_data(void **state) {
+    enum { N = SESSION_WINDOW + 10 };
+    static struct held d[N];
+
+    start_pair(UINT32_MAX);
+    establish(&a, &b, 0);
+    struct kith_send send = send_to(&b, "data");
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(kith_sessions_send(a.sessions, &send, 0), KITH_SENT_DATA);
+        host_must_take(&a, &d[i], 4);
+    }
+    assert_int_equal(host_give(&b, &a.at, d[N - 1].bytes, d[N - 1].size, 0), KITH_DELIVERY_DATA);
+    for (unsigned i = 0; i < N - 1; i++) {
+        enum kith_delivery_kind expected =
+            N - 1 - i < SESSION_WINDOW ? KITH_DELIVERY_DATA : KITH_DELIVERY_NONE;
+        assert_int_equal(host_give(&b, &a.at, d[i].bytes, d[i].size, 0), expected);
+        assert_int_equal(host_give(&b, &a.at, d[i].bytes, d[i].size, 0), KITH_DELIVERY_NONE);
+    }
+    stop_pair();
+}
+
+/* Above half of the budget: no key agreement without a cookie, which the initiator gets by itself.
+ */
+static void cookies_under_load(void **state) {
+    static struct host flood;
+    static struct held d;
+    static struct held replayed;
+
+    start_pair(16);
+    host_init(&flood, 3, "10.0.0.3:7003"); /* exempt from the share of a prefix */
+    host_start(&flood);
+    for (unsigned i = 0; i < 20; i++) {
+        ask(&flood, &b, 0);
+        host_must_take(&flood, &d, 1);
+        host_give(&b, &flood.at, d.bytes, d.size, 0);
+    }
+    assert_true(b.stats.cookies_sent > 0);
+    while (host_take(&b, &d)) {
+        assert_int_equal(d.bytes[0], 3);
+        assert_true(d.size <= KITH_SESSION_INIT_OVERHEAD);
+    }
+    ask(&a, &b, 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_NONE);
+    host_must_take(&b, &d, 3);
+    /* A cookie is bound to the initiation it answers, and to be taken once. */
+    assert_int_equal(host_give(&flood, &b.at, d.bytes, d.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(host_give(&a, &b.at, d.bytes, d.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(a.stats.cookies_received, 1);
+    host_must_take(&a, &replayed, 1);
+    assert_int_equal(host_give(&a, &b.at, d.bytes, d.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(a.stats.cookies_received, 1);
+    host_quiet(&a);
+    /* mac2 is good for this address only. */
+    assert_int_equal(host_give(&b, &flood.at, replayed.bytes, replayed.size, 0),
+                     KITH_DELIVERY_NONE);
+    assert_int_equal(host_give(&b, &a.at, replayed.bytes, replayed.size, 0),
+                     KITH_DELIVERY_INITIATION);
+    assert_payload(&b, "find");
+    while (host_take(&b, &d)) {
+    }
+    answer(&b, "found", 0);
+    assert_int_equal(carry(&b, &a, 2, 0), KITH_DELIVERY_RESPONSE);
+    /* Established traffic never noticed; after a second all is well again. */
+    assert_int_equal(carry(&a, &b, 4, 0), KITH_DELIVERY_DATA);
+    ask(&a, &b, KITH_NS_PER_S);
+    assert_int_equal(carry(&a, &b, 1, KITH_NS_PER_S), KITH_DELIVERY_INITIATION);
+    host_stop(&flood);
+    stop_pair();
+}
+
+/* The secret rotates: a cookie lives for two periods at most, and one at least. */
+static void cookies_age(void **state) {
+    static struct held d;
+    static const struct {
+        uint64_t age_s;
+        bool valid;
+    } cases[] = {{0, true}, {119, true}, {121, true}, {239, true}, {241, false}, {1000, false}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        start_pair(1000);
+        ask(&a, &b, 0);
+        host_must_take(&a, &d, 1);
+        session_cookie_send(b.sessions, &a.at, kith_span(d.bytes, d.size), 0);
+        assert_int_equal(carry(&b, &a, 3, 0), KITH_DELIVERY_NONE);
+        host_must_take(&a, &d, 1);
+        assert_int_equal(session_mac2_valid(b.sessions, &a.at, kith_span(d.bytes, d.size),
+                                            cases[i].age_s * KITH_NS_PER_S),
+                         cases[i].valid);
+        stop_pair();
+    }
+}
+
+/* One /24 gets an eighth of the budget; others go on. */
+static void budget_of_a_prefix(void **state) {
+    static struct host other;
+    static struct held d;
+    unsigned served = 0;
+
+    start_pair(80);
+    host_init(&other, 3, "192.0.3.1:7003");
+    host_start(&other);
+    for (unsigned i = 0; i < 20; i++) {
+        ask(&a, &b, 0);
+        host_must_take(&a, &d, 1);
+        served += host_give(&b, &a.at, d.bytes, d.size, 0) == KITH_DELIVERY_INITIATION;
+    }
+    assert_int_equal(served, 10);
+    assert_int_equal(b.stats.drop_prefix, 10);
+    ask(&other, &b, 0);
+    assert_int_equal(carry(&other, &b, 1, 0), KITH_DELIVERY_INITIATION);
+    host_stop(&other);
+    stop_pair();
+}
+
+/* The key in the payload must belong to the static key that authenticated; and whoever holds our
+ * own (a copied key file) is told nothing. */
+static void keys_that_do_not_fit_or_are_ours(void **state) {
+    struct kith_identity twin;
+    int outcome;
+
+    start_pair(UINT32_MAX);
+    kith_test_identity(&twin, 2);
+    memcpy(a.identity.dh_public, twin.dh_public, 32);
+    memcpy(a.identity.dh_secret, twin.dh_secret, 32);
+    ask(&a, &b, 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(b.stats.drop_handshake, 1);
+    /* kith_sessions_send() would notice that the peer is itself, so go below it. */
+    struct kith_send send = send_to(&b, "find");
+    a.identity.key = twin.key;
+    assert_int_equal(session_start(a.sessions, &send, 0, &outcome), 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(b.stats.drop_self, 1);
+    host_quiet(&b);
+    stop_pair();
+}
+
+/* Damaged copies of `d` at `to`: nothing authenticates, nothing crashes, nothing is answered with
+ * more than was sent; and the real one still works after all of them. mac2 is not part of what
+ * authenticates (without load it is not read), so its bytes are left alone. */
+static void damage(struct host *to, const struct kith_endpoint *from, const struct held *d,
+                   size_t ignored_tail, enum kith_delivery_kind expected) {
+    static struct held copy;
+    static struct held reply;
+
+    for (size_t size = 0; size < d->size; size++) {
+        assert_int_equal(host_give(to, from, d->bytes, size, 0), KITH_DELIVERY_NONE);
+    }
+    for (size_t bit = 0; bit < 8 * (d->size - ignored_tail); bit++) {
+        copy = *d;
+        copy.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(host_give(to, from, copy.bytes, copy.size, 0), KITH_DELIVERY_NONE);
+        while (host_take(to, &reply)) {
+            assert_true(reply.size <= copy.size);
+        }
+    }
+    assert_int_equal(host_give(to, from, d->bytes, d->size, 0), expected);
+}
+
+/* The macs keep no forger out, since everyone knows our key: every bit of the Noise message again,
+ * with a good mac1. (The indices in the header are not authenticated: who changes them on the way
+ * can break a handshake, as he could by dropping it.) */
+static void damage_behind_mac1(struct host *to, const struct host *from, const struct held *d,
+                               size_t header) {
+    static struct held copy;
+    size_t covered = d->size - SESSION_MACS;
+    uint64_t before = to->stats.drop_handshake;
+
+    for (size_t bit = 8 * header; bit < 8 * covered; bit++) {
+        copy = *d;
+        copy.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        session_macs_write(copy.bytes, covered, &to->identity.key, NULL);
+        assert_int_equal(host_give(to, &from->at, copy.bytes, copy.size, 0), KITH_DELIVERY_NONE);
+    }
+    assert_int_equal(to->stats.drop_handshake - before, 8 * (covered - header));
+    host_quiet(to);
+}
+
+static void every_bit_and_length_of_a_handshake(void **state) {
+    static struct held d;
+
+    start_pair(UINT32_MAX);
+    ask(&a, &b, 0);
+    host_must_take(&a, &d, 1);
+    damage_behind_mac1(&b, &a, &d, SESSION_INIT_HEADER);
+    damage(&b, &a.at, &d, SESSION_MAC, KITH_DELIVERY_INITIATION);
+    answer(&b, "found", 0);
+    host_must_take(&b, &d, 2);
+    damage_behind_mac1(&a, &b, &d, SESSION_RESP_HEADER);
+    damage(&a, &b.at, &d, SESSION_MAC, KITH_DELIVERY_RESPONSE);
+    host_must_take(&a, &d, 4);
+    damage(&b, &a.at, &d, 0, KITH_DELIVERY_DATA);
+    assert_true(b.got.confirmed_now);
+    struct kith_send send = send_to(&b, "some data");
+    assert_int_equal(kith_sessions_send(a.sessions, &send, 0), KITH_SENT_DATA);
+    host_must_take(&a, &d, 4);
+    damage(&b, &a.at, &d, 0, KITH_DELIVERY_DATA);
+    stop_pair();
+}
+
+static void every_bit_and_length_of_the_rest(void **state) {
+    static struct held d;
+    static struct held iam;
+
+    start_pair(UINT32_MAX);
+    ask(&a, &b, 0);
+    host_must_take(&a, &d, 1);
+    session_cookie_send(b.sessions, &a.at, kith_span(d.bytes, d.size), 0);
+    host_must_take(&b, &d, 3);
+    damage(&a, &b.at, &d, 0, KITH_DELIVERY_NONE);
+    assert_int_equal(a.stats.cookies_received, 1);
+    host_must_take(&a, &d, 1);
+
+    assert_int_equal(kith_sessions_who(a.sessions, &b.at, 0), 0);
+    host_must_take(&a, &d, 5);
+    damage(&b, &a.at, &d, 0, KITH_DELIVERY_NONE);
+    host_must_take(&b, &iam, 6);
+    /* A forger who guesses the endpoint has few tries, then the question must be asked again. */
+    for (size_t bit = 0; bit < 8 * iam.size; bit++) {
+        iam.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (bit % SESSION_WHO_TRIES == 0) {
+            assert_int_equal(kith_sessions_who(a.sessions, &b.at, 0), 0);
+        }
+        assert_int_equal(host_give(&a, &b.at, iam.bytes, iam.size, 0), KITH_DELIVERY_NONE);
+        iam.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    assert_int_equal(host_give(&a, &b.at, iam.bytes, iam.size, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(kith_sessions_who(a.sessions, &b.at, 0), 0);
+    damage(&a, &b.at, &(struct held){.size = 0}, 0, KITH_DELIVERY_NONE);
+    assert_int_equal(host_give(&a, &b.at, iam.bytes, iam.size, 0), KITH_DELIVERY_IAM);
+    stop_pair();
+}
+
+/* Nothing but noise, of every type and many sizes. */
+static void noise_is_dropped(void **state) {
+    uint8_t bytes[KITH_DATAGRAM_MAX + 1];
+    uint64_t storage[4];
+    struct kith_random random = kith_test_random(storage, 42);
+    struct kith_endpoint bad = kith_test_endpoint("224.0.0.1:5");
+
+    start_pair(UINT32_MAX);
+    establish(&a, &b, 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t size = kith_random_below(&random, sizeof(bytes) + 1);
+        kith_random_secure(&random, bytes, size);
+        bytes[0] = (uint8_t)kith_random_below(&random, 8);
+        if (i % 2 == 0) {
+            bytes[1] = bytes[2] = bytes[3] = 0;
+        }
+        assert_int_equal(host_give(&b, &a.at, bytes, size, 0), KITH_DELIVERY_NONE);
+    }
+    assert_int_equal(host_give(&b, &bad, bytes, 100, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(b.stats.drop_source, 1);
+    assert_true(b.stats.drop_type > 0 && b.stats.drop_empty > 0 && b.stats.drop_mac > 0);
+    stop_pair();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_replayed_initiation_is_dropped),
+        cmocka_unit_test(replayed_and_late_data),
+        cmocka_unit_test(cookies_under_load),
+        cmocka_unit_test(cookies_age),
+        cmocka_unit_test(budget_of_a_prefix),
+        cmocka_unit_test(keys_that_do_not_fit_or_are_ours),
+        cmocka_unit_test(every_bit_and_length_of_a_handshake),
+        cmocka_unit_test(every_bit_and_length_of_the_rest),
+        cmocka_unit_test(noise_is_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,770 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store: the outcomes of a put one by one, limits and shares, what is evicted and what is told, and
+ * long random sequences against a model that does everything by looking at all records.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/endpoint.h"
+#include "core/id.h"
+#include "core/store.h"
+#include "testing.h"
+
+static const uint64_t SECOND = UINT64_C(1000000000);
+static const uint64_t HOUR = UINT64_C(3600) * 1000000000;
+
+struct fixture {
+    uint64_t seed[4];
+    struct kith_random random;
+    struct kith_stats stats;
+    struct kith_store *store;
+    struct kith_point own;
+    unsigned n_added;
+    unsigned n_removed;
+    struct kith_point removed; /* the last */
+};
+
+static void on_change(void *context, const struct kith_held *held, enum kith_store_change change) {
+    struct fixture *f = context;
+
+    if (change == KITH_STORE_ADDED) {
+        f->n_added++;
+        return;
+    }
+    f->n_removed++;
+    f->removed = held->point;
+}
+
+static void start(struct fixture *f, uint64_t seed, const struct kith_store_limits *limits) {
+    memset(f, 0, sizeof(*f));
+    f->random = kith_test_random(f->seed, seed);
+    struct kith_store_config config = {
+        .own_id = f->own, /* zero: a point is its own distance */
+        .limits = limits != NULL ? *limits
+                                 : (struct kith_store_limits){.records = 1000,
+                                                              .bytes = 1 << 20,
+                                                              .records_per_prefix = 100,
+                                                              .topic_peers = 100},
+        .random = &f->random,
+        .stats = &f->stats,
+        .on_change = on_change,
+        .context = f,
+    };
+    assert_int_equal(kith_store_new(&f->store, &config), 0);
+}
+
+static void end(struct fixture *f) {
+    unsigned n_removed = f->n_removed;
+
+    assert_null(kith_store_check(f->store));
+    f->store = kith_store_free(f->store);
+    assert_int_equal(f->n_removed, n_removed); /* freeing is not forgetting */
+}
+
+/* A put with everything it points to. The store never looks at signatures: any bytes will do. */
+struct example {
+    struct kith_store_put put;
+    struct kith_record_view view;
+    uint8_t key[KITH_KEY_SIZE];
+    uint8_t signature[KITH_SIGNATURE_SIZE];
+    uint8_t salt[KITH_SALT_MAX];
+    uint8_t value[KITH_VALUE_MAX];
+    struct kith_endpoint from;
+};
+
+static void example_init(struct example *e, uint8_t where, int64_t seq, const char *value) {
+    memset(e, 0, sizeof(*e));
+    memset(e->signature, where ^ 0x55, sizeof(e->signature));
+    memset(e->salt, 's', 5);
+    memcpy(e->value, value, strlen(value));
+    e->view = (struct kith_record_view){.is_mutable = true,
+                                        .key = e->key,
+                                        .signature = e->signature,
+                                        .salt = kith_span(e->salt, 5),
+                                        .seq = seq,
+                                        .value = kith_span(e->value, strlen(value))};
+    e->put = (struct kith_store_put){.view = &e->view, .lifetime_ns = HOUR};
+    e->put.point.bytes[0] = where;
+    e->key[0] = where;
+}
+
+static void example_from(struct example *e, const char *endpoint) {
+    e->from = kith_test_endpoint(endpoint);
+    e->put.from = &e->from;
+}
+
+/* An announcement of peer `who` in topic `where`. */
+static void example_announce(struct example *e, uint8_t where, uint8_t who) {
+    example_init(e, where, 1, "3:abc");
+    e->put.is_announcement = true;
+    e->key[0] = who;
+}
+
+static int put_at(struct fixture *f, struct example *e, uint64_t now) {
+    int64_t seq = -1;
+    int r = kith_store_put(f->store, &e->put, now, &seq);
+
+    assert_null(kith_store_check(f->store));
+    if (r == 0 || r == KITH_STORE_SAME) {
+        assert_int_equal(seq, e->view.seq);
+    }
+    return r;
+}
+
+static int put(struct fixture *f, struct example *e) {
+    return put_at(f, e, SECOND);
+}
+
+static bool holds(struct fixture *f, uint8_t where) {
+    struct kith_point point = {{where}};
+    struct kith_held held;
+
+    return kith_store_get(f->store, &point, SECOND, &held);
+}
+
+static void test_get_returns_what_was_put(void **state) {
+    struct fixture f;
+    struct example e;
+    struct kith_held held;
+
+    start(&f, 1, NULL);
+    example_init(&e, 7, 42, "5:hello");
+    assert_false(kith_store_get(f.store, &e.put.point, SECOND, &held));
+    assert_int_equal(put(&f, &e), 0);
+    assert_true(kith_store_get(f.store, &e.put.point, SECOND, &held));
+    assert_memory_equal(&held.point, &e.put.point, sizeof(held.point));
+    assert_false(held.is_announcement);
+    assert_int_equal(held.stored, SECOND);
+    assert_int_equal(held.expires, SECOND + HOUR);
+    assert_true(held.view.is_mutable);
+    assert_memory_equal(held.view.key, e.key, sizeof(e.key));
+    assert_memory_equal(held.view.signature, e.signature, sizeof(e.signature));
+    assert_int_equal(held.view.salt.size, 5);
+    assert_memory_equal(held.view.salt.data, e.salt, 5);
+    assert_int_equal(held.view.seq, 42);
+    assert_int_equal(held.view.value.size, 7);
+    assert_memory_equal(held.view.value.data, "5:hello", 7);
+    assert_int_equal(f.n_added, 1);
+    end(&f);
+}
+
+static void test_immutable_record(void **state) {
+    struct fixture f;
+    struct example e;
+    struct kith_held held;
+
+    start(&f, 2, NULL);
+    example_init(&e, 7, 0, "5:hello");
+    e.view = (struct kith_record_view){.value = kith_span(e.value, 7)};
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(put(&f, &e), KITH_STORE_SAME);
+    assert_true(kith_store_get(f.store, &e.put.point, SECOND, &held));
+    assert_false(held.view.is_mutable);
+    assert_null(held.view.key);
+    assert_memory_equal(held.view.value.data, "5:hello", 7);
+    end(&f);
+}
+
+/* The largest a record may be; one byte more is our mistake and is refused. */
+static void test_size_limits(void **state) {
+    struct fixture f;
+    struct example e;
+
+    start(&f, 3, NULL);
+    example_init(&e, 1, 1, "");
+    e.view.salt = kith_span(e.salt, KITH_SALT_MAX);
+    e.view.value = kith_span(e.value, KITH_VALUE_MAX);
+    assert_int_equal(put(&f, &e), 0);
+    e.view.value.size++;
+    assert_int_equal(put(&f, &e), KITH_EINVALID);
+    e.view.value.size--;
+    e.view.salt.size++;
+    assert_int_equal(put(&f, &e), KITH_EINVALID);
+    example_announce(&e, 1, 1);
+    e.view.is_mutable = false;
+    assert_int_equal(put(&f, &e), KITH_EINVALID);
+    end(&f);
+}
+
+static void test_versions(void **state) {
+    struct fixture f;
+    struct example e;
+    int64_t seq = -1;
+
+    start(&f, 4, NULL);
+    example_init(&e, 1, 5, "1:b");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(put(&f, &e), KITH_STORE_SAME);
+    example_init(&e, 1, 4, "1:z");
+    assert_int_equal(kith_store_put(f.store, &e.put, SECOND, &seq), KITH_STORE_OUTDATED);
+    assert_int_equal(seq, 5);
+    example_init(&e, 1, 5, "1:a"); /* same seq: the larger value wins */
+    assert_int_equal(put(&f, &e), KITH_STORE_OUTDATED);
+    example_init(&e, 1, 5, "1:c");
+    assert_int_equal(put(&f, &e), 0);
+    example_init(&e, 1, 6, "20:aaaaaaaaaaaaaaaaaaaa");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(kith_store_count(f.store), 1);
+    assert_int_equal(f.n_added, 3);
+    assert_int_equal(f.n_removed, 0); /* a newer version is no removal */
+    end(&f);
+}
+
+/* Whatever the order of arrival, replicas end with the same version. */
+static void test_replicas_converge(void **state) {
+    static const char *const values[] = {"1:a", "1:b", "2:aa", "2:ab", "i7e"};
+    enum { VERSIONS = 15 };
+    struct kith_held held;
+    char winner[16] = "";
+
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct fixture f;
+        unsigned order[VERSIONS];
+        start(&f, seed, NULL);
+        for (unsigned i = 0; i < VERSIONS; i++) {
+            unsigned j = (unsigned)kith_random_below(&f.random, i + 1);
+            order[i] = order[j];
+            order[j] = i;
+        }
+        struct example e;
+        for (unsigned i = 0; i < VERSIONS; i++) {
+            example_init(&e, 1, order[i] / 5, values[order[i] % 5]);
+            int r = put(&f, &e);
+            assert_true(r == 0 || r == KITH_STORE_OUTDATED);
+        }
+        assert_true(kith_store_get(f.store, &e.put.point, SECOND, &held));
+        assert_int_equal(held.view.seq, 2);
+        if (seed == 1) {
+            memcpy(winner, held.view.value.data, held.view.value.size);
+        }
+        assert_int_equal(held.view.value.size, strlen(winner));
+        assert_memory_equal(held.view.value.data, winner, strlen(winner));
+        end(&f);
+    }
+}
+
+static void test_cas(void **state) {
+    struct fixture f;
+    struct example e;
+    int64_t seq = -1;
+
+    start(&f, 5, NULL);
+    example_init(&e, 1, 5, "1:b");
+    e.put.has_cas = true;
+    e.put.cas = 3;
+    assert_int_equal(put(&f, &e), 0);               /* nothing held: cas says nothing */
+    assert_int_equal(put(&f, &e), KITH_STORE_SAME); /* its answer was lost: no failure */
+    example_init(&e, 1, 6, "1:c");
+    e.put.has_cas = true;
+    e.put.cas = 4;
+    assert_int_equal(kith_store_put(f.store, &e.put, SECOND, &seq), KITH_STORE_CAS);
+    assert_int_equal(seq, 5);
+    e.put.cas = 5;
+    assert_int_equal(put(&f, &e), 0);
+    end(&f);
+}
+
+static void test_expiry(void **state) {
+    struct fixture f;
+    struct example e;
+    struct kith_held held;
+
+    start(&f, 6, NULL);
+    assert_true(kith_store_deadline(f.store) == UINT64_MAX);
+    example_init(&e, 1, 1, "1:a");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(kith_store_deadline(f.store), SECOND + HOUR);
+    /* Held no longer than promised, whether or not it has been dropped yet. */
+    assert_true(kith_store_get(f.store, &e.put.point, SECOND + HOUR - 1, &held));
+    assert_false(kith_store_get(f.store, &e.put.point, SECOND + HOUR, &held));
+    /* The same again renews; a shorter lifetime does not cut what was granted. */
+    assert_int_equal(put_at(&f, &e, 2 * SECOND), KITH_STORE_SAME);
+    e.put.lifetime_ns = SECOND;
+    assert_int_equal(put_at(&f, &e, 3 * SECOND), KITH_STORE_SAME);
+    assert_int_equal(kith_store_deadline(f.store), 2 * SECOND + HOUR);
+    kith_store_expire(f.store, 2 * SECOND + HOUR - 1);
+    assert_int_equal(kith_store_count(f.store), 1);
+    kith_store_expire(f.store, 2 * SECOND + HOUR);
+    assert_int_equal(kith_store_count(f.store), 0);
+    assert_int_equal(kith_store_bytes(f.store), 0);
+    assert_int_equal(f.n_removed, 1);
+    assert_int_equal(f.stats.records_expired, 1);
+    /* A lifetime beyond the end of time does not wrap. */
+    e.put.lifetime_ns = UINT64_MAX;
+    assert_int_equal(put(&f, &e), 0);
+    assert_true(kith_store_deadline(f.store) == UINT64_MAX);
+    end(&f);
+}
+
+/* The farthest makes room for a nearer one; what is not nearer is refused. */
+static void test_eviction_by_distance(void **state) {
+    const struct kith_store_limits limits = {3, 1 << 20, 100, 10};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 7, &limits);
+    for (uint8_t where = 10; where <= 30; where += 10) {
+        example_init(&e, where, 1, "1:a");
+        assert_int_equal(put(&f, &e), 0);
+    }
+    example_init(&e, 40, 1, "1:a");
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    example_init(&e, 5, 1, "1:a");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(f.n_removed, 1);
+    assert_int_equal(f.removed.bytes[0], 30);
+    example_init(&e, 20, 2, "1:a"); /* a newer version needs no room */
+    assert_int_equal(put(&f, &e), 0);
+    assert_true(holds(&f, 5) && holds(&f, 10) && holds(&f, 20));
+    end(&f);
+}
+
+static void test_older_of_equal_distance_goes_first(void **state) {
+    const struct kith_store_limits limits = {3, 1 << 20, 100, 10};
+    struct fixture f;
+    struct example e;
+    struct kith_held out[4];
+    struct kith_point topic = {{50}};
+
+    start(&f, 8, &limits);
+    for (uint8_t who = 1; who <= 3; who++) {
+        example_announce(&e, 50, who);
+        assert_int_equal(put_at(&f, &e, who * SECOND), 0);
+    }
+    example_announce(&e, 50, 1); /* confirmed: now the youngest */
+    assert_int_equal(put_at(&f, &e, 4 * SECOND), KITH_STORE_SAME);
+    example_announce(&e, 50, 4); /* not nearer than the others */
+    assert_int_equal(put_at(&f, &e, 4 * SECOND), KITH_STORE_FULL);
+    example_init(&e, 49, 1, "1:a");
+    assert_int_equal(put_at(&f, &e, 5 * SECOND), 0);
+    assert_int_equal(kith_store_topic(f.store, &topic, SECOND, 4, out), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_not_equal(out[i].view.key[0], 2);
+    }
+    end(&f);
+}
+
+/* One large record takes the place of several small ones, or of none if that is not enough. */
+static void test_bytes_limit(void **state) {
+    struct kith_store_limits limits = {1000, 1 << 20, 1000, 10};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 9, &limits);
+    example_init(&e, 1, 1, "1:a");
+    assert_int_equal(put(&f, &e), 0);
+    size_t small = kith_store_bytes(f.store);
+    end(&f);
+
+    limits.bytes = (uint32_t)(5 * small);
+    start(&f, 9, &limits);
+    for (uint8_t where = 10; where <= 50; where += 10) {
+        example_init(&e, where, 1, "1:a");
+        assert_int_equal(put(&f, &e), 0);
+    }
+    example_init(&e, 60, 1, "1:a");
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    /* Three must go for it, but only two are farther. */
+    example_init(&e, 35, 1, "");
+    e.view.value = kith_span(e.value, 2 * small + 3);
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    assert_int_equal(kith_store_count(f.store), 5);
+    assert_int_equal(f.n_removed, 0);
+    /* A version that outgrows its place makes room like a new one. */
+    example_init(&e, 10, 2, "");
+    e.view.value = kith_span(e.value, 2 * small);
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(kith_store_count(f.store), 3);
+    assert_true(holds(&f, 10) && holds(&f, 20) && holds(&f, 30));
+    /* The farthest itself cannot grow: nothing may go for it, and the old version stays. */
+    example_init(&e, 30, 2, "");
+    e.view.value = kith_span(e.value, KITH_VALUE_MAX);
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    assert_true(holds(&f, 30));
+    end(&f);
+}
+
+static void test_share_of_a_prefix(void **state) {
+    const struct kith_store_limits limits = {100, 1 << 20, 3, 10};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 10, &limits);
+    for (uint8_t where = 1; where <= 4; where++) {
+        example_init(&e, where, 1, "1:a");
+        example_from(&e, "192.0.2.1:1");
+        e.from.ip[3] = where; /* many hosts, one /24 */
+        assert_int_equal(put(&f, &e), where <= 3 ? 0 : KITH_STORE_FULL);
+    }
+    assert_int_equal(f.stats.records_stored, 3);
+    assert_int_equal(f.stats.records_refused, 1);
+    example_init(&e, 5, 1, "1:a");
+    example_from(&e, "198.51.100.1:1");
+    assert_int_equal(put(&f, &e), 0);
+    /* An update from a crowded place is no new record. */
+    example_init(&e, 5, 2, "1:a");
+    example_from(&e, "192.0.2.1:1");
+    assert_int_equal(put(&f, &e), 0);
+    /* Private ranges, and what is our own, are on nobody's account. */
+    for (uint8_t where = 10; where < 20; where++) {
+        example_init(&e, where, 1, "1:a");
+        if (where % 2 == 0) {
+            example_from(&e, "10.0.0.1:1");
+        }
+        assert_int_equal(put(&f, &e), 0);
+    }
+    /* What has expired is off the account. */
+    kith_store_expire(f.store, SECOND + HOUR);
+    example_init(&e, 4, 1, "1:a");
+    example_from(&e, "192.0.2.1:1");
+    assert_int_equal(put_at(&f, &e, SECOND + HOUR), 0);
+    end(&f);
+}
+
+static void test_topic_limits(void **state) {
+    const struct kith_store_limits limits = {100, 1 << 20, 50, 8};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 11, &limits);
+    for (uint8_t who = 1; who <= 3; who++) { /* a quarter of eight for one prefix */
+        example_announce(&e, 50, who);
+        example_from(&e, "192.0.2.1:1");
+        assert_int_equal(put(&f, &e), who <= 2 ? 0 : KITH_STORE_FULL);
+    }
+    example_announce(&e, 51, 3); /* another topic, another quarter */
+    example_from(&e, "192.0.2.1:1");
+    assert_int_equal(put(&f, &e), 0);
+    for (uint8_t who = 10; who < 16; who++) {
+        example_announce(&e, 50, who);
+        example_from(&e, "10.0.0.1:1");
+        assert_int_equal(put(&f, &e), 0);
+    }
+    example_announce(&e, 50, 20);
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    example_announce(&e, 50, 10); /* one per key: renewed */
+    assert_int_equal(put(&f, &e), KITH_STORE_SAME);
+    e.view.seq = 2;
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(kith_store_count(f.store), 9);
+    /* An expired one makes room. */
+    example_announce(&e, 50, 20);
+    assert_int_equal(put_at(&f, &e, SECOND + HOUR), 0);
+    end(&f);
+}
+
+/* A record and a topic at one point do not see each other. */
+static void test_topic_is_not_a_record(void **state) {
+    struct fixture f;
+    struct example e;
+    struct kith_held out[2];
+
+    start(&f, 12, NULL);
+    example_announce(&e, 50, 1);
+    assert_int_equal(put(&f, &e), 0);
+    assert_false(holds(&f, 50));
+    example_init(&e, 50, 1, "1:a");
+    assert_int_equal(put(&f, &e), 0);
+    assert_true(holds(&f, 50));
+    assert_int_equal(kith_store_topic(f.store, &e.put.point, SECOND, 2, out), 1);
+    assert_true(out[0].is_announcement);
+    assert_int_equal(kith_store_topic(f.store, &e.put.point, SECOND, 0, out), 0);
+    end(&f);
+}
+
+/* Samples have no doubles and nothing expired, and everyone is drawn about equally often. */
+static void test_topic_sample(void **state) {
+    enum { PEERS = 20, DRAWS = 2000, WANTED = 5 };
+    struct fixture f;
+    struct example e;
+    struct kith_held out[PEERS];
+    unsigned drawn[PEERS] = {0};
+
+    start(&f, 13, NULL);
+    for (uint8_t who = 0; who < PEERS; who++) {
+        example_announce(&e, 50, who);
+        e.put.lifetime_ns = who % 4 == 0 ? SECOND : HOUR;
+        assert_int_equal(put(&f, &e), 0);
+    }
+    for (unsigned i = 0; i < DRAWS; i++) {
+        bool seen[PEERS] = {false};
+        assert_int_equal(kith_store_topic(f.store, &e.put.point, 3 * SECOND, WANTED, out), WANTED);
+        for (unsigned j = 0; j < WANTED; j++) {
+            uint8_t who = out[j].view.key[0];
+            assert_true(who % 4 != 0 && !seen[who]);
+            seen[who] = true;
+            drawn[who]++;
+        }
+    }
+    for (unsigned who = 0; who < PEERS; who++) {
+        unsigned mean = DRAWS * WANTED / 15;
+        assert_in_range(drawn[who], who % 4 == 0 ? 0 : mean * 8 / 10, mean * 12 / 10);
+    }
+    assert_int_equal(kith_store_topic(f.store, &e.put.point, 3 * SECOND, PEERS, out), 15);
+    assert_int_equal(kith_store_topic(f.store, &e.put.point, SECOND, PEERS, out), PEERS);
+    end(&f);
+}
+
+static int collect(const struct kith_held *held, void *user) {
+    uint8_t *order = user;
+
+    order[++order[0]] = held->point.bytes[0];
+    return order[0] == 3 ? 9 : 0;
+}
+
+static void test_each_in_order_of_arrival(void **state) {
+    static const uint8_t places[] = {9, 2, 7, 4};
+    struct fixture f;
+    struct example e;
+    uint8_t order[8] = {0};
+
+    start(&f, 14, NULL);
+    for (size_t i = 0; i < sizeof(places); i++) {
+        example_init(&e, places[i], 1, "1:a");
+        assert_int_equal(put(&f, &e), 0);
+    }
+    assert_int_equal(kith_store_each(f.store, collect, order), 9);
+    assert_memory_equal(order + 1, places, 3);
+    end(&f);
+}
+
+static void test_nothing_fits_into_nothing(void **state) {
+    const struct kith_store_limits limits = {0};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 15, &limits);
+    example_init(&e, 1, 1, "1:a");
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    example_announce(&e, 1, 1);
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    assert_null(kith_store_free(NULL));
+    end(&f);
+}
+
+/* The model: all that matters of a record, in an array. */
+enum { MODEL_MAX = 64 };
+
+struct model_item {
+    uint8_t where;
+    uint8_t who;
+    bool is_announcement;
+    int64_t seq;
+    uint64_t stored;
+    uint64_t expires;
+    uint64_t serial;
+    uint32_t prefix; /* 0: none */
+};
+
+struct model {
+    struct kith_store_limits limits;
+    struct model_item items[MODEL_MAX];
+    unsigned n;
+    uint64_t serial;
+};
+
+static void model_drop(struct model *m, unsigned i) {
+    m->items[i] = m->items[--m->n];
+}
+
+static void model_expire(struct model *m, uint64_t now) {
+    for (unsigned i = m->n; i > 0; i--) {
+        if (m->items[i - 1].expires <= now) {
+            model_drop(m, i - 1);
+        }
+    }
+}
+
+static struct model_item *model_find(struct model *m, const struct model_item *like) {
+    for (unsigned i = 0; i < m->n; i++) {
+        struct model_item *item = &m->items[i];
+        if (item->where == like->where && item->is_announcement == like->is_announcement &&
+            (!like->is_announcement || item->who == like->who)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static bool model_goes_before(const struct model_item *a, const struct model_item *b) {
+    if (a->where != b->where) {
+        return a->where > b->where;
+    }
+    return a->stored != b->stored ? a->stored < b->stored : a->serial < b->serial;
+}
+
+static int model_admit(struct model *m, const struct model_item *new) {
+    unsigned by_prefix = 0;
+    unsigned in_topic = 0;
+    unsigned in_topic_by_prefix = 0;
+    unsigned last = 0;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct model_item *item = &m->items[i];
+        bool same_prefix = new->prefix != 0 && item->prefix == new->prefix;
+        bool same_topic = item->is_announcement && item->where == new->where;
+        by_prefix += same_prefix;
+        in_topic += same_topic;
+        in_topic_by_prefix += same_topic && same_prefix;
+        last = model_goes_before(item, &m->items[last]) ? i : last;
+    }
+    if (by_prefix >= m->limits.records_per_prefix ||
+        (new->is_announcement &&
+         (in_topic >= m->limits.topic_peers || in_topic_by_prefix >= m->limits.topic_peers / 4))) {
+        return KITH_STORE_FULL;
+    }
+    if (m->n == m->limits.records) {
+        if (m->items[last].where <= new->where) {
+            return KITH_STORE_FULL;
+        }
+        model_drop(m, last);
+    }
+    m->items[m->n++] = *new;
+    return 0;
+}
+
+static int model_put(struct model *m, struct model_item new, bool has_cas, int64_t cas) {
+    model_expire(m, new.stored);
+    struct model_item *held = model_find(m, &new);
+    if (held == NULL) {
+        new.serial = m->serial;
+        int r = model_admit(m, &new);
+        m->serial += r == 0;
+        return r;
+    }
+    if (held->seq == new.seq) {
+        held->stored = new.stored;
+        held->expires = held->expires > new.expires ? held->expires : new.expires;
+        return KITH_STORE_SAME;
+    }
+    if (has_cas && cas != held->seq) {
+        return KITH_STORE_CAS;
+    }
+    if (new.seq < held->seq) {
+        return KITH_STORE_OUTDATED;
+    }
+    new.prefix = held->prefix;
+    new.serial = m->serial++;
+    *held = new;
+    return 0;
+}
+
+static int compare_held(const struct kith_held *held, void *user) {
+    struct model *m = user;
+    struct model_item like = {.where = held->point.bytes[0],
+                              .who = held->view.key[0],
+                              .is_announcement = held->is_announcement};
+    struct model_item *item = model_find(m, &like);
+
+    assert_non_null(item);
+    assert_int_equal(held->view.seq, item->seq);
+    assert_int_equal(held->stored, item->stored);
+    assert_int_equal(held->expires, item->expires);
+    return 0;
+}
+
+static void model_step(struct fixture *f, struct model *m, uint64_t now) {
+    static const char *const sources[] = {NULL, "10.0.0.1:1", "192.0.2.1:1", "198.51.100.1:1"};
+    struct kith_random *random = &f->random;
+    struct example e;
+    uint8_t where = (uint8_t)kith_random_below(random, 24);
+    unsigned source = (unsigned)kith_random_below(random, 4);
+
+    if (kith_random_below(random, 2) == 0) {
+        example_announce(&e, where / 6, (uint8_t)kith_random_below(random, 12));
+    } else {
+        example_init(&e, where, 1, "3:xyz");
+    }
+    e.view.seq = (int64_t)kith_random_below(random, 4);
+    e.put.lifetime_ns = (1 + kith_random_below(random, 60)) * SECOND;
+    e.put.has_cas = kith_random_below(random, 8) == 0;
+    e.put.cas = (int64_t)kith_random_below(random, 4);
+    if (sources[source] != NULL) {
+        example_from(&e, sources[source]);
+    }
+    struct model_item item = {.where = e.put.point.bytes[0],
+                              .who = e.key[0],
+                              .is_announcement = e.put.is_announcement,
+                              .seq = e.view.seq,
+                              .stored = now,
+                              .expires = now + e.put.lifetime_ns,
+                              .prefix = source < 2 ? 0 : source};
+    int expected = model_put(m, item, e.put.has_cas, e.put.cas);
+    assert_int_equal(put_at(f, &e, now), expected);
+    assert_int_equal(kith_store_count(f->store), m->n);
+    assert_int_equal(f->n_added >= f->n_removed, 1);
+    (void)kith_store_each(f->store, compare_held, m);
+}
+
+static void test_equals_the_model(void **state) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct fixture f;
+        struct model m = {.limits = {.records = (uint32_t)(8 + seed % 24),
+                                     .bytes = 1 << 20,
+                                     .records_per_prefix = (uint32_t)(2 + seed % 9),
+                                     .topic_peers = (uint32_t)(4 + seed % 8)}};
+        uint64_t now = SECOND;
+        start(&f, seed, &m.limits);
+        for (unsigned step = 0; step < 400; step++) {
+            now += kith_random_below(&f.random, 3) * SECOND;
+            model_step(&f, &m, now);
+        }
+        end(&f);
+    }
+}
+
+/* Sizes at random against a tight limit of bytes: the invariants hold at every step, and a refusal
+ * costs nobody his record. */
+static void test_bytes_under_pressure(void **state) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const struct kith_store_limits limits = {1000, 16384, 1000, 16};
+        struct fixture f;
+        struct example e;
+        start(&f, seed, &limits);
+        for (unsigned step = 0; step < 400; step++) {
+            uint8_t where = (uint8_t)kith_random_below(&f.random, 64);
+            if (step % 3 == 0) {
+                example_announce(&e, where, (uint8_t)step);
+            } else {
+                example_init(&e, where, step, "");
+            }
+            e.view.value = kith_span(e.value, 1 + kith_random_below(&f.random, KITH_VALUE_MAX));
+            unsigned n_removed = f.n_removed;
+            int r = put(&f, &e);
+            assert_true(r == 0 || r == KITH_STORE_FULL || r == KITH_STORE_OUTDATED);
+            assert_true(r == 0 || f.n_removed == n_removed);
+        }
+        assert_true(f.n_removed > 0);
+        end(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_get_returns_what_was_put),
+        cmocka_unit_test(test_immutable_record),
+        cmocka_unit_test(test_size_limits),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_replicas_converge),
+        cmocka_unit_test(test_cas),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_eviction_by_distance),
+        cmocka_unit_test(test_older_of_equal_distance_goes_first),
+        cmocka_unit_test(test_bytes_limit),
+        cmocka_unit_test(test_share_of_a_prefix),
+        cmocka_unit_test(test_topic_limits),
+        cmocka_unit_test(test_topic_is_not_a_record),
+        cmocka_unit_test(test_topic_sample),
+        cmocka_unit_test(test_each_in_order_of_arrival),
+        cmocka_unit_test(test_nothing_fits_into_nothing),
+        cmocka_unit_test(test_equals_the_model),
+        cmocka_unit_test(test_bytes_under_pressure),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The in-process transport: a client-mode node on a loop of its own, spoken to in the same control
+ * protocol as the daemon. It listens on free ports, keeps nothing on disk, and is not put into
+ * others' tables.
+ *
+ * Waiting runs the loop until bytes arrived, the deadline's timer fired or a signal came. Signals
+ * are blocked by client_catch_signals(); here they are unblocked and left to uv_signal, which wakes
+ * the loop.
+ */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "kith/kith.h"
+#include "shell/control.h"
+
+#include "client.h"
+#include "common/paths.h"
+#include "common/seeds.h"
+
+enum { N_SIGNALS = 2 };
+
+struct node_transport {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_signal_t signals[N_SIGNALS];
+    struct kith_node *node;
+    struct kith_control *control;
+    struct client *client;
+    struct seeds seeds;
+    bool ready;
+    bool fed;
+    bool late;
+};
+
+static void on_write(void *context, struct kith_span bytes) {
+    struct node_transport *transport = context;
+
+    transport->fed = true;
+    if (transport->client)
+        client_feed(transport->client, bytes.data, bytes.size);
+}
+
+static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
+    struct node_transport *transport = user;
+
+    if (event->kind == KITH_EVENT_READY)
+        transport->ready = true;
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct node_transport *transport = timer->data;
+
+    transport->late = true;
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+    client_interrupted = number;
+}
+
+/* Runs the loop until *flag, the deadline or a signal. */
+static int run_until(struct node_transport *transport, const bool *flag, uint64_t deadline_ms) {
+    uint64_t now = client_now_ms();
+
+    transport->late = false;
+    if (deadline_ms != UINT64_MAX) {
+        uv_update_time(&transport->loop);
+        uv_timer_start(&transport->timer, on_timer, deadline_ms > now ? deadline_ms - now : 0, 0);
+    }
+    while (!*flag && !transport->late && !client_interrupted)
+        uv_run(&transport->loop, UV_RUN_ONCE);
+    uv_timer_stop(&transport->timer);
+    if (client_interrupted)
+        return KITH_ECANCELED;
+    return *flag ? 0 : KITH_ETIMEOUT;
+}
+
+static int node_send(void *self, const void *bytes, size_t size) {
+    struct node_transport *transport = self;
+
+    transport->fed = false;
+    return kith_control_receive(transport->control,
+                                (struct kith_span){.data = bytes, .size = size});
+}
+
+static int node_wait(void *self, uint64_t deadline_ms) {
+    struct node_transport *transport = self;
+
+    transport->fed = false;
+    return run_until(transport, &transport->fed, deadline_ms);
+}
+
+static void on_closed(void *user) {
+    struct node_transport *transport = user;
+
+    uv_close((uv_handle_t *)&transport->timer, NULL);
+    for (unsigned i = 0; i < N_SIGNALS; i++)
+        uv_close((uv_handle_t *)&transport->signals[i], NULL);
+}
+
+static void node_free(void *self) {
+    struct node_transport *transport = self;
+
+    transport->client = NULL;
+    kith_control_free(transport->control);
+    if (transport->node)
+        kith_node_close(transport->node, on_closed, transport);
+    else
+        on_closed(transport);
+    uv_run(&transport->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&transport->loop);
+    seeds_deinit(&transport->seeds);
+    free(transport);
+}
+
+static const struct client_transport node_transport = {
+    .send = node_send,
+    .wait = node_wait,
+    .free = node_free,
+};
+
+static int start_loop(struct node_transport *transport) {
+    static const int numbers[N_SIGNALS] = {SIGINT, SIGTERM};
+    sigset_t set;
+
+    if (uv_loop_init(&transport->loop) < 0)
+        return -1;
+    uv_timer_init(&transport->loop, &transport->timer);
+    transport->timer.data = transport;
+    sigemptyset(&set);
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        uv_signal_init(&transport->loop, &transport->signals[i]);
+        uv_signal_start(&transport->signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&transport->signals[i]);
+        sigaddset(&set, numbers[i]);
+    }
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return 0;
+}
+
+static void on_seed_warning(const char *message, void *user) {
+    fprintf(stderr, "dht-cli: %s\n", message);
+}
+
+/* The seeds file of this user's daemon helps here too, where there is one. */
+static void read_seeds(struct node_transport *transport) {
+    char path[4096];
+    size_t length;
+
+    if (paths_data_dir(path, sizeof(path)) < 0)
+        return;
+    length = strlen(path);
+    if ((size_t)snprintf(path + length, sizeof(path) - length, "/seeds") < sizeof(path) - length &&
+        seeds_read(&transport->seeds, path, on_seed_warning, NULL) < 0)
+        transport->seeds = (struct seeds){0};
+}
+
+static int open_node(struct node_transport *transport, const struct client_node_options *wanted,
+                     struct kith_error_info *info) {
+    static const char *const listen[] = {"0.0.0.0:0", "[::]:0"};
+    uint8_t seed[KITH_SEED_SIZE];
+    struct kith_options options;
+    struct kith_key key;
+    int r;
+
+    kith_options_init(&options);
+    if (wanted->identity) {
+        r = kith_identity_load(wanted->identity, seed, &key, info);
+        if (r < 0)
+            return r;
+        options.seed = seed;
+    }
+    read_seeds(transport);
+    options.client = true;
+    options.network = wanted->network;
+    options.listen = listen;
+    options.n_listen = 2;
+    options.peers = wanted->peers;
+    options.n_peers = wanted->n_peers;
+    options.seeds = transport->seeds.items;
+    options.n_seeds = transport->seeds.n_items;
+    options.on_event = on_event;
+    options.user = transport;
+    r = kith_node_open(&transport->node, &transport->loop, &options, info);
+    if (r == KITH_EIO) { /* a host without IPv6 */
+        options.n_listen = 1;
+        r = kith_node_open(&transport->node, &transport->loop, &options, info);
+    }
+    sodium_memzero(seed, sizeof(seed));
+    return r;
+}
+
+static int join(struct node_transport *transport, const struct client_node_options *wanted,
+                struct kith_error_info *info) {
+    size_t n = wanted->n_peers + transport->seeds.n_items;
+    int r;
+
+    if (wanted->join_ms == 0)
+        return 0;
+    if (n == 0) {
+        snprintf(info->message, sizeof(info->message),
+                 "no network: nobody to ask. Give --peer KEY@HOST:PORT, or start kithd");
+        return KITH_ENO_NETWORK;
+    }
+    r = run_until(transport, &transport->ready, client_now_ms() + wanted->join_ms);
+    if (r == KITH_ECANCELED)
+        snprintf(info->message, sizeof(info->message), "interrupted");
+    if (r != KITH_ETIMEOUT)
+        return r;
+    snprintf(
+        info->message, sizeof(info->message),
+        "no network: none of %zu known peers answered within %.0f s (is the network name right?)",
+        n, (double)wanted->join_ms / 1e3);
+    return KITH_ENO_NETWORK;
+}
+
+int client_open_node(struct client **ret_client, const struct client_node_options *options,
+                     struct kith_error_info *info) {
+    struct node_transport *transport = calloc(1, sizeof(*transport));
+    int r;
+
+    if (!transport)
+        return KITH_ENOMEM;
+    if (sodium_init() < 0 || start_loop(transport) < 0) {
+        free(transport);
+        return KITH_EINTERNAL;
+    }
+    r = open_node(transport, options, info);
+    if (r == 0)
+        r = kith_control_new(&transport->control, transport->node, on_write, transport);
+    if (r == 0)
+        r = join(transport, options, info);
+    if (r < 0) {
+        node_free(transport);
+        return r;
+    }
+    transport->client = client_new(&node_transport, transport);
+    if (!transport->client)
+        return KITH_ENOMEM;
+    *ret_client = transport->client;
+    return 0;
+}

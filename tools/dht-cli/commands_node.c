@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* The node itself: what it is, what it knows, how it is; and identities, which need no node. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/paths.h"
+#include "request.h"
+#include "show.h"
+
+/* A request without args whose result is printed. */
+static int ask(struct cli *cli, const char *method,
+               void (*print)(struct cli *cli, json_t *result)) {
+    struct client_reply reply;
+    struct client_args args;
+    int status;
+
+    client_args_init(&args);
+    status = request_run(cli, method, &args, NULL, NULL, &reply);
+    if (status == CLI_OK && cli->json)
+        show_json(reply.result);
+    else if (status == CLI_OK)
+        print(cli, reply.result);
+    client_reply_deinit(&reply);
+    return status;
+}
+
+/* ---- id, status, stats ---- */
+
+static void print_id(struct cli *cli, json_t *result) {
+    json_t *endpoints = json_object_get(result, "endpoints");
+
+    show_fact(cli, "key", "%s", show_text(result, "key"));
+    show_fact(cli, "node id", "%s", show_text(json_object_get(result, "node_ids"), "kith"));
+    show_fact(cli, "network", "%s", show_text(result, "network"));
+    show_fact(cli, "bound", "%s", show_list(json_object_get(endpoints, "bound"), "-"));
+    show_fact(cli, "observed", "%s", show_list(json_object_get(endpoints, "observed"), "not yet"));
+    show_fact(cli, "reachable", "%s", show_text(endpoints, "reachable"));
+}
+
+int cmd_id(struct cli *cli) {
+    return ask(cli, "id", print_id);
+}
+
+static void print_status(struct cli *cli, json_t *result) {
+    json_t *kith = json_object_get(json_object_get(result, "nodes"), "kith");
+    json_t *rtt = json_object_get(result, "rtt_ms"),
+           *size = json_object_get(result, "size_estimate");
+
+    show_fact(cli, "key", "%s", show_text(result, "key"));
+    show_fact(cli, "network", "%s, %s", show_text(result, "network"),
+              show_bool(result, "ready") ? "joined" : "not joined");
+    show_fact(cli, "up", "%s", show_age(show_number(result, "uptime_s")));
+    show_fact(cli, "contacts", "%.0f over IPv4, %.0f over IPv6", show_number(kith, "v4"),
+              show_number(kith, "v6"));
+    if (json_is_number(size) && json_number_value(size) > 0)
+        show_fact(cli, "network size", "about %.0f nodes", json_number_value(size));
+    if (json_is_number(rtt))
+        show_fact(cli, "round trip", "%s", show_ms(json_number_value(rtt)));
+    show_fact(cli, "reachable", "%s", show_text(result, "reachable"));
+    show_fact(cli, "records", "%.0f held for others, %.0f own", show_number(result, "records"),
+              show_number(result, "own_records"));
+    show_fact(cli, "sessions", "%.0f", show_number(result, "sessions"));
+}
+
+int cmd_status(struct cli *cli) {
+    return ask(cli, "status", print_status);
+}
+
+static void print_stats(struct cli *cli, json_t *result) {
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(result, name, value) {
+        if (json_is_integer(value))
+            printf("%-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+    }
+}
+
+int cmd_stats(struct cli *cli) {
+    return ask(cli, "stats", print_stats);
+}
+
+/* ---- lists ---- */
+
+static void print_peers(struct cli *cli, json_t *result) {
+    static const struct show_column columns[] = {
+        {"key", "KEY", SHOW_TEXT},          {"endpoint", "ENDPOINT", SHOW_TEXT},
+        {"rtt_ms", "RTT", SHOW_MS},         {"seen_s", "SEEN", SHOW_AGE},
+        {"failures", "FAILS", SHOW_NUMBER}, {"bucket", "BUCKET", SHOW_NUMBER},
+    };
+    show_table(cli, json_object_get(result, "peers"), columns,
+               sizeof(columns) / sizeof(columns[0]));
+}
+
+static void print_table(struct cli *cli, json_t *result) {
+    static const struct show_column columns[] = {
+        {"bucket", "BUCKET", SHOW_NUMBER},  {"live", "LIVE", SHOW_BOOL},
+        {"key", "KEY", SHOW_TEXT},          {"endpoint", "ENDPOINT", SHOW_TEXT},
+        {"rtt_ms", "RTT", SHOW_MS},         {"seen_s", "SEEN", SHOW_AGE},
+        {"failures", "FAILS", SHOW_NUMBER}, {"node_id", "NODE ID", SHOW_TEXT},
+    };
+    show_table(cli, json_object_get(result, "table"), columns,
+               sizeof(columns) / sizeof(columns[0]));
+}
+
+static void print_records(struct cli *cli, json_t *result) {
+    static const struct show_column columns[] = {
+        {"point", "POINT", SHOW_TEXT},      {"mutable", "MUTABLE", SHOW_BOOL},
+        {"own", "OWN", SHOW_BOOL},          {"seq", "SEQ", SHOW_NUMBER},
+        {"size", "SIZE", SHOW_NUMBER},      {"age_s", "AGE", SHOW_AGE},
+        {"expires_s", "EXPIRES", SHOW_AGE}, {"key", "KEY", SHOW_TEXT},
+        {"salt", "SALT", SHOW_TEXT},
+    };
+    show_table(cli, json_object_get(result, "records"), columns,
+               sizeof(columns) / sizeof(columns[0]));
+}
+
+static void print_sessions(struct cli *cli, json_t *result) {
+    static const struct show_column columns[] = {
+        {"key", "KEY", SHOW_TEXT},
+        {"endpoint", "ENDPOINT", SHOW_TEXT},
+        {"initiator", "OURS", SHOW_BOOL},
+        {"established", "ESTABLISHED", SHOW_BOOL},
+        {"confirmed", "CONFIRMED", SHOW_BOOL},
+        {"age_s", "AGE", SHOW_AGE},
+        {"idle_s", "IDLE", SHOW_AGE},
+        {"tx", "SENT", SHOW_NUMBER},
+        {"rx", "RECEIVED", SHOW_NUMBER},
+    };
+    show_table(cli, json_object_get(result, "sessions"), columns,
+               sizeof(columns) / sizeof(columns[0]));
+}
+
+int cmd_peers(struct cli *cli) {
+    return ask(cli, "peers", print_peers);
+}
+
+int cmd_table(struct cli *cli) {
+    return ask(cli, "table", print_table);
+}
+
+int cmd_records(struct cli *cli) {
+    return ask(cli, "records", print_records);
+}
+
+int cmd_sessions(struct cli *cli) {
+    return ask(cli, "sessions", print_sessions);
+}
+
+/* ---- identities ---- */
+
+static int identity_failed(int error, const char *path, const struct kith_error_info *info) {
+    cli_complain("%s", info->message[0] ? info->message : path);
+    switch (error) {
+    case KITH_EEXISTS:
+    case KITH_EPERMISSION:
+    case KITH_ECORRUPT:
+        return CLI_USAGE;
+    case KITH_ENOT_FOUND:
+        return CLI_NOT_FOUND;
+    default:
+        return CLI_INTERNAL;
+    }
+}
+
+static void print_identity(struct cli *cli, const struct kith_key *key, const char *path) {
+    char text[KITH_KEY_TEXT_SIZE];
+
+    kith_key_format(key, text);
+    if (cli->json) {
+        json_t *object = json_pack("{s:s, s:s}", "key", text, "file", path);
+        show_json(object);
+        json_decref(object);
+    } else {
+        printf("%s\n", text);
+    }
+}
+
+/* Without FILE: the identity that this user's kithd will use. */
+static int default_identity(char *path, size_t size) {
+    size_t length;
+    int r;
+
+    if (paths_data_dir(path, size) < 0) {
+        cli_complain("no home directory: give a FILE");
+        return CLI_USAGE;
+    }
+    r = paths_make_dir(path);
+    if (r < 0) {
+        cli_complain("%s: %s", path, strerror(-r));
+        return CLI_INTERNAL;
+    }
+    length = strlen(path);
+    snprintf(path + length, size - length, "/identity.key");
+    return CLI_OK;
+}
+
+int cmd_keygen(struct cli *cli) {
+    struct kith_error_info info = {0};
+    struct kith_key key;
+    char path[4096];
+    const char *file = cli->n_args ? cli->args[0] : path;
+    int r;
+
+    if (cli->n_args == 0) {
+        int status = default_identity(path, sizeof(path));
+        if (status)
+            return status;
+    }
+    if (sodium_init() < 0)
+        return CLI_INTERNAL;
+    r = kith_identity_create(file, &key, &info);
+    if (r < 0)
+        return identity_failed(r, file, &info);
+    print_identity(cli, &key, file);
+    if (cli->n_args == 0 && !cli->quiet)
+        fprintf(stderr, "secret key in %s\n", file);
+    return CLI_OK;
+}
+
+int cmd_key(struct cli *cli) {
+    struct kith_error_info info = {0};
+    struct kith_key key;
+    int r;
+
+    if (sodium_init() < 0)
+        return CLI_INTERNAL;
+    r = kith_identity_load(cli->args[0], NULL, &key, &info);
+    if (r < 0)
+        return identity_failed(r, cli->args[0], &info);
+    print_identity(cli, &key, cli->args[0]);
+    return CLI_OK;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which node does the work. --control names a daemon's socket and nothing else will do; --ephemeral
+ * asks for a node in this process; with neither, the daemon on the default socket is used if there
+ * is one, and a short-lived node does the jobs that make sense without a daemon.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/control_server.h"
+
+#include "cli.h"
+#include "client.h"
+
+enum {
+    JOIN_MS = 8000 /* for the first contact of a short-lived node: a few retries of a handshake */
+};
+
+static int open_ephemeral(struct cli *cli) {
+    struct kith_error_info info = {0};
+    struct client_node_options wanted = {
+        .network = cli->network,
+        .peers = cli->peers,
+        .n_peers = cli->n_peers,
+        .identity = cli->identity,
+    };
+    int r;
+
+    if (cli->command->flags & (CLI_FLAG_NETWORK | CLI_FLAG_DAEMON))
+        wanted.join_ms = JOIN_MS;
+    if (wanted.join_ms && cli->timeout_s > 0 && cli->timeout_s * 1e3 < JOIN_MS)
+        wanted.join_ms = (uint64_t)(cli->timeout_s * 1e3);
+    if (cli->command->run == cmd_id)
+        wanted.join_ms = 0; /* known without anybody's help */
+    if (cli->command->flags & CLI_FLAG_SIGNS && !cli->identity && !cli->quiet)
+        fputs("signing with a throwaway key (--identity FILE to keep one, or start kithd)\n",
+              stderr);
+    r = client_open_node(&cli->client, &wanted, &info);
+    if (r < 0 && r != KITH_ECANCELED)
+        cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
+    return cli_exit_of(r);
+}
+
+static int unreachable(const char *path, const struct kith_error_info *info) {
+    cli_complain("no daemon answers on %s: %s", path, info->message);
+    fprintf(stderr, "Start one with `kithd`%s, or use --ephemeral --peer KEY@HOST:PORT.\n",
+            " (or name its socket with --control PATH)");
+    return CLI_NO_DAEMON;
+}
+
+int cli_open(struct cli *cli) {
+    struct kith_error_info info = {0};
+    const char *path = cli->control;
+    char fallback[256];
+    int r;
+
+    if (cli->client)
+        return CLI_OK;
+    client_catch_signals();
+    if (cli->ephemeral)
+        return open_ephemeral(cli);
+    if (!path) {
+        r = kith_control_default_path(fallback, sizeof(fallback));
+        if (r < 0) {
+            cli_complain("the default control path is too long: give one with --control");
+            return CLI_USAGE;
+        }
+        path = fallback;
+    }
+    r = client_open_socket(&cli->client, path, &info);
+    if (r == 0)
+        return CLI_OK;
+    if (r == KITH_ETOO_LARGE) {
+        cli_complain("%s", info.message);
+        return CLI_USAGE;
+    }
+    if (r != KITH_EUNREACHABLE)
+        return cli_exit_of(r);
+    if (cli->control || cli->command->flags & CLI_FLAG_DAEMON)
+        return unreachable(path, &info);
+    if (!cli->quiet)
+        fprintf(stderr, "no daemon on %s; asking with a short-lived node\n", path);
+    return open_ephemeral(cli);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What commands have in common. Arguments are checked here, before any connection: a mistyped key
+ * is found in microseconds and the message points at the character.
+ *
+ * Timeouts: --timeout goes to the node, which knows what is under way and answers in time; this
+ * side waits a little longer, for methods without a timeout of their own and nodes that hang.
+ */
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/text.h"
+
+#include "common/column.h"
+#include "common/paths.h"
+#include "show.h"
+
+enum {
+    GRACE_MS = 500,     /* the node's own answer to the timeout comes first */
+    SILENCE_MS = 60000, /* a node that says nothing for so long after its own 30 s limit hangs */
+    SHOWN_MAX = 100,    /* longer arguments are not quoted */
+};
+
+/* Points at the bad character: the argument again, and a caret below it. */
+static void point_at(const char *argument, unsigned column) {
+    if (column && column <= SHOWN_MAX && strlen(argument) <= SHOWN_MAX)
+        fprintf(stderr, "  %s\n  %*s\n", argument, (int)column, "^");
+}
+
+static int bad_argument(const char *what, const char *argument,
+                        const struct kith_error_info *info) {
+    if (info->column)
+        cli_complain("%s: column %u: %s", what, info->column, column_skip(info->message));
+    else
+        cli_complain("%s: %s", what, info->message);
+    point_at(argument, info->column);
+    return CLI_USAGE;
+}
+
+int request_key(const char *argument, struct kith_key *ret_key, char *text) {
+    struct kith_error_info info = {0};
+
+    if (kith_key_parse(argument, ret_key, &info) < 0)
+        return bad_argument("KEY", argument, &info);
+    kith_key_format(ret_key, text);
+    return 0;
+}
+
+int request_peer(const char *argument) {
+    struct kith_error_info info = {0};
+    struct kith_key key;
+    char host[256];
+    uint16_t port;
+    bool has_key;
+    int r;
+
+    if (strchr(argument, ':') || strchr(argument, '@'))
+        r = kith_contact_parse(argument, &has_key, &key, host, &port, &info);
+    else
+        r = kith_key_parse(argument, &key, &info);
+    return r < 0 ? bad_argument("PEER", argument, &info) : 0;
+}
+
+void request_topic(const char *argument, char *text) {
+    struct kith_point point;
+
+    kith_topic_from_text(argument, &point);
+    kith_hex_encode(point.bytes, sizeof(point.bytes), text);
+}
+
+static int copy_text(const char *argument, size_t max, char **ret_bytes, size_t *ret_size) {
+    *ret_size = strlen(argument);
+    if (*ret_size > max)
+        return -EFBIG;
+    *ret_bytes = strdup(argument);
+    return *ret_bytes ? 0 : -ENOMEM;
+}
+
+int request_value(const char *argument, size_t max, char **ret_bytes, size_t *ret_size) {
+    bool is_file = argument[0] == '@' || strcmp(argument, "-") == 0;
+    const char *path = argument[0] == '@' ? argument + 1 : argument;
+    int r;
+
+    *ret_size = 0;
+    if (is_file)
+        r = paths_read(path, max, ret_bytes, ret_size);
+    else
+        r = copy_text(argument, max, ret_bytes, ret_size);
+    if (r == -EFBIG)
+        cli_complain("value too large: %zu bytes, at most %zu fit", *ret_size, max);
+    else if (r < 0)
+        cli_complain("%s: %s", path, strerror(-r));
+    return r < 0 ? (r == -ENOMEM ? CLI_INTERNAL : CLI_USAGE) : 0;
+}
+
+void request_options(const struct cli *cli, struct client_args *args) {
+    if (cli->salt)
+        client_args_bytes(args, "salt", cli->salt, strlen(cli->salt));
+    if (cli->timeout_s > 0)
+        client_args_int(args, "timeout_ms", (int64_t)(cli->timeout_s * 1e3));
+}
+
+struct listener {
+    struct cli *cli;
+    client_event_fn on_event;
+    void *user;
+};
+
+static void on_any_event(const char *event, json_t *fields, void *user) {
+    struct listener *listener = user;
+
+    if (strcmp(event, "progress") == 0) {
+        show_progress(listener->cli, fields);
+        return;
+    }
+    show_progress_end(listener->cli);
+    if (listener->on_event)
+        listener->on_event(event, fields, listener->user);
+}
+
+static void explain(const struct cli *cli, const struct client_reply *reply) {
+    json_t *object = reply->result ? json_copy(reply->result) : json_object();
+
+    if (reply->code != KITH_ECANCELED || !client_interrupted)
+        cli_complain("%s", reply->text);
+    if (cli->json) {
+        json_object_set_new(object, "error", json_string(kith_error_name(reply->code)));
+        json_object_set_new(object, "message", json_string(reply->text));
+        show_json(object);
+    }
+    json_decref(object);
+}
+
+int request_run(struct cli *cli, const char *method, struct client_args *args,
+                client_event_fn on_event, void *user, struct client_reply *reply) {
+    struct listener listener = {.cli = cli, .on_event = on_event, .user = user};
+    uint64_t wait_ms = SILENCE_MS;
+    int status;
+
+    if (cli->timeout_s > 0)
+        wait_ms = (uint64_t)(cli->timeout_s * 1e3) + GRACE_MS;
+    else if (strcmp(method, "watch") == 0 || strcmp(method, "ping") == 0)
+        wait_ms = 0;
+    *reply = (struct client_reply){0};
+    status = cli_open(cli);
+    if (status) {
+        client_args_deinit(args);
+        return status;
+    }
+    client_call(cli->client, method, args, wait_ms, on_any_event, &listener, reply);
+    client_args_deinit(args);
+    show_progress_end(cli);
+    if (reply->code == 0)
+        return CLI_OK;
+    explain(cli, reply);
+    return cli_exit_of(reply->code);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* request: one request of a command, from its args to its exit status. */
+#ifndef DHT_CLI_REQUEST_H
+#define DHT_CLI_REQUEST_H
+
+#include "cli.h"
+#include "client.h"
+
+/* Reads a KEY argument; complains and returns CLI_USAGE, else 0. `text` is canonical afterwards
+ * (KITH_KEY_TEXT_SIZE). */
+int request_key(const char *argument, struct kith_key *ret_key, char *text);
+/* The same for PEER: a key or a contact. */
+int request_peer(const char *argument);
+/* A topic as the 64 hex digits of its point (65 bytes). */
+void request_topic(const char *argument, char *text);
+/* Reads VALUE, @FILE or - (at most `max` bytes). Complains and returns an exit status, else 0. Free
+ * `ret_bytes`. */
+int request_value(const char *argument, size_t max, char **ret_bytes, size_t *ret_size);
+
+/* Adds --salt and --timeout where given. */
+void request_options(const struct cli *cli, struct client_args *args);
+
+/* Connects where needed, runs it, with the progress line, and releases `args`. `on_event` (may be
+ * NULL) gets all events but "progress". A failure is explained on standard error (with --json also
+ * as an object on standard output). Returns the exit status; `reply` is to be released in any case.
+ */
+int request_run(struct cli *cli, const char *method, struct client_args *args,
+                client_event_fn on_event, void *user, struct client_reply *reply);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* show: what people see: JSON lines, aligned facts, tables, the progress line, colours. */
+#ifndef DHT_CLI_SHOW_H
+#define DHT_CLI_SHOW_H
+
+#include "cli.h"
+
+/* Prints `object` on standard output as one line that starts with "schema":1. */
+void show_json(json_t *object);
+
+/* "name      text": one aligned line. */
+void show_fact(const struct cli *cli, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Fields of an object, with a default for the missing. */
+const char *show_text(json_t *object, const char *name);
+double show_number(json_t *object, const char *name);
+json_int_t show_integer(json_t *object, const char *name);
+bool show_bool(json_t *object, const char *name);
+/* An array of texts as "a, b", or `none`. The result lives until the next call. */
+const char *show_list(json_t *array, const char *none);
+/* A duration: "31.0 ms" from milliseconds, "5 min" from seconds. The result lives for eight more
+ * calls of either. */
+const char *show_ms(double ms);
+const char *show_age(double seconds);
+/* A record's value for a person: JSON, text, or hex. Free it. On a terminal, control characters of
+ * text become '?': it comes from strangers. */
+char *show_value(json_t *record);
+/* The same for any text of a stranger, in place. */
+void show_blunt(char *text);
+
+enum show_kind { SHOW_TEXT, SHOW_NUMBER, SHOW_BOOL, SHOW_MS, SHOW_AGE };
+
+struct show_column {
+    const char *field;
+    const char *header;
+    enum show_kind kind;
+};
+
+/* An array of objects as an aligned table with a header, or, with cli->plain, as tab-separated raw
+ * values without. */
+void show_table(const struct cli *cli, json_t *rows, const struct show_column *columns,
+                size_t n_columns);
+
+/* The progress line on standard error; nothing unless cli->live. */
+void show_progress(const struct cli *cli, json_t *fields);
+void show_progress_end(const struct cli *cli);
+
+/* How the walk went: "14 messages, 12 answered, 1 timed out, 3 hops, 31.0 ms". The result lives
+ * until the next call. */
+const char *show_walk(json_t *result);
+
+#endif

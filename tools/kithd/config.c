@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table below is the whole configuration language. Each row says where a key's value lives in
+ * `struct config` (offsetof), so that parsing, suggesting and printing are one loop each and a new
+ * key is one new row. Strings own their bytes; a value that equals "not set" (NULL, 0, false, empty
+ * list) means the default, which is why booleans are named for the state that is off by default.
+ *
+ * inih calls back for each `key = value` and goes on after an error; the first error is kept, and
+ * inih returns its line number, which completes the message "FILE:LINE: ...".
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "shell/control_server.h"
+#include "util/text.h"
+
+#include "common/paths.h"
+#include "common/suggest.h"
+
+enum key_kind { KEY_TEXT, KEY_SECRET, KEY_LIST, KEY_BOOL, KEY_COUNT, KEY_LEVEL, KEY_FORMAT };
+
+struct key {
+    const char *section;
+    const char *name;
+    enum key_kind kind;
+    size_t offset;
+    const char *fallback; /* how the default is shown */
+    const char *help;
+};
+
+#define AT(field) offsetof(struct config, field)
+#define LIMIT(field) offsetof(struct config, limits.field)
+
+static const struct key keys[] = {
+    {"node", "data_dir", KEY_TEXT, AT(data_dir), "",
+     "identity, records and contacts are kept here"},
+    {"node", "network", KEY_TEXT, AT(network), "kith", "nodes of different networks never mix"},
+    {"node", "network_secret", KEY_SECRET, AT(network_secret), "",
+     "64 hex digits or a file with them: only nodes that know it can join"},
+    {"node", "listen", KEY_LIST, AT(listen), "0.0.0.0:7700",
+     "ADDR:PORT, repeatable; port 0 is any free port"},
+    {"node", "control", KEY_TEXT, AT(control), "", "path of the control socket"},
+    {"node", "capabilities", KEY_TEXT, AT(capabilities), "{}",
+     "a JSON object published in the peer record, 400 bytes at most as msgpack"},
+    {"bootstrap", "peer", KEY_LIST, AT(peers), "",
+     "KEY@HOST:PORT or HOST:PORT, repeatable; tried at once"},
+    {"bootstrap", "seed", KEY_LIST, AT(seeds), "", "the same, tried when too few others answer"},
+    {"bootstrap", "seeds", KEY_TEXT, AT(seeds_file), "",
+     "a file with one seed a line; read again on SIGHUP"},
+    {"lan", "enabled", KEY_BOOL, AT(lan), "no", "find peers on the LAN (not in this version)"},
+    {"mainline", "enabled", KEY_BOOL, AT(mainline), "no",
+     "use the public BitTorrent DHT (not in this version)"},
+    {"mainline", "bootstrap", KEY_LIST, AT(mainline_bootstrap), "",
+     "HOST:PORT, repeatable (not in this version)"},
+    {"limits", "sessions", KEY_COUNT, LIMIT(sessions), "16384", "encrypted sessions kept"},
+    {"limits", "sessions_per_prefix", KEY_COUNT, LIMIT(sessions_per_prefix), "256",
+     "of these, per IPv4 /24 or IPv6 /56"},
+    {"limits", "records", KEY_COUNT, LIMIT(records), "65536", "records held for others"},
+    {"limits", "record_bytes", KEY_COUNT, LIMIT(record_bytes), "67108864", "bytes of these"},
+    {"limits", "records_per_prefix", KEY_COUNT, LIMIT(records_per_prefix), "4096",
+     "of these, per IPv4 /24 or IPv6 /56"},
+    {"limits", "topic_peers", KEY_COUNT, LIMIT(topic_peers), "256", "announcements held per topic"},
+    {"limits", "ops", KEY_COUNT, LIMIT(ops), "256", "operations of ours running at once"},
+    {"limits", "handshakes_per_s", KEY_COUNT, LIMIT(handshakes_per_s), "2000",
+     "session initiations served; above half of it cookies are asked"},
+    {"limits", "unlimited", KEY_BOOL, AT(unlimited), "no",
+     "no answer budgets: benchmarks on loopback only"},
+    {"http", "listen", KEY_TEXT, AT(http_listen), "",
+     "ADDR:PORT of metrics and status page (not in this version)"},
+    {"log", "level", KEY_LEVEL, AT(log_level), "info",
+     "error, warn, info or debug; read again on SIGHUP"},
+    {"log", "format", KEY_FORMAT, AT(log_format), "text", "text, or json: one object a line"},
+};
+
+enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
+
+static void *field_of(struct config *config, const struct key *key) {
+    return (char *)config + key->offset;
+}
+
+static const void *const_field_of(const struct config *config, const struct key *key) {
+    return (const char *)config + key->offset;
+}
+
+void config_init(struct config *config) {
+    *config = (struct config){0};
+}
+
+void config_clear_list(struct config_list *list) {
+    for (size_t i = 0; i < list->n_items; i++)
+        free(list->items[i]);
+    list->n_items = 0;
+}
+
+void config_deinit(struct config *config) {
+    for (size_t i = 0; i < N_KEYS; i++) {
+        void *field = field_of(config, &keys[i]);
+        if (keys[i].kind == KEY_LIST) {
+            config_clear_list(field);
+        } else if (keys[i].kind != KEY_BOOL && keys[i].kind != KEY_COUNT) {
+            char *text = *(char **)field;
+            if (text && keys[i].kind == KEY_SECRET)
+                sodium_memzero(text, strlen(text));
+            free(text);
+        }
+    }
+    free(config->file);
+    config_init(config);
+}
+
+/* ---- one value ---- */
+
+static int set_text(char **field, const char *value) {
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -1;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static int set_bool(bool *field, const char *value) {
+    static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false",
+                                                                                "off", "0"};
+
+    for (size_t i = 0; i < 4; i++) {
+        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+            *field = strcasecmp(value, yes[i]) == 0;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int set_count(uint32_t *field, const char *value) {
+    char *end;
+    unsigned long number;
+
+    errno = 0;
+    number = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end || errno || number == 0 || number > UINT32_MAX)
+        return -1;
+    *field = (uint32_t)number;
+    return 0;
+}
+
+static int set_list(struct config_list *list, const char *value) {
+    if (list->n_items == CONFIG_LIST_MAX)
+        return -1;
+    list->items[list->n_items] = strdup(value);
+    if (!list->items[list->n_items])
+        return -1;
+    list->n_items++;
+    return 0;
+}
+
+static bool one_of(const char *value, const char *const *words) {
+    for (; *words; words++) {
+        if (strcmp(value, *words) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Sets one key; on failure returns what would have been right. */
+static const char *set_key(struct config *config, const struct key *key, const char *value) {
+    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+    static const char *const formats[] = {"text", "json", NULL};
+    void *field = field_of(config, key);
+
+    switch (key->kind) {
+    case KEY_LEVEL:
+        if (!one_of(value, levels))
+            return "error, warn, info or debug";
+        break;
+    case KEY_FORMAT:
+        if (!one_of(value, formats))
+            return "text or json";
+        break;
+    case KEY_BOOL:
+        return set_bool(field, value) < 0 ? "yes or no" : NULL;
+    case KEY_COUNT:
+        return set_count(field, value) < 0 ? "a number from 1 to 4294967295" : NULL;
+    case KEY_LIST:
+        return set_list(field, value) < 0 ? "at most 64 of these" : NULL;
+    case KEY_TEXT:
+    case KEY_SECRET:
+        break;
+    }
+    if (value[0] == '\0')
+        return "a value";
+    return set_text(field, value) < 0 ? "more memory" : NULL;
+}
+
+static const struct key *find_key(const char *section, const char *name) {
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static bool is_section(const char *section) {
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (strcmp(keys[i].section, section) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "unknown key 'netwrok' in [node]; did you mean 'network'?" */
+static void explain_unknown(const char *section, const char *name, char *error, size_t size) {
+    struct suggest suggest;
+    bool known = is_section(section);
+    const char *elsewhere = NULL;
+    int n;
+
+    suggest_init(&suggest, known ? name : section);
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (!known)
+            suggest_offer(&suggest, keys[i].section);
+        else if (strcmp(keys[i].section, section) == 0)
+            suggest_offer(&suggest, keys[i].name);
+        if (strcmp(keys[i].name, name) == 0)
+            elsewhere = keys[i].section;
+    }
+    if (known)
+        n = snprintf(error, size, "unknown key '%s' in [%s]", name, section);
+    else
+        n = snprintf(error, size, "unknown section [%s]", section);
+    if (n < 0 || (size_t)n >= size)
+        return;
+    if (suggest.best)
+        snprintf(error + n, size - (size_t)n,
+                 known ? "; did you mean '%s'?" : "; did you mean [%s]?", suggest.best);
+    else if (elsewhere)
+        snprintf(error + n, size - (size_t)n, "; '%s' belongs in [%s]", name, elsewhere);
+}
+
+int config_set(struct config *config, const char *section, const char *name, const char *value,
+               char error[CONFIG_ERROR_SIZE]) {
+    const struct key *key = find_key(section, name);
+    const char *wanted;
+
+    if (!key) {
+        explain_unknown(section, name, error, CONFIG_ERROR_SIZE);
+        return -1;
+    }
+    wanted = set_key(config, key, value);
+    if (!wanted)
+        return 0;
+    /* A secret does not go into a log, not even a mistyped one. */
+    snprintf(error, CONFIG_ERROR_SIZE, "[%s] %s = '%.100s': expected %s", section, name,
+             key->kind == KEY_SECRET ? "..." : value, wanted);
+    return -1;
+}
+
+/* ---- the file ---- */
+
+struct reading {
+    struct config *config;
+    char error[CONFIG_ERROR_SIZE / 2];
+};
+
+/* inih: 1 is success. */
+static int on_key(void *user, const char *section, const char *name, const char *value) {
+    struct reading *reading = user;
+    char error[CONFIG_ERROR_SIZE];
+
+    if (reading->error[0])
+        return 0;
+    if (config_set(reading->config, section, name, value ? value : "", error) == 0)
+        return 1;
+    snprintf(reading->error, sizeof(reading->error), "%.255s", error);
+    return 0;
+}
+
+int config_read(struct config *config, const char *path, char error[CONFIG_ERROR_SIZE]) {
+    struct reading reading = {.config = config};
+    int line;
+
+    if (set_text(&config->file, path) < 0) {
+        snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+        return -1;
+    }
+    line = ini_parse(path, on_key, &reading);
+    if (line == 0)
+        return 0;
+    if (line < 0)
+        snprintf(error, CONFIG_ERROR_SIZE, "%.200s: %s", path,
+                 line == -1 ? strerror(errno) : "out of memory");
+    else
+        snprintf(error, CONFIG_ERROR_SIZE, "%.200s:%d: %s", path, line,
+                 reading.error[0] ? reading.error : "expected [section] or key = value");
+    return -1;
+}
+
+/* ---- defaults that depend on the user ---- */
+
+static int complete_seeds(struct config *config) {
+    char path[4200];
+    FILE *file;
+
+    if (config->seeds_file)
+        return 0;
+    snprintf(path, sizeof(path), "%s/seeds", config->data_dir);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    fclose(file);
+    config->seeds_file_is_default = true;
+    return set_text(&config->seeds_file, path);
+}
+
+int config_complete(struct config *config, char error[CONFIG_ERROR_SIZE]) {
+    char path[4096];
+
+    error[0] = '\0';
+    if (!config->data_dir) {
+        if (paths_data_dir(path, sizeof(path)) < 0) {
+            snprintf(error, CONFIG_ERROR_SIZE,
+                     "no home directory: say where to keep data with -d DIR");
+            return -1;
+        }
+        if (set_text(&config->data_dir, path) < 0)
+            return -1;
+        config->data_dir_is_default = true;
+    }
+    if (!config->control) {
+        if (kith_control_default_path(path, sizeof(path)) < 0) {
+            snprintf(error, CONFIG_ERROR_SIZE,
+                     "the default control path is too long: give a shorter one with --control");
+            return -1;
+        }
+        if (set_text(&config->control, path) < 0)
+            return -1;
+        config->control_is_default = true;
+    }
+    if (strlen(config->control) > PATHS_SOCKET_MAX) {
+        snprintf(error, CONFIG_ERROR_SIZE,
+                 "control path '%.200s' has %zu bytes, a Unix socket's path may have %d: "
+                 "give a shorter one with --control",
+                 config->control, strlen(config->control), PATHS_SOCKET_MAX);
+        return -1;
+    }
+    return complete_seeds(config);
+}
+
+int config_secret(const struct config *config, uint8_t ret_secret[32],
+                  char error[CONFIG_ERROR_SIZE]) {
+    char *text = NULL;
+    size_t size, column;
+    int r;
+
+    if (!config->network_secret)
+        return 1;
+    if (kith_hex_decode(config->network_secret, strlen(config->network_secret), ret_secret, 32) ==
+        0)
+        return 0;
+    r = paths_read(config->network_secret, 256, &text, &size);
+    if (r < 0) {
+        snprintf(error, CONFIG_ERROR_SIZE,
+                 "[node] network_secret is neither 64 hex digits nor a readable file (%s)",
+                 strerror(-r));
+        return -1;
+    }
+    column = kith_hex_decode(text, strcspn(text, " \t\r\n"), ret_secret, 32);
+    sodium_memzero(text, size);
+    free(text);
+    if (column == 0)
+        return 0;
+    snprintf(error, CONFIG_ERROR_SIZE, "%.200s: column %zu: expected 64 hex digits",
+             config->network_secret, column);
+    return -1;
+}
+
+/* ---- printing ---- */
+
+static bool is_default(const struct config *config, const char *const *field) {
+    return (config->data_dir_is_default && *field == config->data_dir) ||
+           (config->control_is_default && *field == config->control) ||
+           (config->seeds_file_is_default && *field == config->seeds_file);
+}
+
+static void print_key(const struct config *config, const struct key *key) {
+    const void *field = const_field_of(config, key);
+    bool set = false;
+
+    printf("# %s\n", key->help);
+    switch (key->kind) {
+    case KEY_LIST: {
+        const struct config_list *list = field;
+        for (size_t i = 0; i < list->n_items; i++)
+            printf("%s = %s\n", key->name, list->items[i]);
+        set = list->n_items > 0;
+        break;
+    }
+    case KEY_BOOL:
+        set = *(const bool *)field;
+        if (set)
+            printf("%s = yes\n", key->name);
+        break;
+    case KEY_COUNT:
+        set = *(const uint32_t *)field != 0;
+        if (set)
+            printf("%s = %u\n", key->name, *(const uint32_t *)field);
+        break;
+    case KEY_SECRET:
+        set = *(char *const *)field != NULL;
+        if (set)
+            printf("# %s = (set, not shown)\n", key->name);
+        break;
+    case KEY_TEXT:
+    case KEY_LEVEL:
+    case KEY_FORMAT:
+        set = *(char *const *)field != NULL;
+        if (set)
+            printf("%s%s = %s\n", is_default(config, field) ? "# " : "", key->name,
+                   *(const char *const *)field);
+        break;
+    }
+    if (!set)
+        printf("# %s = %s\n", key->name, key->fallback);
+}
+
+void config_print(const struct config *config) {
+    const char *section = "";
+
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (strcmp(keys[i].section, section) != 0) {
+            printf("%s[%s]\n", i ? "\n" : "", keys[i].section);
+            section = keys[i].section;
+        }
+        print_key(config, &keys[i]);
+    }
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Life of a daemon. Starting: the node first (it takes the data directory's lock, so a second
+ * daemon fails before it can disturb the first one's socket), then the control socket, then the
+ * facts on standard error and READY=1. Running: everything happens in libuv callbacks. Ending:
+ * close the control server, then the node; handles close in later iterations and the loop runs dry.
+ * A timer bounds that: a disk that hangs must not keep a service manager waiting.
+ *
+ * SIGHUP cannot hand seeds to a running node through its options, and need not: a ping makes a
+ * contact, and a contact that answers enters the routing table like any other.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "kith/kith.h"
+#include "shell/control_server.h"
+
+#include "common/json_msgpack.h"
+#include "common/paths.h"
+#include "common/seeds.h"
+
+enum {
+    CLOSE_MAX_MS = 1900, /* SIGTERM to exit: a promise of 2 s, with room for the exit itself */
+    N_SIGNALS = 3,
+};
+
+struct daemon {
+    struct config *config;
+    struct log *log;
+    uv_loop_t loop;
+    uv_signal_t signals[N_SIGNALS];
+    uv_timer_t patience; /* runs while closing */
+    struct kith_node *node;
+    struct kith_control_server *control;
+    unsigned n_resolving; /* seeds whose names are asked for */
+    bool closing;
+};
+
+/* ---- what the node tells ---- */
+
+static void on_log(enum kith_log_level level, const char *message, void *user) {
+    struct daemon *daemon = user;
+
+    log_say(daemon->log, level, "%s", message);
+}
+
+static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
+    struct daemon *daemon = user;
+    char endpoint[KITH_ENDPOINT_TEXT_SIZE] = "";
+    const char *text = event->text ? event->text : "";
+
+    if (event->endpoint.family)
+        kith_endpoint_format(&event->endpoint, endpoint);
+    switch (event->kind) {
+    case KITH_EVENT_READY:
+        log_say(daemon->log, KITH_LOG_INFO, "joined the network: %u contacts after %.1f s",
+                event->n_contacts, (double)event->elapsed_ns / 1e9);
+        break;
+    case KITH_EVENT_LOST:
+        log_say(daemon->log, KITH_LOG_WARN, "no contact answers any more; joining again");
+        break;
+    case KITH_EVENT_OBSERVED:
+        log_say(daemon->log, KITH_LOG_INFO, "others see this node at %s", endpoint);
+        break;
+    case KITH_EVENT_TALK:
+        log_say(daemon->log, KITH_LOG_DEBUG, "refused a message: %s", text);
+        break;
+    case KITH_EVENT_VERSION:
+        log_say(daemon->log, KITH_LOG_WARN, "%s: %s", endpoint,
+                *text ? text : "speaks another version");
+        break;
+    }
+}
+
+/* The protocol "echo" gives back what it gets: something to talk to when nothing else is installed.
+ */
+static int on_echo(struct kith_node *node, const struct kith_key *from, const void *bytes,
+                   size_t size, void *answer, void *user) {
+    memcpy(answer, bytes, size);
+    return (int)size;
+}
+
+/* ---- SIGHUP: seeds and log level ---- */
+
+static void on_seed_warning(const char *message, void *user) {
+    const struct log *log = user;
+
+    log_say(log, KITH_LOG_WARN, "%s", message);
+}
+
+static void on_seed_pong(struct kith_node *node, const struct kith_result *result, void *user) {
+}
+
+static void ping_address(struct daemon *daemon, struct kith_contact contact,
+                         const struct sockaddr *address, uint16_t port) {
+    struct kith_query query = {.kind = KITH_QUERY_PING, .n = 1};
+
+    contact.endpoint.port = port;
+    if (address->sa_family == AF_INET) {
+        contact.endpoint.family = 4;
+        memcpy(contact.endpoint.ip, &((const struct sockaddr_in *)address)->sin_addr, 4);
+    } else if (address->sa_family == AF_INET6) {
+        contact.endpoint.family = 6;
+        memcpy(contact.endpoint.ip, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+    } else {
+        return;
+    }
+    query.contact = contact;
+    if (contact.has_key) {
+        query.key = contact.key;
+        query.flags = KITH_FLAG_HAS_KEY;
+    }
+    if (kith_start(daemon->node, &query, on_seed_pong, daemon, NULL) < 0)
+        log_say(daemon->log, KITH_LOG_DEBUG, "a seed is not tried now: too many operations");
+}
+
+/* A seed whose name is being resolved. */
+struct seed_request {
+    uv_getaddrinfo_t request;
+    struct daemon *daemon;
+    struct kith_contact contact;
+    uint16_t port;
+};
+
+static void on_seed_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses) {
+    struct seed_request *seed = request->data;
+
+    for (struct addrinfo *item = addresses; item && !seed->daemon->closing; item = item->ai_next)
+        ping_address(seed->daemon, seed->contact, item->ai_addr, seed->port);
+    uv_freeaddrinfo(addresses);
+    seed->daemon->n_resolving--;
+    free(seed);
+}
+
+static void try_seed(struct daemon *daemon, const char *text) {
+    static const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    struct seed_request *seed = calloc(1, sizeof(*seed));
+    char host[256];
+
+    if (!seed)
+        return;
+    seed->request.data = seed;
+    seed->daemon = daemon;
+    if (kith_contact_parse(text, &seed->contact.has_key, &seed->contact.key, host, &seed->port,
+                           NULL) < 0 ||
+        uv_getaddrinfo(&daemon->loop, &seed->request, on_seed_resolved, host, NULL, &hints) < 0)
+        free(seed);
+    else
+        daemon->n_resolving++;
+}
+
+static void reload_seeds(struct daemon *daemon) {
+    struct seeds seeds = {0};
+    int r;
+
+    if (!daemon->config->seeds_file)
+        return;
+    r = seeds_read(&seeds, daemon->config->seeds_file, on_seed_warning, daemon->log);
+    if (r < 0) {
+        log_say(daemon->log, KITH_LOG_WARN, "%s: %s", daemon->config->seeds_file, strerror(-r));
+        return;
+    }
+    for (size_t i = 0; i < seeds.n_items; i++)
+        try_seed(daemon, seeds.items[i]);
+    log_say(daemon->log, KITH_LOG_INFO, "%s: %zu seeds read again", daemon->config->seeds_file,
+            seeds.n_items);
+    seeds_deinit(&seeds);
+}
+
+/* The file's log level counts only where no flag set one; a broken file changes nothing. */
+static void reload_level(struct daemon *daemon) {
+    struct config fresh;
+    char error[CONFIG_ERROR_SIZE];
+
+    if (!daemon->config->file || daemon->config->log_level_is_flag)
+        return;
+    config_init(&fresh);
+    if (config_read(&fresh, daemon->config->file, error) < 0) {
+        log_say(daemon->log, KITH_LOG_WARN, "%s; the old configuration stays", error);
+    } else {
+        bool json = daemon->log->json;
+        log_configure(daemon->log, fresh.log_level, NULL);
+        daemon->log->json = json;
+    }
+    config_deinit(&fresh);
+}
+
+/* ---- the end ---- */
+
+static void on_patience(uv_timer_t *timer) {
+    struct daemon *daemon = timer->data;
+
+    log_say(daemon->log, KITH_LOG_ERROR, "closing takes too long; giving up");
+    _exit(EXIT_INTERNAL);
+}
+
+static void on_closed(void *user) {
+    struct daemon *daemon = user;
+
+    /* All is saved. A resolver call cannot be taken back and may take a minute: do not wait for it.
+     */
+    if (daemon->n_resolving)
+        _exit(0);
+    uv_close((uv_handle_t *)&daemon->patience, NULL);
+    for (unsigned i = 0; i < N_SIGNALS; i++)
+        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+}
+
+static void daemon_close(struct daemon *daemon) {
+    if (daemon->closing)
+        return;
+    daemon->closing = true;
+    uv_timer_start(&daemon->patience, on_patience, CLOSE_MAX_MS, 0);
+    if (daemon->control)
+        kith_control_server_close(daemon->control);
+    if (daemon->node)
+        kith_node_close(daemon->node, on_closed, daemon);
+    else
+        on_closed(daemon);
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+    struct daemon *daemon = signal->data;
+
+    if (number == SIGHUP) {
+        if (!daemon->closing) {
+            reload_level(daemon);
+            reload_seeds(daemon);
+        }
+        return;
+    }
+    log_notify("STOPPING=1");
+    log_say(daemon->log, KITH_LOG_INFO, "stopping");
+    daemon_close(daemon);
+}
+
+/* The control method `stop`: as on SIGTERM, and like it from the loop, when the answer is on its
+ * way. */
+static void on_stop(void *context) {
+    raise(SIGTERM);
+}
+
+/* ---- the start ---- */
+
+static int exit_status_of(int error) {
+    switch (error) {
+    case KITH_ELOCKED:
+        return EXIT_IN_USE;
+    case KITH_EINVALID:
+    case KITH_ESYNTAX:
+    case KITH_ETOO_LARGE:
+        return EXIT_USAGE;
+    default:
+        return EXIT_INTERNAL;
+    }
+}
+
+static void complain(struct daemon *daemon, int error, const struct kith_error_info *info) {
+    log_say(daemon->log, KITH_LOG_ERROR, "%s",
+            info->message[0] ? info->message : kith_strerror(error));
+}
+
+static int pack_capabilities(struct daemon *daemon, msgpack_sbuffer *packed) {
+    json_error_t where;
+    json_t *json = json_loads(daemon->config->capabilities, 0, &where);
+    int r = -1;
+
+    if (!json)
+        log_say(daemon->log, KITH_LOG_ERROR, "[node] capabilities: column %d: %s", where.column,
+                where.text);
+    else if (!json_is_object(json) || json_to_msgpack(json, packed) < 0)
+        log_say(daemon->log, KITH_LOG_ERROR,
+                "[node] capabilities: expected a JSON object, {\"name\": value}");
+    else if (packed->size > KITH_CAPABILITIES_MAX)
+        log_say(daemon->log, KITH_LOG_ERROR,
+                "[node] capabilities: %zu bytes as msgpack, at most %d fit", packed->size,
+                KITH_CAPABILITIES_MAX);
+    else
+        r = 0;
+    json_decref(json);
+    return r;
+}
+
+/* The seeds of the configuration and of the file, in one array of borrowed texts. */
+static size_t gather_seeds(struct daemon *daemon, struct seeds *file, const char **ret_items) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < daemon->config->seeds.n_items; i++)
+        ret_items[n++] = daemon->config->seeds.items[i];
+    if (daemon->config->seeds_file) {
+        int r = seeds_read(file, daemon->config->seeds_file, on_seed_warning, daemon->log);
+        if (r < 0)
+            log_say(daemon->log, KITH_LOG_WARN, "%s: %s", daemon->config->seeds_file, strerror(-r));
+    }
+    for (size_t i = 0; i < file->n_items; i++)
+        ret_items[n++] = file->items[i];
+    return n;
+}
+
+static int open_node(struct daemon *daemon, const uint8_t *secret,
+                     const msgpack_sbuffer *capabilities) {
+    const struct config *config = daemon->config;
+    const char *seed_items[CONFIG_LIST_MAX + SEEDS_MAX];
+    struct kith_error_info info = {0};
+    struct kith_options options;
+    struct seeds file = {0};
+    int r;
+
+    kith_options_init(&options);
+    options.data_dir = config->data_dir;
+    options.network = config->network;
+    options.network_secret = secret;
+    options.listen = (const char *const *)config->listen.items;
+    options.n_listen = config->listen.n_items;
+    options.peers = (const char *const *)config->peers.items;
+    options.n_peers = config->peers.n_items;
+    options.n_seeds = gather_seeds(daemon, &file, seed_items);
+    options.seeds = seed_items;
+    options.unlimited = config->unlimited;
+    options.limits = config->limits;
+    options.on_event = on_event;
+    options.on_log = on_log;
+    options.user = daemon;
+    if (capabilities->size) {
+        options.capabilities = (const uint8_t *)capabilities->data;
+        options.capabilities_size = capabilities->size;
+    }
+    r = kith_node_open(&daemon->node, &daemon->loop, &options, &info);
+    seeds_deinit(&file);
+    if (r == KITH_ELOCKED)
+        log_say(daemon->log, KITH_LOG_ERROR,
+                "data directory '%s' is in use by another kithd: stop that one, or choose another "
+                "directory with -d",
+                config->data_dir);
+    else if (r < 0)
+        complain(daemon, r, &info);
+    return r;
+}
+
+/* Everything that can be wrong before the node exists. */
+static int prepare_node(struct daemon *daemon) {
+    char error[CONFIG_ERROR_SIZE];
+    uint8_t secret[32];
+    msgpack_sbuffer capabilities;
+    int r = config_secret(daemon->config, secret, error);
+
+    if (r < 0) {
+        log_say(daemon->log, KITH_LOG_ERROR, "%s", error);
+        return KITH_EINVALID;
+    }
+    msgpack_sbuffer_init(&capabilities);
+    if (daemon->config->capabilities && pack_capabilities(daemon, &capabilities) < 0)
+        r = KITH_EINVALID;
+    else
+        r = open_node(daemon, r == 0 ? secret : NULL, &capabilities);
+    msgpack_sbuffer_destroy(&capabilities);
+    sodium_memzero(secret, sizeof(secret));
+    return r;
+}
+
+static int open_control(struct daemon *daemon) {
+    struct kith_error_info info = {0};
+    int r = kith_control_server_open(&daemon->control, &daemon->loop, daemon->node,
+                                     daemon->config->control, &info);
+
+    if (r == KITH_ELOCKED)
+        log_say(
+            daemon->log, KITH_LOG_ERROR,
+            "control socket '%s' is in use by another kithd: stop that one, or choose another path "
+            "with --control",
+            daemon->config->control);
+    else if (r < 0)
+        complain(daemon, r, &info);
+    else
+        kith_control_server_on_stop(daemon->control, on_stop, NULL);
+    return r;
+}
+
+static void announce_start(struct daemon *daemon) {
+    struct kith_status status;
+    char key[KITH_KEY_TEXT_SIZE];
+    char endpoints[KITH_ENDPOINTS_MAX * (KITH_ENDPOINT_TEXT_SIZE + 1)] = "";
+
+    kith_node_status(daemon->node, &status);
+    kith_key_format(&status.key, key);
+    for (uint32_t i = 0; i < status.n_bound; i++) {
+        size_t used = strlen(endpoints);
+        char text[KITH_ENDPOINT_TEXT_SIZE];
+        kith_endpoint_format(&status.bound[i], text);
+        snprintf(endpoints + used, sizeof(endpoints) - used, "%s%s", i ? " " : "", text);
+    }
+    log_fact(daemon->log, "key", key);
+    log_fact(daemon->log, "endpoints", endpoints);
+    log_fact(daemon->log, "network", status.network);
+    log_fact(daemon->log, "control", daemon->config->control);
+    if (daemon->config->unlimited)
+        log_say(daemon->log, KITH_LOG_WARN,
+                "answer budgets are off (--unlimited): for benchmarks on loopback only");
+}
+
+static int start_signals(struct daemon *daemon) {
+    static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+    signal(SIGPIPE, SIG_IGN);
+    uv_timer_init(&daemon->loop, &daemon->patience);
+    daemon->patience.data = daemon;
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        uv_signal_init(&daemon->loop, &daemon->signals[i]);
+        daemon->signals[i].data = daemon;
+    }
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        if (uv_signal_start(&daemon->signals[i], on_signal, numbers[i]) < 0)
+            return KITH_EINTERNAL;
+    }
+    return 0;
+}
+
+static int start(struct daemon *daemon) {
+    int r = start_signals(daemon);
+
+    if (r == 0)
+        r = prepare_node(daemon);
+    if (r == 0)
+        r = kith_talk_handle(daemon->node, "echo", on_echo, daemon);
+    if (r == 0)
+        r = open_control(daemon);
+    if (r < 0)
+        return r;
+    announce_start(daemon);
+    log_notify("READY=1");
+    return 0;
+}
+
+int daemon_run(struct config *config, struct log *log) {
+    struct daemon daemon = {.config = config, .log = log};
+    int r = paths_make_dir(config->data_dir);
+
+    if (r < 0) {
+        log_say(log, KITH_LOG_ERROR, "data directory '%s': %s", config->data_dir, strerror(-r));
+        return EXIT_INTERNAL;
+    }
+    if (uv_loop_init(&daemon.loop) < 0)
+        return EXIT_INTERNAL;
+    r = start(&daemon);
+    if (r < 0)
+        daemon_close(&daemon);
+    uv_run(&daemon.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&daemon.loop);
+    return r < 0 ? exit_status_of(r) : 0;
+}
