@@ -162,7 +162,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .context = core,
     };
     kith_ops_init(&core->ops);
-    kith_publish_init(&core->publish, &core->env, &core->ops, &core->events);
+    kith_publish_init(&core->publish, &core->env, &core->ops, &core->events, now);
     core->serve = (struct kith_serve){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -322,10 +322,12 @@ static int restore_own(struct kith_core *core, const struct kith_core_saved *sav
     if (!saved->is_announcement) {
         kith_record_point(view, &point);
     }
-    /* Published again soon after joining: the swarm may have forgotten it while we were away. */
-    uint64_t due = KITH_RESTORED_DUE_S * KITH_NS_PER_S;
-    return kith_own_set(&core->publish.own, saved->record, &point, saved->is_announcement, due,
-                        now);
+    int r = kith_own_set(&core->publish.own, saved->record, &point, saved->is_announcement, now);
+    if (r == 0) {
+        /* Goes out again after joining: the swarm may have forgotten it while we were away. */
+        kith_own_find(&core->publish.own, &point)->pending = true;
+    }
+    return r;
 }
 
 static int restore_held(struct kith_core *core, const struct kith_core_saved *saved,

@@ -9,7 +9,6 @@
 #include "core/serve.h"
 
 enum {
-    KITH_RESTORED_DUE_S = 20,
     KITH_ROAM_MAX = 8, /* peers whose new endpoint is being proven */
 };
 

@@ -296,6 +296,7 @@ void kith_op_collect(struct kith_op *op, uint64_t now) {
     uint64_t first = to->first_ns;
     *to = op->started_walk ? op->walk.stats : (struct kith_walk_stats){0};
     to->messages += op->extra_messages;
+    to->answered += op->extra_answered;
     to->first_ns = first;
     to->total_ns = now - op->started;
 }

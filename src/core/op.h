@@ -74,7 +74,8 @@ struct kith_op {
     struct kith_result result;   /* what DONE will say */
     struct kith_walk walk;
     struct kith_rpc *direct;   /* a question outside the walk */
-    uint32_t extra_messages;   /* sent outside the walk */
+    uint32_t extra_messages; /* sent outside the walk */
+    uint32_t extra_answered; /* of those */
     struct kith_node_ref peer; /* ping, talk, lookup: the peer, once resolved */
     bool has_peer;
     struct kith_point point;

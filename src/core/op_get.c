@@ -88,6 +88,7 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         kith_rpc_detach(rpc);
         break;
     case KITH_RPC_RESPONSE:
+        op->extra_answered++;
         op->has_peer = true;
         op->peer = rpc->node;
         if (event->response->has_record &&

@@ -20,6 +20,7 @@ static void on_again(struct kith_timer *timer, uint64_t now) {
 static void round_over(struct kith_op *op, int status, uint64_t rtt_ns, uint64_t now) {
     kith_op_report_pong(op, op->rounds++, status, rtt_ns, now);
     op->lost += status != 0;
+    op->extra_answered += status == 0;
     op->result.acks += status == 0;
     op->result.asked++;
     if (op->rounds >= op->query.n) {

@@ -203,8 +203,7 @@ static int save(struct kith_op *op, uint64_t now) {
     if ((op->flags & KITH_FLAG_FORGET) != 0) {
         return 0;
     }
-    int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op),
-                         KITH_REPUBLISH_S * KITH_NS_PER_S, now);
+    int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op), now);
     if (r < 0) {
         return r;
     }

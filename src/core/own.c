@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 void kith_own_init(struct kith_own *own, struct kith_env *env, kith_timer_fn on_republish,
-                   void *context) {
-    *own = (struct kith_own){.env = env, .on_republish = on_republish, .context = context};
+                   void *context, uint64_t now) {
+    *own = (struct kith_own){
+        .env = env, .since = now, .on_republish = on_republish, .context = context};
     kith_hash_init(&own->table);
     kith_list_init(&own->all);
     own->peer_salt_size = kith_peer_salt(env->network, own->peer_salt);
@@ -51,8 +52,16 @@ static enum kith_own_kind kind_of(const struct kith_own *own, const struct kith_
     return kith_point_equal(point, &own->peer_point) ? KITH_OWN_PEER : KITH_OWN_VALUE;
 }
 
+uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
+    uint64_t age = now - own->since;
+    uint64_t least = KITH_REPUBLISH_FIRST_S * KITH_NS_PER_S;
+    uint64_t most = KITH_REPUBLISH_S * KITH_NS_PER_S;
+    uint64_t interval = age < least ? least : age > most ? most : age;
+    return kith_random_jitter(&own->env->random, interval, 10);
+}
+
 int kith_own_set(struct kith_own *own, const struct kith_record *record,
-                 const struct kith_point *point, bool is_topic, uint64_t due_ns, uint64_t now) {
+                 const struct kith_point *point, bool is_topic, uint64_t now) {
     struct kith_own_record *r = kith_own_find(own, point);
     if (r == NULL) {
         if (own->n >= KITH_OWN_MAX) {
@@ -75,7 +84,7 @@ int kith_own_set(struct kith_own *own, const struct kith_record *record,
     r->record = *record;
     r->stored = now;
     return kith_timer_set(&own->env->timers, &r->republish, own->on_republish,
-                          now + kith_random_jitter(&own->env->random, due_ns, 10));
+                          now + kith_own_interval(own, now));
 }
 
 void kith_own_remove(struct kith_own *own, struct kith_own_record *record) {

@@ -16,6 +16,7 @@
 
 enum {
     KITH_REPUBLISH_S = 3600,
+    KITH_REPUBLISH_FIRST_S = 60,
     KITH_OWN_MAX = 65536, /* own records; only the application can reach it */
 };
 
@@ -44,6 +45,7 @@ struct kith_own {
     struct kith_hash table;
     struct kith_list all; /* in order of first publication */
     uint32_t n;
+    uint64_t since; /* our start */
     kith_timer_fn on_republish;
     void *context;
     uint8_t peer_salt[KITH_SALT_MAX];
@@ -52,15 +54,17 @@ struct kith_own {
 };
 
 void kith_own_init(struct kith_own *own, struct kith_env *env, kith_timer_fn on_republish,
-                   void *context);
+                   void *context, uint64_t now);
 void kith_own_deinit(struct kith_own *own);
 /* The record kept at this storage point or topic, or NULL. */
 struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point);
-/* Keeps or replaces; the next publication is due after `due_ns`. The kind follows from the salt.
- * -> KITH_EFULL, KITH_ENOMEM */
+/* Keeps or replaces. The kind follows from the salt. -> KITH_EFULL, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record *record,
-                                 const struct kith_point *point, bool is_topic, uint64_t due_ns,
-                                 uint64_t now);
+                                 const struct kith_point *point, bool is_topic, uint64_t now);
+/* How long until a record published now should be published again: hourly, and more often while we
+ * are new (after 1, 2, 4, ... minutes), since a network that many join at once grows around its
+ * records. */
+uint64_t kith_own_interval(const struct kith_own *own, uint64_t now);
 void kith_own_remove(struct kith_own *own, struct kith_own_record *record);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum {
     PUBLISH_SOON_MS = 200, /* after joining or a change: several changes come together */
-    PENDING_S = 5,         /* what waited for a network goes out within so long, spread */
+    PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
     PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
     VOTES_LEAD_FROM = 3,   /* from so many votes on, one alone does not win */
 };
@@ -20,9 +20,9 @@ static void on_republish(struct kith_timer *timer, uint64_t now);
 static void on_soon(struct kith_timer *timer, uint64_t now);
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
-                       struct kith_events *events) {
+                       struct kith_events *events, uint64_t now) {
     *publish = (struct kith_publish){.env = env, .ops = ops, .events = events};
-    kith_own_init(&publish->own, env, on_republish, publish);
+    kith_own_init(&publish->own, env, on_republish, publish, now);
 }
 
 void kith_publish_deinit(struct kith_publish *publish) {
@@ -220,11 +220,12 @@ void kith_publish_start(struct kith_publish *publish, uint64_t now) {
         publish->started = true;
         publish_soon(publish, now);
     }
+    uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
     struct kith_list *l = kith_list_first(&publish->own.all);
     for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
         struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
         if (own->pending) {
-            uint64_t wait = kith_random_below(&publish->env->random, PENDING_S * KITH_NS_PER_S);
+            uint64_t wait = kith_random_below(&publish->env->random, spread);
             int r =
                 kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
             (void)r; /* moving a set timer cannot fail */
@@ -266,8 +267,8 @@ static void republish_value(struct kith_publish *publish, const struct kith_own_
 static void on_republish(struct kith_timer *timer, uint64_t now) {
     struct kith_own_record *own = kith_container_of(timer, struct kith_own_record, republish);
     struct kith_publish *publish = own->owner->context;
-    uint64_t due = kith_random_jitter(&publish->env->random, KITH_REPUBLISH_S * KITH_NS_PER_S, 10);
-    int r = kith_timer_set(&publish->env->timers, timer, on_republish, now + due);
+    uint64_t due = now + kith_own_interval(&publish->own, now);
+    int r = kith_timer_set(&publish->env->timers, timer, on_republish, due);
     (void)r; /* its place in the heap was just freed */
     switch (own->kind) {
     case KITH_OWN_PEER:

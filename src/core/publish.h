@@ -40,7 +40,7 @@ struct kith_publish {
 };
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
-                       struct kith_events *events);
+                       struct kith_events *events, uint64_t now);
 void kith_publish_deinit(struct kith_publish *publish);
 /* -> KITH_ETOO_LARGE, KITH_ESYNTAX */
 KITH_MUST_CHECK int kith_publish_capabilities(struct kith_publish *publish,

@@ -3,9 +3,10 @@
  * rpc: requests in flight of one swarm: matching of answers, soft timeouts, repeats.
  *
  * A request lives through up to three moments: SLOW (its soft timeout passed: whoever waits should
- * turn to others; it is sent once more, as a fresh initiation, since the session may be lost at the
- * other end), STALE (nobody should wait any longer) and TIMEOUT (forgotten). An answer may come at
- * any moment before the last and still counts. The table is bounded.
+ * turn to others), STALE (nobody should wait any longer) and TIMEOUT (forgotten). From SLOW on it
+ * is sent twice more, a soft timeout apart, as fresh initiations, since the session may be lost at
+ * the other end. An answer may come at any moment before the last and still counts. The table is
+ * bounded.
  */
 #ifndef KITH_CORE_RPC_H
 #define KITH_CORE_RPC_H
@@ -33,7 +34,7 @@ struct kith_rpc_event {
     enum kith_rpc_outcome outcome;
     const struct kith_response *response;
     const struct kith_wire_failure *failure;
-    uint64_t rtt_ns; /* since it was first sent */
+    uint64_t rtt_ns; /* since the sending that is being answered */
     uint64_t now;
 };
 
@@ -50,9 +51,11 @@ struct kith_rpc {
     enum kith_method method;
     uint32_t txn;
     uint8_t attempts;
+    bool once; /* never repeated */
     bool stale;
     bool quiet; /* a failure says nothing about the node: leave the tables alone */
     uint64_t first_sent;
+    uint64_t previous_sent; /* the sending before the last */
     uint64_t last_sent;
     uint64_t soft_ns;
     size_t answer_hope;

@@ -25,8 +25,10 @@ static void put_sources(struct kith_out *out, uint32_t sources) {
         uint32_t source;
         const char *name;
     } table[] = {
-        {KITH_SOURCE_STORE, "store"},       {KITH_SOURCE_LAN, "lan"},
-        {KITH_SOURCE_BOOK, "book"},         {KITH_SOURCE_KITH, "kith"},
+        {KITH_SOURCE_LAN, "lan"},
+        {KITH_SOURCE_BOOK, "book"},
+        /* What this node holds for others came from the swarm, too. */
+        {KITH_SOURCE_KITH | KITH_SOURCE_STORE, "kith"},
         {KITH_SOURCE_MAINLINE, "mainline"},
     };
     struct kith_out_level level = kith_out_array(out, "sources");

@@ -2,24 +2,25 @@
 /*
  * disk: the queue between a node and its database.
  *
- * A durable commit waits for the disk, so it must not run on the loop, and it costs the same for one
- * write as for a thousand. Hence group commit: writes gather in a queue while a job on libuv's pool
- * commits the group before; when it is done the next job takes whatever has gathered. Latency is one
- * to two commits, throughput grows with load, and there is exactly one user of the database at a
- * time: the job, or this thread while there is no job (opening, loading, closing).
+ * A durable commit waits for the disk, so it must not run on the loop, and it costs the same for
+ * one write as for a thousand. Hence group commit: writes gather in a queue while a job on libuv's
+ * pool commits the group before; when it is done the next job takes whatever has gathered. Latency
+ * is one to two commits, throughput grows with load, and there is exactly one user of the database
+ * at a time: the job, or this thread while there is no job (opening, loading, closing).
  *
  *     queue --start_job--> job->writes --(pool thread) commit--> on_job_done --> callbacks
  *
- * Order: writes are applied and reported in the order they were queued. Before any callback runs, the
- * disk is ready for the next job, so a callback may save, or close.
+ * Order: writes are applied and reported in the order they were queued. Before any callback runs,
+ * the disk is ready for the next job, so a callback may save, or close.
  *
  * Closing must not run the loop. It takes the job's writes back if the job has not begun, else
- * waits for it on a condition variable; then it commits what is left on this thread. The job itself is an
- * allocation of its own that libuv still refers to: orphaned (`disk` NULL), it is freed by its
- * own callback in a later loop iteration.
+ * waits for it on a condition variable; then it commits what is left on this thread. The job itself
+ * is an allocation of its own that libuv still refers to: orphaned (`disk` NULL), it is freed by
+ * its own callback in a later loop iteration.
  *
  * Bounds: held records come from strangers, at most HELD_WAITING_MAX writes of them wait; own
- * records come from the application, which waits for its callbacks; of contact lists only the newest waits.
+ * records come from the application, which waits for its callbacks; of contact lists only the
+ * newest waits.
  */
 #include "shell/disk.h"
 
@@ -96,8 +97,9 @@ static void report_health(struct kith_disk *disk, const struct kith_list *writes
         status = kith_container_of(link, struct kith_disk_write, link)->status;
     }
     if (status < 0 && !disk->failing) {
-        say(disk, KITH_LOG_ERROR, "writing to %s fails: %s; until it works, changes are only in memory",
-            disk->store.path, kith_strerror(status));
+        say(disk, KITH_LOG_ERROR,
+            "writing to %s fails: %s; until it works, changes are only in memory", disk->store.path,
+            kith_strerror(status));
     } else if (status == 0 && disk->failing) {
         say(disk, KITH_LOG_INFO, "writing to %s works again", disk->store.path);
     }
@@ -360,8 +362,8 @@ static struct kith_disk_write *write_new(size_t key_size, size_t value_size) {
     return write;
 }
 
-static int queue_record(struct kith_disk *disk, const struct kith_disk_record *record, bool is_delete,
-                        kith_disk_fn fn, void *user) {
+static int queue_record(struct kith_disk *disk, const struct kith_disk_record *record,
+                        bool is_delete, kith_disk_fn fn, void *user) {
     struct kith_disk_entry entry;
 
     if (!record->own && disk->n_held >= HELD_WAITING_MAX) {

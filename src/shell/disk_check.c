@@ -3,22 +3,24 @@
  * disk_check: is this file safe to give to LMDB?
  *
  * LMDB maps its file and follows the page numbers and offsets it finds there. That is what makes it
- * fast, and it means that a truncated or rotten file ends the process: SIGBUS behind the end of the file,
- * SIGSEGV or an assertion elsewhere. So before LMDB sees a file, this reader walks it: with
+ * fast, and it means that a truncated or rotten file ends the process: SIGBUS behind the end of the
+ * file, SIGSEGV or an assertion elsewhere. So before LMDB sees a file, this reader walks it: with
  * pread(2), so that nothing can fault, and believing nothing.
  *
- * It checks what LMDB relies on, and no more (statistics may be wrong without harm): both meta pages;
- * in each tree of the newest one, that pages are inside the file, used once, say their own number and
- * kind; that nodes lie inside their page and values inside node or overflow run; that keys ascend, within
- * the separators above them; that all leaves have the stated depth; that the list of free pages is one. A
- * page behind the end of the file is fine while it is free: LMDB does not write those.
+ * It checks what LMDB relies on, and no more (statistics may be wrong without harm): both meta
+ * pages; in each tree of the newest one, that pages are inside the file, used once, say their own
+ * number and kind; that nodes lie inside their page and values inside node or overflow run; that
+ * keys ascend, within the separators above them; that all leaves have the stated depth; that the
+ * list of free pages is one. A page behind the end of the file is fine while it is free: LMDB does
+ * not write those.
  *
  * On the way it reads kith's own "meta" table, which tells kith's databases from others' and newer
  * schemas from ours before anything is opened for writing. A newer one may use LMDB in ways this
  * walk does not know, so the version decides before the other tables are looked at.
  *
- * The format is LMDB's data version 1 (0.9.x), in the machine's own byte order and word size: a file from
- * another kind of machine is not readable by LMDB either. O(pages), one page buffer per level.
+ * The format is LMDB's data version 1 (0.9.x), in the machine's own byte order and word size: a
+ * file from another kind of machine is not readable by LMDB either. O(pages), one page buffer per
+ * level.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -490,7 +492,7 @@ static int read_metas(struct check *c) {
         c->meta.last_page > (c->size + (size_t)UNWRITTEN_MAX) / c->page_size) {
         return damaged(c, "the file is truncated");
     }
-    if ((c->meta.free_pages.flags & TABLE_INTEGER_KEYS) == 0 || c->meta.names.flags != 0) {
+    if (c->meta.free_pages.flags != TABLE_INTEGER_KEYS || c->meta.names.flags != 0) {
         c->why = "it is the database of another program";
         return KITH_DISK_FOREIGN;
     }

@@ -2,12 +2,12 @@
 /*
  * disk_dir: the data directory, who may use it, and what becomes of a database that is not usable.
  *
- * The lock is flock(2) on "DIR/lock": the kernel releases it when its holder dies, however it dies, so
- * there are no stale locks, and the file itself never needs to be removed. It holds the pid of whoever
- * took it last, for the message to the second one.
+ * The lock is flock(2) on "DIR/lock": the kernel releases it when its holder dies, however it dies,
+ * so there are no stale locks, and the file itself never needs to be removed. It holds the pid of
+ * whoever took it last, for the message to the second one.
  *
- * A database is never deleted. One that cannot be used gets another name with link semantics that no
- * existing name is overwritten (RENAME_NOREPLACE), and the directory is synced.
+ * A database is never deleted. One that cannot be used gets another name with link semantics that
+ * no existing name is overwritten (RENAME_NOREPLACE), and the directory is synced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,25 +61,27 @@ static int refuse_dir(struct kith_error_info *info, const char *dir, int error_n
     int code = kith_disk_error_of(error_number);
 
     if (error_number == EROFS) {
-        return kith_disk_refuse(info, code,
-                                "data directory %s is on a read-only file system; choose another (-d)",
-                                dir);
+        return kith_disk_refuse(
+            info, code, "data directory %s is on a read-only file system; choose another (-d)",
+            dir);
     }
     if (code == KITH_EPERMISSION) {
-        return kith_disk_refuse(info, code,
-                                "data directory %s is not writable by user %u; choose another (-d), or: "
-                                "chown %u %s && chmod 700 %s",
-                                dir, (unsigned)geteuid(), (unsigned)geteuid(), dir, dir);
+        return kith_disk_refuse(
+            info, code,
+            "data directory %s is not writable by user %u; choose another (-d), or: "
+            "chown %u %s && chmod 700 %s",
+            dir, (unsigned)geteuid(), (unsigned)geteuid(), dir, dir);
     }
     if (error_number == ENOENT) {
-        return kith_disk_refuse(info, code,
-                                "data directory %s cannot be made, its parent does not exist; make it "
-                                "first: mkdir -p -m 700 %s",
-                                dir, dir);
+        return kith_disk_refuse(
+            info, code,
+            "data directory %s cannot be made, its parent does not exist; make it "
+            "first: mkdir -p -m 700 %s",
+            dir, dir);
     }
     if (error_number == ENOTDIR) {
-        return kith_disk_refuse(info, code, "data directory %s: not a directory; choose another (-d)",
-                                dir);
+        return kith_disk_refuse(info, code,
+                                "data directory %s: not a directory; choose another (-d)", dir);
     }
     return kith_disk_refuse(info, code, "data directory %s: %s", dir, strerror(error_number));
 }
@@ -122,15 +124,17 @@ static int refuse_locked(struct kith_error_info *info, const char *dir, int fd) 
     long pid = size > 0 ? strtol(text, NULL, 10) : 0;
 
     if (pid > 0) {
-        return kith_disk_refuse(info, KITH_ELOCKED,
-                                "data directory %s is in use by process %ld; stop it, or choose another "
-                                "directory (-d)",
-                                dir, pid);
+        return kith_disk_refuse(
+            info, KITH_ELOCKED,
+            "data directory %s is in use by process %ld; stop it, or choose another "
+            "directory (-d)",
+            dir, pid);
     }
-    return kith_disk_refuse(info, KITH_ELOCKED,
-                            "data directory %s is in use by another process (see: fuser %s/lock); stop "
-                            "it, or choose another directory (-d)",
-                            dir, dir);
+    return kith_disk_refuse(
+        info, KITH_ELOCKED,
+        "data directory %s is in use by another process (see: fuser %s/lock); stop "
+        "it, or choose another directory (-d)",
+        dir, dir);
 }
 
 /* Only for messages, so a full disk is no reason not to start. */
@@ -158,10 +162,10 @@ int kith_disk_dir_lock(const char *dir, int *ret_fd, struct kith_error_info *inf
                              "lock file %s cannot be opened: %s", path, strerror(error_number));
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int error_number = errno;
-        r = error_number == EWOULDBLOCK
-                ? refuse_locked(info, dir, fd)
-                : kith_disk_refuse(info, kith_disk_error_of(error_number),
-                                   "lock file %s cannot be locked: %s", path, strerror(error_number));
+        r = error_number == EWOULDBLOCK ? refuse_locked(info, dir, fd)
+                                        : kith_disk_refuse(info, kith_disk_error_of(error_number),
+                                                           "lock file %s cannot be locked: %s",
+                                                           path, strerror(error_number));
         (void)close(fd);
     } else {
         write_pid(fd);
@@ -181,7 +185,8 @@ static int rename_free(const char *from, const char *to) {
     if (errno != EINVAL && errno != ENOSYS) {
         return errno;
     }
-    /* The file system cannot do it; we hold the lock, so nobody of ours takes the name in between. */
+    /* The file system cannot do it; we hold the lock, so nobody of ours takes the name in between.
+     */
     if (access(to, F_OK) == 0) {
         return EEXIST;
     }
@@ -206,8 +211,8 @@ int kith_disk_dir_set_aside(const char *dir, char **ret_name, struct kith_error_
     }
     int r = error_number == 0 ? kith_disk_dir_sync(dir) : kith_disk_error_of(error_number);
     if (r < 0) {
-        (void)kith_disk_refuse(info, r, "%s is not usable and cannot be renamed to %s: %s", from, to,
-                               strerror(error_number));
+        (void)kith_disk_refuse(info, r, "%s is not usable and cannot be renamed to %s: %s", from,
+                               to, strerror(error_number));
         free(to);
     } else {
         *ret_name = to;

@@ -71,8 +71,8 @@ enum {
     KITH_DISK_DAMAGED,    /* not a database, or reading it could crash */
 };
 
-/* Reads the LMDB file `path` without LMDB. 0: kith's and sound. `ret_why` (a constant sentence) is set
- * with FOREIGN and DAMAGED. -> KITH_EVERSION, KITH_EPERMISSION, KITH_EIO, KITH_ENOMEM */
+/* Reads the LMDB file `path` without LMDB. 0: kith's and sound. `ret_why` (a constant sentence) is
+ * set with FOREIGN and DAMAGED. -> KITH_EVERSION, KITH_EPERMISSION, KITH_EIO, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_disk_check(const char *path, const char **ret_why);
 
 /* ---- disk_dir.c ---- */
@@ -121,8 +121,8 @@ KITH_MUST_CHECK int kith_disk_store_open(struct kith_disk_store *store,
                                          const struct kith_disk_config *config, size_t map_size,
                                          struct kith_error_info *info);
 void kith_disk_store_close(struct kith_disk_store *store);
-/* Makes the writes durable, all at once if possible; when that fails, own records one by one. Sets the
- * status of each. */
+/* Makes the writes durable, all at once if possible; when that fails, own records one by one. Sets
+ * the status of each. */
 void kith_disk_store_commit(struct kith_disk_store *store, struct kith_list *writes);
 /* Calls `fn` with every entry of a table, in key order. -> KITH_EIO, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_disk_store_each(struct kith_disk_store *store, enum kith_disk_table table,

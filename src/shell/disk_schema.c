@@ -8,9 +8,9 @@
  *     announcement  2, topic, key
  *     contact       rank u32: key order is best first
  *
- * Every value begins with a format number and a checksum of table, key and body, so that damage is seen
- * even where LMDB's structure survived it, and a value is never read under another's key. Bodies, big
- * endian:
+ * Every value begins with a format number and a checksum of table, key and body, so that damage is
+ * seen even where LMDB's structure survived it, and a value is never read under another's key.
+ * Bodies, big endian:
  *
  *     record   expires u64, flags u8, topic 32, seq u64, key 32, signature 64,
  *              salt size u8, salt, value size u16, value
@@ -169,7 +169,8 @@ int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
     fields.value_size = kith_read_u16(&r);
     kith_read_copy(&r, fields.value, fields.value_size <= KITH_VALUE_MAX ? fields.value_size : 0);
     fields.seq = seq <= INT64_MAX ? (int64_t)seq : -1;
-    if (r.failed || kith_reader_left(&r) != 0 || (flags & ~(FLAG_MUTABLE | FLAG_ANNOUNCEMENT)) != 0) {
+    if (r.failed || kith_reader_left(&r) != 0 ||
+        (flags & ~(FLAG_MUTABLE | FLAG_ANNOUNCEMENT)) != 0) {
         return KITH_ECORRUPT;
     }
     const struct kith_disk_record check = {

@@ -2,9 +2,9 @@
 /*
  * disk_store: the LMDB environment.
  *
- * Why LMDB: a commit either happened or did not, whenever the process or machine dies, without a log to
- * replay; reading costs nothing. The defaults stay on: each commit is two fsyncs, so commits are made
- * for whole groups of writes.
+ * Why LMDB: a commit either happened or did not, whenever the process or machine dies, without a
+ * log to replay; reading costs nothing. The defaults stay on: each commit is two fsyncs, so commits
+ * are made for whole groups of writes.
  *
  * MDB_NOLOCK: the directory's own lock keeps other processes out and the queue runs one commit at a
  * time, so LMDB's lock file has nothing to add; on a full disk, touching that mapped file would
@@ -13,8 +13,8 @@
  * Opening is strict about what it hands to LMDB (see disk_check.c). What is not kith's or not sound
  * is set aside and a fresh database begun; what is newer is left alone.
  *
- * The map is an address range, not memory: 1 GiB to begin with, doubled when LMDB says it is full, up to
- * MAP_SIZE_MAX. Where address space is scarce a smaller one is tried.
+ * The map is an address range, not memory: 1 GiB to begin with, doubled when LMDB says it is full,
+ * up to MAP_SIZE_MAX. Where address space is scarce a smaller one is tried.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@ enum {
     MAP_SIZE_MIN = 16 * 1024 * 1024, /* below this there is no point in trying */
     TABLES_MAX = 16,                 /* LMDB's bound on named tables; ours are four */
     OPEN_TRIES_MAX = 2,              /* the second on a fresh database */
+    PROBE_SIZE = 64 * 1024,          /* a small group of writes */
 };
 
 static const size_t MAP_SIZE_MAX = sizeof(size_t) > 4 ? (size_t)16 << 30 : (size_t)1 << 30;
@@ -59,8 +60,8 @@ static int error_of(int rc) {
 
 /* ---- opening ---- */
 
-/* A new table description, or the check that the tables are there: in both cases one transaction, which
- * writes nothing when there is nothing new. */
+/* A new table description, or the check that the tables are there: in both cases one transaction,
+ * which writes nothing when there is nothing new. */
 static int open_tables(struct kith_disk_store *store) {
     static const uint8_t SCHEMA[] = {0, 0, 0, KITH_DISK_SCHEMA};
     const struct {
@@ -134,15 +135,17 @@ static int refuse_db(const struct kith_disk_store *store, int code, const char *
                      struct kith_error_info *info) {
     switch (code) {
     case KITH_EVERSION:
-        return kith_disk_refuse(info, code,
-                                "%s was made by a newer version of kith; install that version, or choose "
-                                "another data directory (-d)",
-                                store->path);
+        return kith_disk_refuse(
+            info, code,
+            "%s was made by a newer version of kith; install that version, or choose "
+            "another data directory (-d)",
+            store->path);
     case KITH_EPERMISSION:
-        return kith_disk_refuse(info, code,
-                                "%s is not readable and writable by user %u: %s; change its owner, or "
-                                "choose another data directory (-d)",
-                                store->path, (unsigned)geteuid(), reason);
+        return kith_disk_refuse(
+            info, code,
+            "%s is not readable and writable by user %u: %s; change its owner, or "
+            "choose another data directory (-d)",
+            store->path, (unsigned)geteuid(), reason);
     case KITH_ENO_SPACE:
         return kith_disk_refuse(info, code, "no space left for %s; free some", store->path);
     case KITH_ENOMEM:
@@ -340,6 +343,28 @@ static int commit_once(struct kith_disk_store *store, struct kith_list *first,
     return mdb_txn_commit(txn);
 }
 
+/* LMDB says EIO when a write was cut short, which is how a full disk shows itself half-way through
+ * a group. So ask the disk: a nameless file that is written where the data file ends meets the same
+ * quota, file size limit and free space, and is gone when it is closed. */
+static bool is_full(const struct kith_disk_store *store) {
+    static const uint8_t PROBE[PROBE_SIZE];
+    struct stat status;
+    int data;
+    bool full = false;
+    int fd = open(store->path, O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+
+    if (fd < 0) {
+        return kith_disk_error_of(errno) == KITH_ENO_SPACE;
+    }
+    if (mdb_env_get_fd(store->env, &data) == 0 && fstat(data, &status) == 0) {
+        ssize_t written = pwrite(fd, PROBE, sizeof(PROBE), status.st_size);
+        full = written < 0 ? kith_disk_error_of(errno) == KITH_ENO_SPACE
+                           : (size_t)written < sizeof(PROBE);
+    }
+    (void)close(fd);
+    return full;
+}
+
 /* A write of the header that failed half-way leaves LMDB unusable until the file is opened anew. */
 static int commit(struct kith_disk_store *store, struct kith_list *first,
                   const struct kith_list *end) {
@@ -351,6 +376,7 @@ static int commit(struct kith_disk_store *store, struct kith_list *first,
     do {
         rc = commit_once(store, first, end);
     } while (rc == MDB_MAP_FULL && grow(store));
+    rc = rc == EIO && is_full(store) ? ENOSPC : rc;
     if (rc == MDB_PANIC) {
         mdb_env_close(store->env);
         store->env = NULL;

@@ -2,17 +2,17 @@
 /*
  * resolve: names in, contacts out.
  *
- * getaddrinfo(3) blocks and cannot be interrupted, so it runs on libuv's pool, which lets slow requests
- * like this one take only half of the threads: silent DNS servers do not hold up disk writes. A
- * canceled request that already runs cannot be stopped; it is orphaned (`fn` is cleared) and frees
- * itself when the system gives up.
+ * getaddrinfo(3) blocks and cannot be interrupted, so it runs on libuv's pool, which lets slow
+ * requests like this one take only half of the threads: silent DNS servers do not hold up disk
+ * writes. A canceled request that already runs cannot be stopped; it is orphaned (`fn` is cleared)
+ * and frees itself when the system gives up.
  *
- * A literal address needs no thread, but its answer too comes from the loop, through a timer of zero:
- * whoever starts a resolve never finds itself called back half-way.
+ * A literal address needs no thread, but its answer too comes from the loop, through a timer of
+ * zero: whoever starts a resolve never finds itself called back half-way.
  *
  * The answer is remote input. It is cut at KITH_RESOLVE_CONTACTS_MAX, and addresses that cannot be
- * sent to (unspecified, multicast) or that repeat are left out. No AI_ADDRCONFIG: on a machine that has
- * only loopback it would hide ::1; a family without a socket is the caller's business.
+ * sent to (unspecified, multicast) or that repeat are left out. No AI_ADDRCONFIG: on a machine that
+ * has only loopback it would hide ::1; a family without a socket is the caller's business.
  */
 #include "shell/resolve.h"
 
@@ -31,8 +31,8 @@ struct kith_resolve {
     void *user;
     struct kith_contact contact; /* key and port; of a literal everything */
     bool literal;
-    uv_timer_t timer;           /* literals */
-    uv_getaddrinfo_t request;   /* names */
+    uv_timer_t timer;         /* literals */
+    uv_getaddrinfo_t request; /* names */
 };
 
 /* ---- literals ---- */
@@ -169,7 +169,8 @@ int kith_resolve_start(struct kith_resolve **ret, uv_loop_t *loop, const char *t
     contact.endpoint.port = port;
     resolve->contact = contact;
     if (resolve->literal) {
-        (void)uv_timer_init(loop, &resolve->timer); /* cannot fail, nor can a start with a function */
+        (void)uv_timer_init(loop,
+                            &resolve->timer); /* cannot fail, nor can a start with a function */
         resolve->timer.data = resolve;
         (void)uv_timer_start(&resolve->timer, on_timer, 0, 0);
     } else {

@@ -2,20 +2,20 @@
 /*
  * udp: datagrams in and out, in batches.
  *
- * Of the 3.3 microseconds that an echoed datagram costs, 2.7 are the kernel's sending. Going through
- * uv_udp_send() or uv_udp_try_send() adds 7 to 19 percent, one sendmmsg(2) per batch adds nothing
- * measurable. So libuv receives (UV_UDP_RECVMMSG) and owns descriptor and polling, and the batch is
- * sent on its descriptor. Each socket has the array of message headers for its batch built once;
- * queueing a datagram copies address and bytes, nothing else.
+ * Of the 3.3 microseconds that an echoed datagram costs, 2.7 are the kernel's sending. Going
+ * through uv_udp_send() or uv_udp_try_send() adds 7 to 19 percent, one sendmmsg(2) per batch adds
+ * nothing measurable. So libuv receives (UV_UDP_RECVMMSG) and owns descriptor and polling, and the
+ * batch is sent on its descriptor. Each socket has the array of message headers for its batch built
+ * once; queueing a datagram copies address and bytes, nothing else.
  *
- * When the kernel's send buffer is full, what is left of the batch goes to uv_udp_send(), which waits
- * until the descriptor is writable. At most PENDING_MAX datagrams wait so; what exceeds that is lost
- * and counted, which is what UDP does anyway. One bad destination (refused, unreachable, filtered)
- * costs its own datagram and not those behind it.
+ * When the kernel's send buffer is full, what is left of the batch goes to uv_udp_send(), which
+ * waits until the descriptor is writable. At most PENDING_MAX datagrams wait so; what exceeds that
+ * is lost and counted, which is what UDP does anyway. One bad destination (refused, unreachable,
+ * filtered) costs its own datagram and not those behind it.
  *
- * The receive buffer serves both sockets: libuv hands it back before it asks again, within one call.
- * libuv cuts it into 64 KiB pieces, one per datagram; it is mapped on first use and only the pages that
- * datagrams touch become real, a few kilobytes of each piece.
+ * The receive buffer serves both sockets: libuv hands it back before it asks again, within one
+ * call. libuv cuts it into 64 KiB pieces, one per datagram; it is mapped on first use and only the
+ * pages that datagrams touch become real, a few kilobytes of each piece.
  *
  * Ports are not shared: SO_REUSEADDR stays off, so that a second node on the same address is an
  * error that can be read instead of a silent theft of half the datagrams.
@@ -38,11 +38,11 @@
 
 enum {
     N_FAMILIES = 2,
-    RECEIVE_PIECE_SIZE = 64 * 1024,    /* libuv's unit: the largest UDP datagram */
-    RECEIVE_PIECES = 20,               /* libuv takes no more in one recvmmsg(2) */
-    BATCH_MAX = 64,                    /* datagrams of one sendmmsg(2) */
-    PENDING_MAX = 256,                 /* datagrams that wait for a full send buffer, per socket */
-    SOCKET_BUFFER = 4 * 1024 * 1024,   /* bytes; the system's limit applies (net.core.rmem_max) */
+    RECEIVE_PIECE_SIZE = 64 * 1024,  /* libuv's unit: the largest UDP datagram */
+    RECEIVE_PIECES = 20,             /* libuv takes no more in one recvmmsg(2) */
+    BATCH_MAX = 64,                  /* datagrams of one sendmmsg(2) */
+    PENDING_MAX = 256,               /* datagrams that wait for a full send buffer, per socket */
+    SOCKET_BUFFER = 4 * 1024 * 1024, /* bytes; the system's limit applies (net.core.rmem_max) */
 };
 
 /* What kith_endpoint, uv and the kernel all mean by an address. */
@@ -94,7 +94,8 @@ static unsigned family_index(uint8_t family) {
 
 static socklen_t address_write(union address *address, const struct kith_endpoint *endpoint) {
     if (endpoint->family == 4) {
-        address->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+        address->v4 =
+            (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
         memcpy(&address->v4.sin_addr, endpoint->ip, sizeof(address->v4.sin_addr));
         return sizeof(address->v4);
     }
@@ -191,7 +192,8 @@ static bool send_later(struct udp_socket *s, unsigned i) {
     }
     memcpy(pending->bytes, s->bytes[i], size);
     uv_buf_t buffer = uv_buf_init((char *)pending->bytes, (unsigned)size);
-    if (uv_udp_send(&pending->request, &s->handle, &buffer, 1, &s->to[i].any, on_pending_sent) != 0) {
+    if (uv_udp_send(&pending->request, &s->handle, &buffer, 1, &s->to[i].any, on_pending_sent) !=
+        0) {
         free(pending);
         return false;
     }
@@ -349,9 +351,9 @@ int kith_udp_bind(struct kith_udp *udp, const struct kith_endpoint *endpoint,
     if (*slot != NULL) {
         char text[KITH_ENDPOINT_TEXT_SIZE];
         kith_endpoint_format(&(*slot)->bound, text);
-        return refuse(info, KITH_EINVALID,
-                      "already listening on %s; give one address per family, 0.0.0.0 and [::] for all",
-                      text);
+        return refuse(
+            info, KITH_EINVALID,
+            "already listening on %s; give one address per family, 0.0.0.0 and [::] for all", text);
     }
     struct udp_socket *s = socket_new(udp);
     if (s == NULL) {
@@ -419,8 +421,9 @@ uint64_t kith_udp_failed(const struct kith_udp *udp) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-    struct kith_udp *udp = uv_handle_get_type(handle) == UV_UDP ? ((struct udp_socket *)handle->data)->udp
-                                                  : (struct kith_udp *)handle->data;
+    struct kith_udp *udp = uv_handle_get_type(handle) == UV_UDP
+                               ? ((struct udp_socket *)handle->data)->udp
+                               : (struct kith_udp *)handle->data;
     if (--udp->n_open > 0) {
         return;
     }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* resolve: addresses, the hosts file's "localhost", and names that fail without a question to any
  * server. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
 
 #include <string.h>
 
+#include "core/endpoint.h"
 #include "shell/resolve.h"
 #include "testing.h"
 
@@ -54,7 +55,7 @@ static void test_literals(void **state) {
         assert_int_equal(answer.status, 0);
         assert_int_equal(answer.n, 1);
         assert_false(answer.contacts[0].has_key);
-        assert_memory_equal(&answer.contacts[0].endpoint, &expected, sizeof(expected));
+        assert_true(kith_endpoint_equal(&answer.contacts[0].endpoint, &expected));
     }
 }
 
@@ -89,10 +90,10 @@ static void test_name(void **state) {
     ask("localhost:7700", &answer);
     assert_int_equal(answer.status, 0);
     for (size_t i = 0; i < answer.n; i++) {
-        n_v4 += memcmp(&answer.contacts[i].endpoint, &v4, sizeof(v4)) == 0;
+        n_v4 += kith_endpoint_equal(&answer.contacts[i].endpoint, &v4);
         for (size_t k = 0; k < i; k++) {
-            assert_memory_not_equal(&answer.contacts[i].endpoint, &answer.contacts[k].endpoint,
-                                    sizeof(v4));
+            assert_false(
+                kith_endpoint_equal(&answer.contacts[i].endpoint, &answer.contacts[k].endpoint));
         }
     }
     assert_int_equal(n_v4, 1);
@@ -123,8 +124,8 @@ static void test_impossible_name(void **state) {
 }
 
 static void test_syntax(void **state) {
-    static const char *const CASES[] = {"", "host", "host:0", "host:70000", "@host:1", "key@host:1",
-                                        "::1:5"};
+    static const char *const CASES[] = {"",        "host",       "host:0", "host:70000",
+                                        "@host:1", "key@host:1", "::1:5"};
     uv_loop_t loop;
 
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -150,8 +151,8 @@ static void test_cancel(void **state) {
     for (unsigned i = 0; i < 2; i++) {
         struct kith_resolve *resolve;
         for (unsigned k = 0; k < 20; k++) {
-            assert_int_equal(kith_resolve_start(&resolve, &loop, CASES[i], on_answer, &answer, NULL),
-                             0);
+            assert_int_equal(
+                kith_resolve_start(&resolve, &loop, CASES[i], on_answer, &answer, NULL), 0);
             kith_resolve_cancel(resolve);
         }
     }
@@ -162,9 +163,9 @@ static void test_cancel(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literals),        cmocka_unit_test(test_key),
-        cmocka_unit_test(test_name),            cmocka_unit_test(test_impossible_name),
-        cmocka_unit_test(test_syntax),          cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_literals), cmocka_unit_test(test_key),
+        cmocka_unit_test(test_name),     cmocka_unit_test(test_impossible_name),
+        cmocka_unit_test(test_syntax),   cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* udp: real sockets on loopback, ports chosen by the system, the loop run until what is expected came. */
+/* udp: real sockets on loopback, ports chosen by the system, the loop run until what is expected
+ * came. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -11,8 +12,10 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/endpoint.h"
 #include "shell/udp.h"
 #include "testing.h"
 
@@ -34,6 +37,22 @@ struct peer {
     bool close_on_receive;
     bool closed;
 };
+
+/* ---- a kernel that fails on demand: loopback alone never fills a send buffer ---- */
+
+static const int *scripted_errors; /* one per call, 0: really send; ends with -1 */
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags) {
+    if (scripted_errors != NULL && *scripted_errors >= 0) {
+        int error = *scripted_errors++;
+        if (error != 0) {
+            errno = error;
+            return -1;
+        }
+        n = 1; /* the kernel may send fewer than asked */
+    }
+    return (int)syscall(SYS_sendmmsg, fd, messages, n, flags);
+}
 
 static void on_closed(void *context) {
     ((struct peer *)context)->closed = true;
@@ -94,7 +113,8 @@ static void end_loop(uv_loop_t *loop) {
     assert_int_equal(uv_loop_close(loop), 0);
 }
 
-/* A batch larger than one sendmmsg and one recvmmsg goes there and comes back, in order and whole. */
+/* A batch larger than one sendmmsg and one recvmmsg goes there and comes back, in order and whole.
+ */
 static void check_echo(const char *address) {
     uv_loop_t loop;
     struct peer a;
@@ -118,7 +138,7 @@ static void check_echo(const char *address) {
     assert_true(a.bytes == b.bytes);
     assert_int_equal(a.last[0], N - 1);
     assert_int_equal(a.last_size, 1 + ((N - 1) * 8) % sizeof(bytes));
-    assert_memory_equal(&a.from, &b.bound[0], sizeof(a.from));
+    assert_true(kith_endpoint_equal(&a.from, &b.bound[0]));
     /* Batches: fewer than datagrams, none empty, nothing received without one after it. */
     assert_true(b.n_batches < N / 4);
     assert_int_equal(b.n_empty_batches, 0);
@@ -229,13 +249,13 @@ static void test_bad_destinations(void **state) {
 
     assert_int_equal(uv_loop_init(&loop), 0);
     open_peer(&a, &loop, "127.0.0.1:0");
-    kith_udp_send(a.udp, &port_zero, bytes, 10);          /* EINVAL */
-    kith_udp_send(a.udp, &a.bound[0], bytes, 10);         /* arrives */
-    kith_udp_send(a.udp, &broadcast, bytes, 10);          /* EACCES */
-    kith_udp_send(a.udp, &other_family, bytes, 10);       /* no socket */
-    kith_udp_send(a.udp, &none, bytes, 10);               /* no family */
+    kith_udp_send(a.udp, &port_zero, bytes, 10);             /* EINVAL */
+    kith_udp_send(a.udp, &a.bound[0], bytes, 10);            /* arrives */
+    kith_udp_send(a.udp, &broadcast, bytes, 10);             /* EACCES */
+    kith_udp_send(a.udp, &other_family, bytes, 10);          /* no socket */
+    kith_udp_send(a.udp, &none, bytes, 10);                  /* no family */
     kith_udp_send(a.udp, &a.bound[0], bytes, sizeof(bytes)); /* too large */
-    kith_udp_send(a.udp, &a.bound[0], bytes, 20);         /* arrives */
+    kith_udp_send(a.udp, &a.bound[0], bytes, 20);            /* arrives */
     kith_udp_flush(a.udp);
     run_until(&loop, &a.n_received, 2);
     assert_int_equal(kith_udp_failed(a.udp), 5);
@@ -244,8 +264,8 @@ static void test_bad_destinations(void **state) {
     end_loop(&loop);
 }
 
-/* A used address is an error that names it and the cure, and a second address of a family is refused.
- * What failed to bind leaves nothing behind. */
+/* A used address is an error that names it and the cure, and a second address of a family is
+ * refused. What failed to bind leaves nothing behind. */
 static void test_bind_refused(void **state) {
     uv_loop_t loop;
     struct peer a;
@@ -327,6 +347,60 @@ static void test_flood(void **state) {
     end_loop(&loop);
 }
 
+/* What a full send buffer holds up is sent later and not lost; an interrupted call is repeated; an
+ * error skips one datagram; a short count goes on behind what was sent. */
+static void test_send_errors(void **state) {
+    static const struct {
+        int errors[4];
+        unsigned n_lost;
+    } CASES[] = {
+        {{EINTR, -1}, 0},
+        {{EAGAIN, -1}, 0},
+        {{ENOBUFS, -1}, 0},
+        {{0, 0, -1}, 0},
+        {{0, EAGAIN, -1}, 0},
+        {{EPERM, -1}, 1},
+        {{ECONNREFUSED, 0, ENETUNREACH, -1}, 2},
+    };
+    enum { N = 10 };
+
+    for (unsigned i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        uv_loop_t loop;
+        struct peer a;
+        assert_int_equal(uv_loop_init(&loop), 0);
+        open_peer(&a, &loop, "127.0.0.1:0");
+        for (uint8_t k = 0; k < N; k++) {
+            kith_udp_send(a.udp, &a.bound[0], &k, 1);
+        }
+        scripted_errors = CASES[i].errors;
+        kith_udp_flush(a.udp);
+        scripted_errors = NULL;
+        run_until(&loop, &a.n_received, N - CASES[i].n_lost);
+        assert_int_equal(kith_udp_failed(a.udp), CASES[i].n_lost);
+        assert_int_equal(a.last[0], N - 1);
+        close_peer(&a);
+        end_loop(&loop);
+    }
+}
+
+/* Closed before libuv could send them: no leak, no call into what is gone. */
+static void test_close_while_sending(void **state) {
+    static const int ERRORS[] = {EAGAIN, EAGAIN, -1};
+    uv_loop_t loop;
+    struct peer a;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    open_peer(&a, &loop, "127.0.0.1:0");
+    scripted_errors = ERRORS;
+    for (uint8_t k = 0; k < 100; k++) {
+        kith_udp_send(a.udp, &a.bound[0], &k, 1);
+    }
+    close_peer(&a);
+    scripted_errors = NULL;
+    end_loop(&loop);
+    assert_true(a.closed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo_v4),
@@ -339,6 +413,8 @@ int main(void) {
         cmocka_unit_test(test_close_without_sockets),
         cmocka_unit_test(test_close_while_receiving),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_send_errors),
+        cmocka_unit_test(test_close_while_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,8 +212,10 @@ static void on_closed(void *user) {
     if (daemon->n_resolving)
         _exit(0);
     uv_close((uv_handle_t *)&daemon->patience, NULL);
+    /* The handlers stay until the process is gone: closing them would bring the default actions
+     * back, and a second SIGTERM would kill us at the door. */
     for (unsigned i = 0; i < N_SIGNALS; i++)
-        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+        uv_unref((uv_handle_t *)&daemon->signals[i]);
 }
 
 static void daemon_close(struct daemon *daemon) {
@@ -442,7 +444,9 @@ static int start(struct daemon *daemon) {
 }
 
 int daemon_run(struct config *config, struct log *log) {
-    struct daemon daemon = {.config = config, .log = log};
+    /* Static, since the signal handlers use it until the process is gone. */
+    static struct daemon daemon;
+    daemon = (struct daemon){.config = config, .log = log};
     int r = paths_make_dir(config->data_dir);
 
     if (r < 0) {
@@ -455,6 +459,5 @@ int daemon_run(struct config *config, struct log *log) {
     if (r < 0)
         daemon_close(&daemon);
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&daemon.loop);
     return r < 0 ? exit_status_of(r) : 0;
 }
