@@ -31,8 +31,9 @@
 
 #include "shell/disk_internal.h"
 
+#define LMDB_MAGIC UINT32_C(0xBEEFC0DE) /* of every meta page */
+
 enum {
-    LMDB_MAGIC = 0xBEEFC0DE,
     LMDB_VERSION = 1,
     PAGE_SIZE_MIN = 512,
     PAGE_SIZE_MAX = 64 * 1024,
