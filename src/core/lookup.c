@@ -452,6 +452,7 @@ bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
     op->walk.stats.messages = before.messages;
     op->walk.stats.answered = before.answered;
     op->walk.stats.timeouts = before.timeouts;
+    op->walk.hasty = op->hasty;
     op->walk.on_answer = on_answer;
     op->walk.on_done = on_done;
     op->walk.context = op;

@@ -63,6 +63,7 @@ struct kith_op {
     bool told;     /* DONE was reported; working in the background */
     bool waiting;  /* for a first live contact */
     bool started_walk;
+    bool hasty; /* its walks do not await slow nodes */
     enum kith_query_kind kind;
     uint32_t flags;
     struct kith_query query; /* pointers in it lead into `value`, `record`, `protocol` below */

@@ -3,7 +3,8 @@
  * Put and announce: find the k nodes nearest to the point, see what they hold, sign, store on all.
  *
  * The record is signed after the walk, so that a seq chosen here is newer than anything met on the
- * way. A put is told done at the quorum and goes on storing on the rest. Nodes off the k nearest
+ * way. The walk does not wait for slow nodes: the next nearest take their places, or one dead
+ * neighbour would hold up every put. A put is told done at the quorum and goes on storing on the rest. Nodes off the k nearest
  * that were seen holding an older record are told too, so that nobody later meets it first. Without
  * a network the record is kept and published when there is one.
  *
@@ -366,6 +367,7 @@ void kith_op_begin_put(struct kith_op *op, uint64_t now) {
     struct kith_request request =
         kith_swarm_request(ops->swarm, is_announce(op) ? KITH_METHOD_FIND : KITH_METHOD_GET);
     request.target = op->point;
+    op->hasty = true;
     if (!kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
         publish(op, now);
     }

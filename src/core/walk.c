@@ -208,8 +208,13 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
                 return true;
             }
             break;
-        case KITH_CANDIDATE_ASKED:
         case KITH_CANDIDATE_SLOW:
+            if (walk->hasty) {
+                continue;
+            }
+            *ret_waiting = true;
+            break;
+        case KITH_CANDIDATE_ASKED:
             *ret_waiting = true;
             break;
         case KITH_CANDIDATE_ANSWERED:

@@ -44,6 +44,7 @@ struct kith_walk {
     struct kith_point target;
     unsigned k;
     unsigned alpha;
+    bool hasty; /* do not await slow nodes: the next nearest take their places */
     bool running;
     bool pumping; /* guards against the pump calling itself through callbacks */
     uint64_t started;
