@@ -53,6 +53,8 @@ struct kith_status {
     uint32_t own_records; /* published by this node */
     uint32_t sessions;
     uint32_t ops;
+    uint32_t lan_peers;  /* confirmed */
+    char lan[64];        /* "on", or why not */
     uint64_t size_estimate; /* nodes in the network; 0: unknown */
     uint32_t rtt_us;        /* smoothed over all peers; 0: unknown */
     uint32_t n_bound;
@@ -84,6 +86,18 @@ struct kith_record_info {
     uint16_t value_size;
     uint64_t age_ns;
     uint64_t expires_ns; /* from now; own records: until the next publication */
+};
+
+/* A peer on the local network. */
+struct kith_local_info {
+    char name[KITH_LAN_NAME_MAX + 1]; /* of its service instance */
+    bool has_key;
+    struct kith_key key;
+    bool confirmed;                /* it answered, authenticated, at `endpoint` */
+    struct kith_endpoint endpoint; /* family 0 while unconfirmed */
+    uint64_t seen_ns;              /* age of its last answer; 0 while unconfirmed */
+    uint32_t n_endpoints;          /* as reported */
+    struct kith_endpoint endpoints[KITH_ENDPOINTS_MAX];
 };
 
 struct kith_session_info {

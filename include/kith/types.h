@@ -28,6 +28,7 @@ enum {
     KITH_PROTOCOL_NAME_MAX = 32, /* bytes of a talk protocol name */
     KITH_TALK_MAX = 960,         /* bytes of a talk message */
     KITH_ENDPOINTS_MAX = 8,      /* endpoints in one peer record */
+    KITH_LAN_NAME_MAX = 63,      /* bytes of a service instance name (DNS-SD) */
     KITH_CAPABILITIES_MAX = 400, /* bytes of the capabilities map, msgpack */
 };
 

@@ -68,6 +68,17 @@ static void on_store_change(void *context, const struct kith_held *held,
     kith_events_push(&core->events, box, false);
 }
 
+static void on_local_silent(void *context, const struct kith_local *local) {
+    struct kith_core *core = context;
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        return; /* it is asked again later anyway */
+    }
+    box->event.kind = KITH_CORE_LOCAL;
+    memcpy(box->event.local, local->report.name, sizeof(box->event.local));
+    kith_events_push(&core->events, box, false);
+}
+
 /* ---- birth and death ---- */
 
 static int init_env(struct kith_core *core, const struct kith_core_config *config, uint64_t now) {
@@ -156,6 +167,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .sessions = core->sessions,
         .events = &core->events,
         .own = &core->publish.own,
+        .locals = &core->locals,
         .n_max = or_default(config->limits.ops, OPS_DEFAULT),
         .may_join = may_join,
         .describe = describe,
@@ -177,7 +189,16 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .ops = &core->ops,
         .publish = &core->publish,
         .events = &core->events,
+        .locals = &core->locals,
     };
+    core->locals = (struct kith_locals){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .sessions = core->sessions,
+        .on_silent = on_local_silent,
+        .context = core,
+    };
+    kith_locals_init(&core->locals);
     int r = kith_maintain_start(&core->maintain, now);
     if (r == 0 && config->capabilities_size > 0) {
         r = kith_publish_capabilities(&core->publish,
@@ -213,6 +234,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     if (core == NULL) {
         return NULL;
     }
+    kith_locals_deinit(&core->locals);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     kith_publish_deinit(&core->publish);
@@ -241,6 +263,7 @@ static void deliver(struct kith_core *core, const struct kith_delivery *delivery
         break;
     case KITH_DELIVERY_IAM:
         kith_maintain_key(&core->maintain, &delivery->key, &delivery->from, now);
+        kith_locals_key(&core->locals, &delivery->key, &delivery->from, now);
         kith_ops_peer_key(&core->ops, &delivery->key, &delivery->from, now);
         break;
     case KITH_DELIVERY_INITIATION:
@@ -310,6 +333,15 @@ void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bou
 int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,
                           enum kith_contact_source source, uint64_t now) {
     return kith_maintain_add(&core->maintain, contact, source, now);
+}
+
+int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,
+                             uint64_t now) {
+    return kith_locals_appeared(&core->locals, report, now);
+}
+
+void kith_core_local_vanished(struct kith_core *core, const char *name) {
+    kith_locals_vanished(&core->locals, name);
 }
 
 void kith_core_expect_contacts(struct kith_core *core, bool expected) {

@@ -64,6 +64,7 @@ enum kith_core_event_kind {
     KITH_CORE_TALK,     /* `talk`: answer it with kith_core_talk_answer() before the next call */
     KITH_CORE_SAVE,     /* `record`: make it durable; `own` tells whose */
     KITH_CORE_FORGET,   /* `record`: as saved before, is no longer held */
+    KITH_CORE_LOCAL, /* `local`: this peer of the local network stays silent; ask its source anew */
 };
 
 struct kith_core_talk {
@@ -84,8 +85,18 @@ struct kith_core_saved {
     const struct kith_record *record;
 };
 
+/* A peer of the local network, as a source (mDNS) reports it. */
+struct kith_local_report {
+    char name[KITH_LAN_NAME_MAX + 1]; /* the source's name of the peer: same name, same peer */
+    bool has_key;
+    struct kith_key key;
+    uint32_t n_endpoints;
+    struct kith_endpoint endpoints[KITH_ENDPOINTS_MAX];
+};
+
 struct kith_core_event {
     enum kith_core_event_kind kind;
+    char local[KITH_LAN_NAME_MAX + 1];
     struct kith_event node;
     struct kith_result result;
     struct kith_core_talk talk;
@@ -116,6 +127,11 @@ enum kith_contact_source {
 KITH_MUST_CHECK int kith_core_add_contact(struct kith_core *core,
                                           const struct kith_contact *contact,
                                           enum kith_contact_source source, uint64_t now);
+/* A peer of the local network is there (or its endpoints changed), or is gone. Hints: asked, not
+ * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
+KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
+                                             const struct kith_local_report *report, uint64_t now);
+void kith_core_local_vanished(struct kith_core *core, const char *name);
 /* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
 void kith_core_expect_contacts(struct kith_core *core, bool expected);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,
@@ -146,6 +162,8 @@ int kith_core_each_peer(const struct kith_core *core, uint64_t now,
                         int (*fn)(const struct kith_peer_info *info, void *user), void *user);
 int kith_core_each_record(const struct kith_core *core, uint64_t now,
                           int (*fn)(const struct kith_record_info *info, void *user), void *user);
+int kith_core_each_local(const struct kith_core *core, uint64_t now,
+                         int (*fn)(const struct kith_local_info *info, void *user), void *user);
 int kith_core_each_session(const struct kith_core *core, uint64_t now,
                            int (*fn)(const struct kith_session_info *info, void *user), void *user);
 /* The invariants of all parts; for tests and fuzzers. Returns NULL, or what is violated. */

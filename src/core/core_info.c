@@ -31,6 +31,7 @@ void kith_core_status(const struct kith_core *core, uint64_t now, struct kith_st
         .own_records = publish->own.n,
         .sessions = kith_sessions_count(core->sessions),
         .ops = core->ops.n,
+        .lan_peers = kith_locals_count_confirmed(&core->locals),
         .size_estimate = size_estimate(&core->swarm),
         .rtt_us = (uint32_t)(core->swarm.rpcs.rtt.mean_ns / KITH_NS_PER_US),
         .n_bound = publish->n_bound,
@@ -166,6 +167,31 @@ int kith_core_each_session(const struct kith_core *core, uint64_t now,
                            int (*fn)(const struct kith_session_info *info, void *user),
                            void *user) {
     return kith_sessions_each(core->sessions, now, fn, user);
+}
+
+int kith_core_each_local(const struct kith_core *core, uint64_t now,
+                         int (*fn)(const struct kith_local_info *info, void *user), void *user) {
+    struct kith_list *l = kith_list_first(&core->locals.all);
+    for (; l != NULL; l = kith_list_next(&core->locals.all, l)) {
+        const struct kith_local *local = kith_container_of(l, struct kith_local, all);
+        struct kith_local_info info = {
+            .has_key = local->has_key,
+            .key = local->key,
+            .confirmed = local->confirmed,
+            .seen_ns = local->confirmed ? now - local->seen : 0,
+            .n_endpoints = local->report.n_endpoints,
+        };
+        if (local->confirmed) {
+            info.endpoint = local->endpoint;
+        }
+        memcpy(info.name, local->report.name, sizeof(info.name));
+        memcpy(info.endpoints, local->report.endpoints, sizeof(info.endpoints));
+        int r = fn(&info, user);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return 0;
 }
 
 const char *kith_core_check(const struct kith_core *core) {

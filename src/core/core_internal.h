@@ -4,6 +4,7 @@
 #define KITH_CORE_CORE_INTERNAL_H
 
 #include "core/core.h"
+#include "core/local.h"
 #include "core/maintain.h"
 #include "core/publish.h"
 #include "core/serve.h"
@@ -28,6 +29,7 @@ struct kith_core {
     struct kith_events events;
     struct kith_ops ops;
     struct kith_publish publish;
+    struct kith_locals locals;
     struct kith_serve serve;
     struct kith_maintain maintain;
     uint64_t started;

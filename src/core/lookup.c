@@ -361,6 +361,23 @@ void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_
     kith_events_push(op->ops->events, box, false);
 }
 
+/* Where the peer answered us itself is the best of its endpoints, stated or not. */
+static void put_endpoint_first(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
+    if (endpoint->family == 0) {
+        return;
+    }
+    uint32_t at = 0;
+    while (at < peer->n_endpoints && !kith_endpoint_equal(&peer->endpoints[at], endpoint)) {
+        at++;
+    }
+    if (at == peer->n_endpoints) {
+        peer->n_endpoints += peer->n_endpoints < KITH_ENDPOINTS_MAX;
+        at = peer->n_endpoints - 1;
+    }
+    memmove(&peer->endpoints[1], &peer->endpoints[0], at * sizeof(peer->endpoints[0]));
+    peer->endpoints[0] = *endpoint;
+}
+
 static int fill_done(struct kith_op *op, struct kith_event_box *box) {
     int r = 0;
     const char *text = op->result.text;
@@ -375,6 +392,7 @@ static int fill_done(struct kith_op *op, struct kith_event_box *box) {
         if (r == 0 && op->kind == KITH_QUERY_LOOKUP && op->result.peer == NULL) {
             struct kith_peer peer;
             if (kith_peer_from_record(&op->best, &peer) == 0) {
+                put_endpoint_first(&peer, &op->result.contact.endpoint);
                 r = kith_event_box_peer(box, &peer);
             }
         }

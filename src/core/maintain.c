@@ -186,7 +186,7 @@ void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
 }
 
 bool kith_maintain_may_join(const struct kith_maintain *m) {
-    return m->n_boots > 0 || m->expecting;
+    return m->n_boots > 0 || m->locals->n > 0 || m->expecting;
 }
 
 /* ---- the self-lookup ---- */

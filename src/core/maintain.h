@@ -31,6 +31,7 @@ struct kith_maintain {
     struct kith_ops *ops;
     struct kith_publish *publish;
     struct kith_events *events;
+    struct kith_locals *locals;
     struct kith_list boots;
     uint32_t n_boots;
     bool expecting; /* the shell may add contacts soon */

@@ -11,6 +11,7 @@
 #define KITH_CORE_OP_H
 
 #include "core/events.h"
+#include "core/local.h"
 #include "core/own.h"
 #include "core/store.h"
 #include "core/swarm.h"
@@ -36,6 +37,7 @@ struct kith_ops {
     struct kith_sessions *sessions;
     struct kith_events *events;
     struct kith_own *own;
+    struct kith_locals *locals;
     struct kith_list running; /* oldest first */
     uint32_t n;               /* of the application */
     uint32_t n_max;
@@ -75,6 +77,7 @@ struct kith_op {
     struct kith_result result;   /* what DONE will say */
     struct kith_walk walk;
     struct kith_rpc *direct;   /* a question outside the walk */
+    uint32_t direct_source; /* KITH_SOURCE_*: who told us of the peer asked directly */
     uint32_t extra_messages; /* sent outside the walk */
     uint32_t extra_answered; /* of those */
     struct kith_node_ref peer; /* ping, talk, lookup: the peer, once resolved */

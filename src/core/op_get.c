@@ -58,7 +58,7 @@ static void found_directly(struct kith_op *op, uint64_t now) {
         struct kith_peer peer = {
             .key = op->peer.key, .n_endpoints = 1, .endpoints = {op->peer.endpoint}};
         op->result.peer = &peer;
-        op->result.sources |= KITH_SOURCE_KITH;
+        op->result.sources |= op->direct_source != 0 ? op->direct_source : KITH_SOURCE_KITH;
         if (op->result.walk.first_ns == 0) {
             op->result.walk.first_ns = now - op->started;
         }
@@ -94,7 +94,9 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         if (event->response->has_record &&
             kith_op_take_record(op, &event->response->record, event->now) >= 0) {
             op->direct = NULL;
-            op->result.sources |= KITH_SOURCE_BOOK;
+            op->result.sources |= op->direct_source;
+            op->result.contact = (struct kith_contact){
+                .has_key = true, .key = rpc->node.key, .endpoint = rpc->node.endpoint};
             if (op->stage == STAGE_RECORD && wants_newest(op)) {
                 return; /* the walk goes on and ends the op */
             }
@@ -107,8 +109,10 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         break;
     }
     op->direct = NULL;
-    if (op->stage == STAGE_DIRECT) {
+    if (op->stage == STAGE_DIRECT && op->has_peer) {
         found_directly(op, event->now);
+    } else if (op->stage == STAGE_DIRECT) {
+        kith_op_finish(op, KITH_ENO_NETWORK, false, event->now);
     }
 }
 
@@ -295,11 +299,43 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     return is_own || ought_to_hold(op);
 }
 
+/* A lookup of a peer that was reported on the local network names where it is there; while it has
+ * not answered yet, what we hold does not settle the question. */
+static bool local_agrees(struct kith_op *op) {
+    const struct kith_local *local =
+        is_lookup(op) ? kith_locals_find(op->ops->locals, &op->query.key) : NULL;
+    if (local != NULL && local->confirmed) {
+        op->result.sources |= KITH_SOURCE_LAN;
+        op->result.contact =
+            (struct kith_contact){.has_key = true, .key = local->key, .endpoint = local->endpoint};
+    }
+    return local == NULL || local->confirmed;
+}
+
+/* A peer of the local network, or of a routing table, is asked for its own record at once. */
+static void ask_if_known(struct kith_op *op, uint64_t now) {
+    op->peer.key = op->query.key;
+    op->peer.has_key = true;
+    kith_point_of_node(&op->query.key, &op->peer.id);
+    const struct kith_local *local = kith_locals_find(op->ops->locals, &op->query.key);
+    const struct kith_entry *entry = kith_swarm_find(op->ops->swarm, &op->peer.id);
+    struct kith_node_ref node = op->peer;
+    if (local != NULL) {
+        op->direct_source = KITH_SOURCE_LAN;
+        node.endpoint = local->confirmed ? local->endpoint : local->report.endpoints[0];
+        ask_directly(op, &node, now);
+    } else if (entry != NULL) {
+        op->direct_source = KITH_SOURCE_BOOK;
+        ask_directly(op, &entry->node, now);
+    }
+}
+
 void kith_op_begin_get(struct kith_op *op, uint64_t now) {
     struct kith_ops *ops = op->ops;
     op->stage = STAGE_RECORD;
     resolve_point(op);
-    if (op->kind != KITH_QUERY_TRACE && answer_from_here(op, now) && !wants_newest(op)) {
+    bool settled = op->kind != KITH_QUERY_TRACE && answer_from_here(op, now);
+    if (settled && !wants_newest(op) && local_agrees(op)) {
         found(op, now);
         return;
     }
@@ -308,21 +344,15 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
         kith_swarm_request(ops->swarm, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET);
     request.target = op->point;
     if (is_lookup(op)) {
-        struct kith_point id;
-        kith_point_of_node(&op->query.key, &id);
-        op->peer.key = op->query.key;
-        op->peer.id = id;
-        op->peer.has_key = true;
-        const struct kith_entry *entry = kith_swarm_find(ops->swarm, &id);
-        if (entry != NULL) {
-            ask_directly(op, &entry->node, now);
-        }
+        ask_if_known(op, now);
     }
     if (kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
         return;
     }
     if (op->kind == KITH_QUERY_WATCH) {
         watch_next(op, now);
+    } else if (op->direct != NULL) {
+        op->stage = STAGE_DIRECT; /* it is the only one there is to ask */
     } else if (op->has_best) {
         found(op, now);
     } else {

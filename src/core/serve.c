@@ -52,6 +52,15 @@ static void answer(const struct request *q, const struct kith_response *response
     kith_swarm_answer(q->serve->swarm, q->delivery, q->txn, response, NULL, q->now);
 }
 
+/* A link-local address means something only on its link, a loopback address only on this host. */
+static bool is_of_use(const struct kith_endpoint *endpoint, const struct kith_endpoint *asker) {
+    enum kith_scope scope = kith_endpoint_scope(endpoint);
+    if (scope == KITH_SCOPE_LINK_LOCAL) {
+        return kith_endpoint_scope(asker) == scope && asker->scope == endpoint->scope;
+    }
+    return scope != KITH_SCOPE_LOOPBACK || kith_endpoint_scope(asker) == scope;
+}
+
 static void add_family(const struct request *q, struct kith_response *response,
                        const struct kith_routing *table) {
     const struct kith_entry *entries[KITH_MESSAGE_CONTACTS_MAX];
@@ -62,6 +71,7 @@ static void add_family(const struct request *q, struct kith_response *response,
     size_t added = 0;
     for (size_t i = 0; i < n && added < want; i++) {
         if (!kith_key_equal(&entries[i]->node.key, &q->delivery->key) &&
+            is_of_use(&entries[i]->node.endpoint, &q->delivery->from) &&
             response->n_contacts < KITH_MESSAGE_CONTACTS_MAX) {
             response->contacts[response->n_contacts++] = entries[i]->node;
             added++;

@@ -9,6 +9,8 @@
  */
 #include "core/swarm.h"
 
+#include "core/endpoint.h"
+
 /* The part of an answer beside contacts and record: envelope, you, version, seqs. */
 enum { ANSWER_BASE = 96 };
 
@@ -134,8 +136,46 @@ void kith_swarm_deinit(struct kith_swarm *swarm) {
     swarm->v6 = kith_routing_free(swarm->v6);
 }
 
+/* How far an address reaches: a contact is of use only where it reaches as far as the link over
+ * which we were told of it. A public peer that names a loopback or private address is wrong or
+ * worse. */
+static int reach_of(const struct kith_endpoint *endpoint) {
+    switch (kith_endpoint_scope(endpoint)) {
+    case KITH_SCOPE_GLOBAL:
+        return 3;
+    case KITH_SCOPE_PRIVATE:
+        return 2;
+    case KITH_SCOPE_LINK_LOCAL:
+        return 1;
+    case KITH_SCOPE_LOOPBACK:
+    case KITH_SCOPE_UNUSABLE:
+        break;
+    }
+    return 0;
+}
+
+/* Leaves out contacts that cannot be meant for us, and completes link-local ones: they are on the
+ * link of who told us. */
+static void keep_usable(struct kith_swarm *swarm, struct kith_response *response,
+                        const struct kith_endpoint *from) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < response->n_contacts; i++) {
+        struct kith_endpoint *endpoint = &response->contacts[i].endpoint;
+        int reach = reach_of(endpoint);
+        if (reach < reach_of(from)) {
+            swarm->env->stats.bad_contacts++;
+            continue;
+        }
+        if (reach == 1 && endpoint->family == 6) {
+            endpoint->scope = from->scope;
+        }
+        response->contacts[kept++] = response->contacts[i];
+    }
+    response->n_contacts = kept;
+}
+
 static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
-                           const struct kith_message *message, uint64_t now) {
+                           struct kith_message *message, uint64_t now) {
     struct kith_stats *stats = &swarm->env->stats;
     struct kith_rpc *rpc = kith_rpcs_find(&swarm->rpcs, &message->txn);
     if (rpc == NULL || !kith_key_equal(&rpc->node.key, &delivery->key)) {
@@ -145,6 +185,7 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
     struct kith_rpc_event event = {.now = now};
     if (message->kind == KITH_MESSAGE_RESPONSE) {
         stats->responses_received++;
+        keep_usable(swarm, &message->u.response, &delivery->from);
         event.outcome = KITH_RPC_RESPONSE;
         event.response = &message->u.response;
     } else {

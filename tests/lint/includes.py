@@ -23,7 +23,7 @@ CORE_LEVELS = [
     ["message", "msgpack", "store", "routing", "session", "dialect", "peer_record", "announce",
      "env", "core.h"],
     ["rpc", "swarm", "own", "events"],
-    ["walk"],
+    ["walk", "local"],
     ["lookup", "publish", "op"],
     ["core", "serve", "maintain", "roam"],
 ]

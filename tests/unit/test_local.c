@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Peers of the local network: asked, not believed; a whole swarm without any other contact. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core_net.h"
+
+static struct kith_local_report report_of(const struct net *net, unsigned i, bool with_key) {
+    struct kith_local_report report = {
+        .has_key = with_key, .key = net->nodes[i].key, .n_endpoints = 1};
+    report.endpoints[0] = net->nodes[i].endpoint;
+    snprintf(report.name, sizeof(report.name), "peer-%u", i);
+    return report;
+}
+
+static struct kith_status status_of(const struct net *net, unsigned i) {
+    struct kith_status status;
+    kith_core_status(net->nodes[i].core, net->now, &status);
+    return status;
+}
+
+static void appear(struct net *net, unsigned at, const struct kith_local_report *report) {
+    assert_int_equal(kith_core_local_appeared(net->nodes[at].core, report, net->now), 0);
+}
+
+static struct kith_query lookup_of(const struct net *net, unsigned i) {
+    return (struct kith_query){
+        .kind = KITH_QUERY_LOOKUP, .flags = KITH_FLAG_HAS_KEY, .key = net->nodes[i].key};
+}
+
+/* Nobody has a seed; each newcomer hears of those before it. All find all. */
+static void test_swarm_from_reports_alone(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    for (unsigned i = 0; i < 6; i++) {
+        net_add(&net);
+        for (unsigned j = 0; j < i; j++) {
+            struct kith_local_report report = report_of(&net, j, j % 2 == 0);
+            appear(&net, i, &report);
+        }
+        net_run(&net, KITH_NS_PER_S);
+    }
+    net_run(&net, 5 * KITH_NS_PER_S);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_true(status_of(&net, i).ready);
+        assert_int_equal(status_of(&net, i).lan_peers, i);
+        for (unsigned j = 0; j < 6; j++) {
+            struct kith_query q = lookup_of(&net, j);
+            assert_int_equal(net_ask(&net, i, &q), 0);
+            if (j < i) {
+                assert_true((net.seen.result.sources & KITH_SOURCE_LAN) != 0);
+                assert_int_equal(net.seen.peer.endpoints[0].port, 7700);
+            }
+        }
+    }
+    net_deinit(&net);
+}
+
+/* A lookup right after the report, before the peer was confirmed. */
+static void test_lookup_at_once(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_local_report report = report_of(&net, 1, true);
+    appear(&net, 0, &report);
+    struct kith_query q = lookup_of(&net, 1);
+    uint64_t before = net.now;
+    assert_int_equal(net_ask(&net, 0, &q), 0);
+    assert_true(net.now - before < 50 * KITH_NS_PER_MS);
+    net_deinit(&net);
+}
+
+/* The second of its addresses is the one that works. */
+static void test_several_endpoints(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_local_report report = report_of(&net, 1, true);
+    report.n_endpoints = 2;
+    report.endpoints[1] = report.endpoints[0];
+    report.endpoints[0] = net_endpoint(33);
+    appear(&net, 0, &report);
+    net_run(&net, 2 * KITH_NS_PER_S);
+    assert_int_equal(status_of(&net, 0).lan_peers, 1);
+    net_deinit(&net);
+}
+
+static void test_refused_reports(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    struct kith_core *core = net.nodes[0].core;
+    struct kith_local_report report = report_of(&net, 0, true); /* our own key */
+    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EINVALID);
+    report.has_key = false;
+    report.endpoints[0].port = 0;
+    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EINVALID);
+    report.endpoints[0] = kith_test_endpoint("224.0.0.251:5353");
+    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EINVALID);
+    for (unsigned i = 0; i < 512; i++) {
+        report.endpoints[0] = net_endpoint(30);
+        report.endpoints[0].port = (uint16_t)(1000 + i);
+        snprintf(report.name, sizeof(report.name), "flood-%u", i);
+        assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
+    }
+    snprintf(report.name, sizeof(report.name), "one more");
+    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EFULL);
+    kith_core_local_vanished(core, "flood-7");
+    assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
+    net_deinit(&net);
+}
+
+static unsigned n_silent;
+
+static bool count_silent(struct net *net) {
+    struct kith_core_event event;
+    while (kith_core_next_event(net->nodes[0].core, &event)) {
+        n_silent += event.kind == KITH_CORE_LOCAL;
+    }
+    return true;
+}
+
+/* A liar's report and a peer that was switched off: not confirmed, asked for anew, nobody is
+ * harmed. */
+static void test_silent_peer(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_local_report report = report_of(&net, 1, true);
+    report.key.bytes[4] ^= 1; /* somebody else's key at this endpoint */
+    appear(&net, 0, &report);
+    uint64_t limit = net.now + 20 * KITH_NS_PER_S;
+    n_silent = 0;
+    while (net.now < limit && n_silent == 0) {
+        uint64_t deadline = kith_core_deadline(net.nodes[0].core);
+        net.now = deadline > net.now ? deadline : net.now;
+        kith_core_tick(net.nodes[0].core, net.now);
+        count_silent(&net);
+        net_drain(&net, 0);
+    }
+    assert_int_equal(n_silent, 1);
+    assert_int_equal(status_of(&net, 0).lan_peers, 0);
+    assert_int_equal(status_of(&net, 0).nodes_v4, 0);
+    net_deinit(&net);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_swarm_from_reports_alone),
+        cmocka_unit_test(test_lookup_at_once),
+        cmocka_unit_test(test_several_endpoints),
+        cmocka_unit_test(test_refused_reports),
+        cmocka_unit_test(test_silent_peer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
