@@ -3,7 +3,7 @@
  * chat: small messages between two peers that know nothing of each other but their keys.
  *
  *     cc chat.c -o chat $(pkg-config --cflags --libs kith libuv)
- *     ./chat serve ADDR:PORT [PEER...]     prints its key and answers each message with its echo
+ *     ./chat serve ADDR:PORT [PEER...]     prints KEY@ADDR:PORT, answers each message with its echo
  *     ./chat say KEY TEXT PEER...          sends TEXT to the peer with this key, prints its answer
  *
  * PEER is a node to join through, "HOST:PORT" or "KEY@HOST:PORT". Ctrl-C ends the server.
@@ -70,6 +70,7 @@ static int open_node(struct chat *chat, const char *listen, char **peers, int n_
 static int serve(struct chat *chat, const char *listen, char **peers, int n_peers) {
     struct kith_status status;
     char key[KITH_KEY_TEXT_SIZE];
+    char bound[KITH_ENDPOINT_TEXT_SIZE];
     int r = open_node(chat, listen, peers, n_peers);
     if (r < 0) {
         return r;
@@ -84,7 +85,9 @@ static int serve(struct chat *chat, const char *listen, char **peers, int n_peer
     uv_signal_start(&chat->interrupt, on_interrupt, SIGINT);
     kith_node_status(chat->node, &status);
     kith_key_format(&status.key, key);
-    printf("%s\n", key);
+    kith_endpoint_format(&status.bound[0],
+                         bound); /* the port, where ADDR:0 let the system choose */
+    printf("%s@%s\n", key, bound);
     fflush(stdout);
     return 0;
 }
@@ -111,16 +114,23 @@ static int say(struct chat *chat, const char *key_text, const char *text, char *
 }
 
 int main(int argc, char **argv) {
+    static const char usage[] =
+        "usage: chat serve ADDR:PORT [PEER...] | chat say KEY TEXT PEER...\n";
     static struct chat chat;
     int r;
 
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
     uv_loop_init(&chat.loop);
     if (argc >= 3 && strcmp(argv[1], "serve") == 0) {
         r = serve(&chat, argv[2], argv + 3, argc - 3);
     } else if (argc >= 5 && strcmp(argv[1], "say") == 0) {
         r = say(&chat, argv[2], argv[3], argv + 4, argc - 4);
     } else {
-        fprintf(stderr, "usage: chat serve ADDR:PORT [PEER...] | chat say KEY TEXT PEER...\n");
+        fputs(usage, stderr);
+        uv_loop_close(&chat.loop);
         return 2;
     }
     uv_run(&chat.loop, UV_RUN_DEFAULT); /* also after a failure: what was half open closes */

@@ -45,10 +45,15 @@ int main(int argc, char **argv) {
     struct kith_options options;
     struct kith_node *node;
     const char *const listen[] = {"0.0.0.0:0"};
+    static const char usage[] = "usage: lookup KEY PEER...\n";
     uv_loop_t loop;
 
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
     if (argc < 3) {
-        fprintf(stderr, "usage: lookup KEY PEER...\n");
+        fputs(usage, stderr);
         return 2;
     }
     if (kith_key_parse(argv[1], &lookup.key, &error) < 0) {

@@ -88,6 +88,51 @@ struct kith_record_info {
     uint64_t expires_ns; /* from now; own records: until the next publication */
 };
 
+enum kith_book_place { KITH_PLACE_NEW, KITH_PLACE_TRIED, KITH_PLACE_PINNED };
+
+enum kith_roles {
+    KITH_ROLE_PERSISTENT = 1 << 0,    /* tried again for ever */
+    KITH_ROLE_UNCONDITIONAL = 1 << 1, /* not counted in maxima */
+    KITH_ROLE_PRIVATE = 1 << 2,       /* never shared with others */
+};
+
+/* An entry of the address book. Ages are seconds, -1: never. */
+struct kith_book_info {
+    struct kith_contact contact;
+    enum kith_book_place place;
+    const char *origin; /* "self", "config", "lan", "pex", "walk" */
+    uint8_t roles;      /* enum kith_roles */
+    uint16_t attempts;  /* failures in a row */
+    double health;      /* 0..1 */
+    double seen_s;      /* somebody claims it was alive */
+    double tried_s;
+    double success_s; /* its last authenticated answer */
+};
+
+/* A ban of a key, or of a prefix of addresses. */
+struct kith_ban_info {
+    bool is_key;
+    struct kith_key key;
+    struct kith_endpoint prefix; /* port 0 */
+    uint8_t bits;                /* 4: 8..32, 6: 16..128 */
+    uint64_t left_s;             /* UINT64_MAX: permanent; when banning: how long */
+};
+
+/* What `book` and `stats` say of the address book and of keeping connected. */
+struct kith_book_status {
+    uint32_t n_new;
+    uint32_t n_tried;
+    uint32_t n_pinned;
+    uint32_t n_banned;
+    uint64_t discovered;   /* contacts ever entered */
+    uint32_t connected;    /* live contacts now */
+    double coupling;       /* lambda */
+    double damping;        /* eta */
+    uint64_t n_discovery;  /* contacts tried */
+    uint64_t n_exchange;   /* peers asked for others */
+    double mean_health;    /* 0..1 */
+};
+
 /* A peer on the local network. */
 struct kith_local_info {
     char name[KITH_LAN_NAME_MAX + 1]; /* of its service instance */

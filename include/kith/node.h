@@ -55,6 +55,20 @@ struct kith_options {
     kith_event_fn on_event; /* may be NULL */
     kith_log_fn on_log;     /* may be NULL */
     void *user;             /* handed to both */
+
+    /* The local network, through the host's Avahi daemon. Off by itself while every socket is bound
+     * to loopback. Patterns name interfaces and may contain '*'. */
+    bool lan;          /* [true] */
+    bool lan_hide_key; /* announce without our key: peers learn it by asking us */
+    const char *const *lan_allow; /* only these interfaces; none: all but virtual ones */
+    size_t n_lan_allow;
+    const char *const *lan_deny; /* not these either */
+    size_t n_lan_deny;
+
+    /* Pace of keeping connected: contacts are revisited every 10/coupling seconds, live peers asked
+     * for others every 10/damping seconds, clean-up runs every 50/coupling seconds. 0.01..100. */
+    double coupling; /* [1/sqrt 2] lambda */
+    double damping;  /* [1/sqrt 2] eta */
 };
 
 KITH_API void kith_options_init(struct kith_options *options);
@@ -135,9 +149,33 @@ KITH_API int kith_node_each_peer(const struct kith_node *node,
 KITH_API int kith_node_each_record(const struct kith_node *node,
                                    int (*fn)(const struct kith_record_info *info, void *user),
                                    void *user);
+KITH_API int kith_node_each_local(const struct kith_node *node,
+                                  int (*fn)(const struct kith_local_info *info, void *user),
+                                  void *user);
 KITH_API int kith_node_each_session(const struct kith_node *node,
                                     int (*fn)(const struct kith_session_info *info, void *user),
                                     void *user);
+
+/* ---- the address book ---- */
+
+KITH_API void kith_node_book_status(const struct kith_node *node,
+                                    struct kith_book_status *ret_status);
+KITH_API int kith_node_each_book(const struct kith_node *node,
+                                 int (*fn)(const struct kith_book_info *info, void *user),
+                                 void *user);
+KITH_API int kith_node_each_ban(const struct kith_node *node,
+                                int (*fn)(const struct kith_ban_info *info, void *user),
+                                void *user);
+/* Puts a contact into the book, with `roles` of enum kith_roles, and tries it at once.
+ * -> KITH_EINVALID (unusable, our own), KITH_EREFUSED (banned), KITH_EFULL, KITH_ENOMEM */
+KITH_API KITH_MUST_CHECK int kith_node_add(struct kith_node *node,
+                                           const struct kith_contact *contact, uint8_t roles);
+/* Bans a key or a prefix for ban->left_s seconds, and drops what we have with it.
+ * -> KITH_EINVALID (prefix length), KITH_EFULL, KITH_ENOMEM */
+KITH_API KITH_MUST_CHECK int kith_node_ban(struct kith_node *node, const struct kith_ban_info *ban);
+/* -> KITH_ENOT_FOUND */
+KITH_API KITH_MUST_CHECK int kith_node_unban(struct kith_node *node,
+                                             const struct kith_ban_info *ban);
 
 /* ---- identities ---- */
 

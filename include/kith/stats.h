@@ -35,6 +35,7 @@
     X(drop_type, "datagrams of an unknown type")                                                   \
     X(drop_malformed, "datagrams or messages that do not decode")                                  \
     X(drop_source, "datagrams from port 0, a multicast or an unspecified address")                 \
+    X(drop_banned, "datagrams from a banned address or key")                                       \
     X(drop_mac, "initiations whose mac1 is not for us")                                            \
     X(drop_handshake,                                                                              \
       "handshake messages that do not authenticate: other key, network or version")                \

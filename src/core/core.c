@@ -19,6 +19,8 @@ enum {
     HANDSHAKES_DEFAULT = 2000,
 };
 
+static const double PACE_DEFAULT = 0.70710678118654752; /* 1/sqrt 2, see core/keeper.h */
+
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value == 0 ? fallback : value;
 }
@@ -31,15 +33,45 @@ static void on_request(void *context, const struct kith_delivery *delivery,
     kith_serve_request(&core->serve, delivery, message, now);
 }
 
-static void on_observed(void *context, const struct kith_key *by,
-                        const struct kith_endpoint *endpoint, uint64_t now) {
-    struct kith_core *core = context;
-    kith_publish_observed(&core->publish, by, endpoint, now);
+/* Our own addresses are no contacts. */
+static void tell_own(struct kith_core *core) {
+    struct kith_endpoint own[KITH_ENDPOINTS_MAX + 2];
+    size_t n = 0;
+    for (uint32_t i = 0; i < core->publish.n_bound; i++) {
+        own[n++] = core->publish.bound[i];
+    }
+    own[n++] = core->publish.v4.winner;
+    own[n++] = core->publish.v6.winner;
+    kith_book_set_own(core->keeper.book, own, n);
 }
 
-static bool may_join(void *context) {
+static void on_observed(void *context, const struct kith_node_ref *by,
+                        const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_core *core = context;
+    if (kith_publish_observed(&core->publish, by, endpoint, now)) {
+        tell_own(core);
+    }
+}
+
+static void answer_reach(void *context, const struct kith_reach_pending *asker, bool asked,
+                         uint64_t now) {
+    struct kith_core *core = context;
+    kith_serve_reach_answer(&core->serve, asker, asked, now);
+}
+
+static void on_reachable(void *context, uint64_t now) {
+    struct kith_core *core = context;
+    kith_publish_changed(&core->publish, now);
+}
+
+static void on_node(void *context, const struct kith_node_ref *node, bool answered, uint64_t now) {
+    struct kith_core *core = context;
+    kith_keeper_heard(&core->keeper, node, answered, now);
+}
+
+static bool may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
-    return kith_maintain_may_join(&core->maintain);
+    return kith_maintain_may_join(&core->maintain) || kith_keeper_may_join(&core->keeper, now);
 }
 
 static int describe(void *context, struct kith_peer *ret) {
@@ -155,8 +187,30 @@ static int init_swarm(struct kith_core *core) {
     int r = kith_swarm_init(&core->swarm, &swarm);
     core->swarm.on_request = on_request;
     core->swarm.on_observed = on_observed;
+    core->swarm.on_node = on_node;
     core->swarm.context = core;
     return r;
+}
+
+static int init_keeper(struct kith_core *core, const struct kith_core_config *config,
+                       uint64_t now) {
+    struct kith_book_config book = {
+        .random = &core->env.random,
+        .secret = config->book_secret,
+        .own_key = core->env.identity.key,
+        .buckets_new = 4 * config->book_buckets,
+        .buckets_tried = config->book_buckets,
+        .strictness = config->lab ? KITH_BOOK_LAB : KITH_BOOK_NORMAL,
+    };
+    core->keeper = (struct kith_keeper){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .sessions = core->sessions,
+        .coupling = config->coupling > 0 ? config->coupling : PACE_DEFAULT,
+        .damping = config->damping > 0 ? config->damping : PACE_DEFAULT,
+    };
+    int r = kith_book_new(&core->keeper.book, &book);
+    return r == 0 ? kith_keeper_start(&core->keeper, now) : r;
 }
 
 static int init_parts(struct kith_core *core, const struct kith_core_config *config, uint64_t now) {
@@ -199,7 +253,17 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .context = core,
     };
     kith_locals_init(&core->locals);
+    core->serve.book = core->keeper.book;
+    core->serve.reach = &core->reach;
+    core->reach = (struct kith_reach){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .answer = answer_reach,
+        .on_change = on_reachable,
+        .context = core,
+    };
     int r = kith_maintain_start(&core->maintain, now);
+    r = r == 0 ? kith_reach_start(&core->reach, now) : r;
     if (r == 0 && config->capabilities_size > 0) {
         r = kith_publish_capabilities(&core->publish,
                                       kith_span(config->capabilities, config->capabilities_size));
@@ -220,6 +284,7 @@ int kith_core_new(struct kith_core **ret, const struct kith_core_config *config,
     r = r == 0 ? init_sessions(core, config, now) : r;
     r = r == 0 ? init_store(core, config) : r;
     r = r == 0 ? init_swarm(core) : r;
+    r = r == 0 ? init_keeper(core, config, now) : r;
     r = r == 0 ? init_parts(core, config, now) : r;
     if (r < 0) {
         kith_core_free(core);
@@ -235,6 +300,8 @@ struct kith_core *kith_core_free(struct kith_core *core) {
         return NULL;
     }
     kith_locals_deinit(&core->locals);
+    kith_reach_stop(&core->reach);
+    kith_keeper_stop(&core->keeper);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     kith_publish_deinit(&core->publish);
@@ -264,9 +331,13 @@ static void deliver(struct kith_core *core, const struct kith_delivery *delivery
     case KITH_DELIVERY_IAM:
         kith_maintain_key(&core->maintain, &delivery->key, &delivery->from, now);
         kith_locals_key(&core->locals, &delivery->key, &delivery->from, now);
+        kith_keeper_key(&core->keeper, &delivery->key, &delivery->from, now);
         kith_ops_peer_key(&core->ops, &delivery->key, &delivery->from, now);
         break;
     case KITH_DELIVERY_INITIATION:
+        kith_reach_heard(&core->reach, &delivery->from, now);
+        kith_swarm_receive(&core->swarm, delivery, now);
+        break;
     case KITH_DELIVERY_RESPONSE:
     case KITH_DELIVERY_DATA:
         if (delivery->roamed && kith_roam_receive(core, delivery, now)) {
@@ -291,9 +362,18 @@ void kith_core_receive(struct kith_core *core, const struct kith_endpoint *from,
         stats->drop_source++;
         return;
     }
+    if (kith_keeper_banned(&core->keeper, NULL, from, now)) {
+        stats->drop_banned++;
+        return;
+    }
     struct kith_delivery delivery = {.kind = KITH_DELIVERY_NONE};
     kith_sessions_receive(core->sessions, from, kith_span(bytes, size), now, &delivery);
-    deliver(core, &delivery, now);
+    if (delivery.kind != KITH_DELIVERY_NONE &&
+        kith_keeper_banned(&core->keeper, &delivery.key, NULL, now)) {
+        stats->drop_banned++;
+    } else {
+        deliver(core, &delivery, now);
+    }
     kith_maintain_look(&core->maintain, now);
 }
 
@@ -328,6 +408,7 @@ void kith_core_set_clock(struct kith_core *core, uint64_t wall_us, uint64_t now)
 void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bound, size_t n,
                          uint64_t now) {
     kith_publish_bound(&core->publish, bound, n, now);
+    tell_own(core);
 }
 
 int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,

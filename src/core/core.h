@@ -17,6 +17,7 @@
 #ifndef KITH_CORE_CORE_H
 #define KITH_CORE_CORE_H
 
+#include "core/book.h"
 #include "core/curve.h"
 #include "core/msgpack_codec.h"
 #include "core/outbox.h"
@@ -41,6 +42,11 @@ struct kith_core_config {
     bool has_v6;
     const uint8_t *capabilities;
     size_t capabilities_size;
+    const uint8_t *book_secret; /* KITH_BOOK_SECRET_SIZE from kith_book_decode_header(); NULL: drawn */
+    double coupling;            /* see struct kith_options; 0: default */
+    double damping;
+    bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
+    uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
     uint64_t wall_us; /* Unix microseconds at `now` of kith_core_new() */
     size_t
         outbox_keep; /* bytes of send queue kept when idle; 0: none (simulations of many nodes) */
@@ -140,6 +146,31 @@ KITH_MUST_CHECK int kith_core_restore(struct kith_core *core, const struct kith_
                                       uint64_t now);
 /* Up to `n` live contacts worth remembering, best first. Returns their number. */
 size_t kith_core_contacts(const struct kith_core *core, struct kith_contact *out, size_t n);
+
+/* ---- the address book ---- */
+
+/* An entry, a ban or the header as it was persisted: what kith_core_book_next_dirty() gave before.
+ * Before the first tick. -> see kith_book_load() */
+KITH_MUST_CHECK int kith_core_book_load(struct kith_core *core, struct kith_span key,
+                                        struct kith_span value, uint64_t now);
+/* What changed since it was last taken, the header first. False: nothing more. */
+bool kith_core_book_next_dirty(struct kith_core *core, struct kith_book_blob *ret);
+/* A write failed: everything is to be taken again. */
+void kith_core_book_mark_dirty(struct kith_core *core);
+/* -> KITH_EINVALID, KITH_EREFUSED (banned), KITH_EFULL, KITH_ENOMEM */
+KITH_MUST_CHECK int kith_core_book_add(struct kith_core *core, const struct kith_contact *contact,
+                                       uint8_t roles, uint64_t now);
+/* -> KITH_EINVALID, KITH_EFULL, KITH_ENOMEM */
+KITH_MUST_CHECK int kith_core_ban(struct kith_core *core, const struct kith_ban_info *ban,
+                                  uint64_t now);
+/* -> KITH_ENOT_FOUND */
+KITH_MUST_CHECK int kith_core_unban(struct kith_core *core, const struct kith_ban_info *ban);
+void kith_core_book_status(const struct kith_core *core, uint64_t now,
+                           struct kith_book_status *ret);
+int kith_core_each_book(const struct kith_core *core, uint64_t now,
+                        int (*fn)(const struct kith_book_info *info, void *user), void *user);
+int kith_core_each_ban(const struct kith_core *core, uint64_t now,
+                       int (*fn)(const struct kith_ban_info *info, void *user), void *user);
 
 /* ---- what the application asks ---- */
 

@@ -23,7 +23,7 @@ void kith_core_status(const struct kith_core *core, uint64_t now, struct kith_st
         .node_id = core->env.identity.id,
         .ready = core->maintain.ready,
         .client = core->env.client,
-        .reachable = KITH_REACHABLE_UNKNOWN,
+        .reachable = core->reach.state,
         .uptime_ns = now - core->started,
         .nodes_v4 = count(core->swarm.v4),
         .nodes_v6 = count(core->swarm.v6),

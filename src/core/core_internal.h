@@ -4,9 +4,11 @@
 #define KITH_CORE_CORE_INTERNAL_H
 
 #include "core/core.h"
+#include "core/keeper.h"
 #include "core/local.h"
 #include "core/maintain.h"
 #include "core/publish.h"
+#include "core/reach.h"
 #include "core/serve.h"
 
 enum {
@@ -30,6 +32,9 @@ struct kith_core {
     struct kith_ops ops;
     struct kith_publish publish;
     struct kith_locals locals;
+    struct kith_keeper keeper;
+    struct kith_reach reach;
+    bool book_header_taken;
     struct kith_serve serve;
     struct kith_maintain maintain;
     uint64_t started;

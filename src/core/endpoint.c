@@ -115,6 +115,25 @@ bool kith_endpoint_exempt(const struct kith_endpoint *endpoint) {
     return kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
 }
 
+static int reach_of(const struct kith_endpoint *endpoint) {
+    switch (kith_endpoint_scope(endpoint)) {
+    case KITH_SCOPE_GLOBAL:
+        return 3;
+    case KITH_SCOPE_PRIVATE:
+        return 2;
+    case KITH_SCOPE_LINK_LOCAL:
+        return 1;
+    case KITH_SCOPE_LOOPBACK:
+    case KITH_SCOPE_UNUSABLE:
+        break;
+    }
+    return 0;
+}
+
+bool kith_endpoint_reaches(const struct kith_endpoint *endpoint, const struct kith_endpoint *from) {
+    return reach_of(endpoint) >= reach_of(from);
+}
+
 void kith_endpoint_write(struct kith_writer *w, const struct kith_endpoint *endpoint) {
     size_t size = family_size(endpoint->family);
 

@@ -33,6 +33,10 @@ void kith_endpoint_prefix(const struct kith_endpoint *endpoint, struct kith_pref
 /* True where per-prefix limits do not apply: everything but KITH_SCOPE_GLOBAL. */
 bool kith_endpoint_exempt(const struct kith_endpoint *endpoint);
 
+/* Whether an endpoint reaches at least as far as `from` does (public, private, link, host): what somebody at
+ * `from` tells us of can be meant for us only then. */
+bool kith_endpoint_reaches(const struct kith_endpoint *endpoint, const struct kith_endpoint *from);
+
 /* Wire form, address then port, big endian: 6 bytes for IPv4, 18 for IPv6. */
 void kith_endpoint_write(struct kith_writer *w, const struct kith_endpoint *endpoint);
 /* `size` is 6 or 18; anything else gives false. */

@@ -20,6 +20,7 @@ struct kith_env {
     struct kith_codec *codec; /* borrowed or, with owns_codec, ours */
     bool owns_codec;
     bool client;
+    bool read_only; /* cannot be reached: asks as a client does, but serves whom it knows */
     bool has_v4;
     bool has_v6;
     char network[KITH_NETWORK_MAX + 1];

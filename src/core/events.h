@@ -3,8 +3,9 @@
  * events: what the core has to tell, in order, until the shell takes it.
  *
  * An event owns copies of what it points to. The queue is bounded: when the shell does not take
- * events, progress is dropped first and everything but the end of an op after that; the end of an
- * op is allocated when the op starts, so it can always be told.
+ * events, new ones are dropped and counted. Those that must not get lost (the end of an op, own
+ * records for the disk, READY and LOST, talk) are bounded by what causes them and always fit; the
+ * end of an op is allocated when the op starts, so it can be told even without memory.
  */
 #ifndef KITH_CORE_EVENTS_H
 #define KITH_CORE_EVENTS_H

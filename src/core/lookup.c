@@ -84,8 +84,12 @@ void kith_ops_deinit(struct kith_ops *ops) {
 /* The limits of each kind, so that later stages need not check. */
 static int check_query(const struct kith_query *q) {
     bool has_peer = q->contact.endpoint.family != 0 || (q->flags & KITH_FLAG_HAS_KEY) != 0;
-    if (q->salt_size > KITH_SALT_MAX) {
+    if (q->salt_size > KITH_SALT_MAX ||
+        (q->protocol != NULL && strlen(q->protocol) > KITH_PROTOCOL_NAME_MAX)) {
         return KITH_ETOO_LARGE;
+    }
+    if (q->value == NULL && q->value_size > 0) {
+        return KITH_EINVALID;
     }
     switch (q->kind) {
     case KITH_QUERY_LOOKUP:
@@ -112,9 +116,7 @@ static int check_query(const struct kith_query *q) {
         if (!has_peer || q->protocol == NULL || q->protocol[0] == '\0') {
             return KITH_EINVALID;
         }
-        return strlen(q->protocol) > KITH_PROTOCOL_NAME_MAX || q->value_size > KITH_TALK_MAX
-                   ? KITH_ETOO_LARGE
-                   : 0;
+        return q->value_size > KITH_TALK_MAX ? KITH_ETOO_LARGE : 0;
     }
     return KITH_EINVALID;
 }
@@ -142,12 +144,12 @@ static void begin(struct kith_op *op, uint64_t now) {
     }
 }
 
-static bool must_wait(const struct kith_op *op) {
+static bool must_wait(const struct kith_op *op, uint64_t now) {
     const struct kith_ops *ops = op->ops;
     bool needs_contact =
         op->kind != KITH_QUERY_UNANNOUNCE && op->query.contact.endpoint.family == 0;
     return !op->internal && needs_contact && kith_swarm_count_live(ops->swarm) == 0 &&
-           ops->may_join(ops->context);
+           ops->may_join(ops->context, now);
 }
 
 static int new_op(struct kith_ops *ops, const struct kith_query *query, bool internal, uint64_t now,
@@ -172,7 +174,8 @@ static int new_op(struct kith_ops *ops, const struct kith_query *query, bool int
     if (r == 0 && query->kind != KITH_QUERY_WATCH) {
         uint64_t timeout =
             query->timeout_ns != 0 ? query->timeout_ns : KITH_OP_TIMEOUT_S * KITH_NS_PER_S;
-        r = kith_timer_set(&ops->env->timers, &op->deadline, on_deadline, now + timeout);
+        uint64_t deadline = timeout < KITH_NEVER - now ? now + timeout : KITH_NEVER;
+        r = kith_timer_set(&ops->env->timers, &op->deadline, on_deadline, deadline);
     }
     if (r < 0) {
         free_op(op);
@@ -198,7 +201,7 @@ int kith_ops_start(struct kith_ops *ops, const struct kith_query *query, uint64_
         return r;
     }
     *ret_op = op->id;
-    if (must_wait(op) && kith_timer_set(&ops->env->timers, &op->again, on_wait_over,
+    if (must_wait(op, now) && kith_timer_set(&ops->env->timers, &op->again, on_wait_over,
                                         now + KITH_JOIN_WAIT_S * KITH_NS_PER_S) == 0) {
         op->waiting = true;
         ops->n_waiting++;

@@ -39,7 +39,7 @@ static void on_refresh(struct kith_timer *timer, uint64_t now);
 static void set_timer(struct kith_maintain *m, struct kith_timer *timer, kith_timer_fn fn,
                       uint64_t delay, uint64_t now) {
     uint64_t wait = kith_random_jitter(&m->env->random, delay, JITTER_PERCENT);
-    /* Fails only without memory; refresh and self-lookup set each other's timers again. */
+    /* Fails only without memory; kith_maintain_look() tries again. */
     int r = kith_timer_set(&m->env->timers, timer, fn, now + wait);
     (void)r;
 }
@@ -74,7 +74,9 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
     case KITH_RPC_STALE:
         return;
     case KITH_RPC_RESPONSE:
+        /* It is in a table now, where refresh looks after it. */
         boot->attempts = 0;
+        set_timer(boot->owner, &boot->timer, on_boot_timer, BOOT_MAX_S * KITH_NS_PER_S, event->now);
         boot->rpc = NULL;
         break;
     case KITH_RPC_ERROR:
@@ -83,7 +85,7 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
         break;
     }
     if (boot->source == KITH_CONTACT_KNOWN &&
-        (event->outcome == KITH_RPC_RESPONSE || boot->attempts >= KNOWN_ATTEMPTS)) {
+        (event->outcome == KITH_RPC_RESPONSE || !kith_timer_is_set(&boot->timer))) {
         free_boot(boot);
     }
 }
@@ -112,17 +114,22 @@ static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
     struct kith_maintain *m = boot->owner;
     bool helped = kith_swarm_count_live(m->swarm) >= ENOUGH_LIVE;
-    if (!helped || (boot->attempts == 0 && boot->source == KITH_CONTACT_PEER)) {
+    bool ask = !helped || (!boot->asked && boot->source == KITH_CONTACT_PEER);
+    if (ask) {
+        boot->asked = true;
         boot->attempts++;
+    }
+    bool last = boot->source == KITH_CONTACT_KNOWN && (!ask || boot->attempts >= KNOWN_ATTEMPTS);
+    if (!last) { /* before anything else takes the place that this timer had in the heap */
+        uint64_t pause = ask ? backoff(boot) : BOOT_MAX_S * KITH_NS_PER_S;
+        set_timer(m, &boot->timer, on_boot_timer, pause, now);
+    }
+    if (ask) {
         ask_boot(boot, now);
     }
-    if (boot->source == KITH_CONTACT_KNOWN && boot->attempts >= KNOWN_ATTEMPTS) {
-        if (boot->rpc == NULL) {
-            free_boot(boot);
-        }
-        return;
+    if (last && boot->rpc == NULL) {
+        free_boot(boot); /* else its answer, or the lack of it, ends it */
     }
-    set_timer(m, &boot->timer, on_boot_timer, backoff(boot), now);
 }
 
 int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contact,
@@ -137,6 +144,12 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
         struct kith_boot *known = kith_container_of(l, struct kith_boot, all);
         if (kith_endpoint_equal(&known->contact.endpoint, &contact->endpoint)) {
             known->source = source < known->source ? source : known->source;
+            if (!known->contact.has_key) {
+                known->contact = *contact;
+            }
+            if (!kith_timer_is_set(&known->timer)) {
+                set_timer(m, &known->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
+            }
             return 0;
         }
     }
@@ -333,7 +346,21 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
 
 /* ---- the whole ---- */
 
+/* Timers that could not be set for want of memory. A walk that is under way sets its own. */
+static void revive(struct kith_maintain *m, uint64_t now) {
+    if (!kith_timer_is_set(&m->refresh)) {
+        set_timer(m, &m->refresh, on_refresh, REFRESH_MS * KITH_NS_PER_MS, now);
+    }
+    if (m->ready && !m->self_lookup_runs && !kith_timer_is_set(&m->self_lookup)) {
+        set_timer(m, &m->self_lookup, on_self_lookup, SELF_LOOKUP_S * KITH_NS_PER_S, now);
+    }
+    if (m->ready && !m->fill_runs && !kith_timer_is_set(&m->fill)) {
+        set_timer(m, &m->fill, on_fill, FILL_ROUND_S * KITH_NS_PER_S, now);
+    }
+}
+
 void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
+    revive(m, now);
     size_t live = kith_swarm_count_live(m->swarm);
     if (live > 0 && m->ops->n_waiting > 0) {
         kith_ops_wake(m->ops, now);

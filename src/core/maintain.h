@@ -19,7 +19,8 @@ struct kith_boot {
     struct kith_maintain *owner;
     struct kith_contact contact;
     enum kith_contact_source source;
-    uint32_t attempts;
+    bool asked;        /* at least once */
+    uint32_t attempts; /* since its last answer, or the last loss */
     struct kith_rpc *rpc;
     struct kith_timer timer;
 };

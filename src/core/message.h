@@ -77,7 +77,7 @@ struct kith_request {
     struct kith_point target;       /* find, get, topic, announce (the topic) */
     struct kith_record_view record; /* put, announce */
     struct kith_span protocol;      /* talk */
-    struct kith_span bytes;         /* talk */
+    struct kith_span bytes; /* talk; reach: a third node's key and endpoint, to be pinged */
 };
 
 struct kith_response {

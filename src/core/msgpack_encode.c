@@ -31,7 +31,7 @@ static const struct kith_method_shape method_shapes[] = {
     [KITH_METHOD_TOPIC] = {"topic", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_ANNOUNCE] = {"announce", ARG(R) | ARG(RO) | ARG(T), ARG(R) | ARG(T)},
     [KITH_METHOD_EXCHANGE] = {"exchange", ARG(N) | ARG(RO) | ARG(W), 0},
-    [KITH_METHOD_REACH] = {"reach", ARG(F) | ARG(RO), ARG(F)},
+    [KITH_METHOD_REACH] = {"reach", ARG(D) | ARG(F) | ARG(RO), ARG(F)},
     [KITH_METHOD_TALK] = {"talk", ARG(D) | ARG(P) | ARG(RO), ARG(D) | ARG(P)},
 };
 
@@ -127,6 +127,7 @@ static unsigned present_args(const struct kith_request *request, unsigned known)
     absent |= request->n > 0 ? 0 : ARG(N);
     absent |= request->read_only ? 0 : ARG(RO);
     absent |= request->has_seq ? 0 : ARG(S);
+    absent |= request->method == KITH_METHOD_REACH && request->bytes.size == 0 ? ARG(D) : 0;
     absent |= request->want_v4 || request->want_v6 ? 0 : ARG(W);
     return known & ~absent;
 }

@@ -44,7 +44,7 @@ struct kith_ops {
     uint32_t n_waiting; /* for a first live contact */
     uint64_t next_id;
     /* Of the node: whether joining may still succeed, so that waiting for a contact makes sense. */
-    bool (*may_join)(void *context);
+    bool (*may_join)(void *context, uint64_t now);
     /* What an announcement or peer record says of us. -> KITH_ENOT_FOUND: no endpoint is known yet
      */
     int (*describe)(void *context, struct kith_peer *ret);

@@ -109,7 +109,9 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         break;
     }
     op->direct = NULL;
-    if (op->stage == STAGE_DIRECT && op->has_peer) {
+    if (op->stage == STAGE_DIRECT && op->has_best) {
+        found(op, event->now); /* what this node holds itself */
+    } else if (op->stage == STAGE_DIRECT && op->has_peer) {
         found_directly(op, event->now);
     } else if (op->stage == STAGE_DIRECT) {
         kith_op_finish(op, KITH_ENO_NETWORK, false, event->now);
@@ -280,18 +282,19 @@ static bool ought_to_hold(const struct kith_op *op) {
 /* What this node has itself. Returns whether that settles the question. */
 static bool answer_from_here(struct kith_op *op, uint64_t now) {
     struct kith_ops *ops = op->ops;
-    struct kith_record_view view;
     const struct kith_own_record *own = kith_own_find(ops->own, &op->point);
-    struct kith_held held;
     bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    bool taken = false;
     if (is_own) {
+        struct kith_record_view view;
         kith_record_view(&own->record, &view);
-    } else if (kith_store_get(ops->store, &op->point, now, &held)) {
-        view = held.view;
-    } else {
-        return false;
+        taken = kith_op_take_record(op, &view, now) >= 0;
     }
-    if (kith_op_take_record(op, &view, now) < 0) {
+    struct kith_held held;
+    if (kith_store_get(ops->store, &op->point, now, &held)) {
+        taken = kith_op_take_record(op, &held.view, now) >= 0 || taken;
+    }
+    if (!taken) {
         return false;
     }
     op->result.sources |= KITH_SOURCE_STORE;

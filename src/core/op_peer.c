@@ -2,6 +2,10 @@
 /*
  * Ping and talk: questions to one peer. First the peer is resolved: the key behind a bare endpoint
  * is asked for (who), the endpoint behind a bare key is looked up (op_get.c). Then the rounds.
+ *
+ * A talk is sent once, since the peer may act on it. A session that the peer has lost (it was
+ * restarted) would swallow it, this time and every time; so over an old session a ping goes first,
+ * which is repeated and makes a new session where it must.
  */
 #include "core/op.h"
 
@@ -99,10 +103,40 @@ static void next_round(struct kith_op *op, uint64_t now) {
         request.protocol = kith_span_text(op->protocol);
         request.bytes = kith_span(op->value, op->query.value_size);
     }
-    /* A talk is not repeated by itself: the peer may have acted on it. */
     unsigned flags = talk ? KITH_ASK_ONCE : 0;
     int r = kith_swarm_ask(swarm, &op->peer, &request, flags, talk ? on_talk : on_ping, op, now,
                            &op->direct);
+    op->extra_messages += r == 0;
+    if (r < 0) {
+        op->direct = NULL;
+        kith_op_finish(op, r, false, now);
+    }
+}
+
+static void on_greeted(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_op *op = context;
+    switch (event->outcome) {
+    case KITH_RPC_RESPONSE:
+    case KITH_RPC_ERROR:
+        op->direct = NULL;
+        op->extra_answered++;
+        next_round(op, event->now);
+        break;
+    case KITH_RPC_TIMEOUT:
+        op->direct = NULL;
+        kith_op_finish(op, KITH_ETIMEOUT, false, event->now);
+        break;
+    case KITH_RPC_SLOW:
+    case KITH_RPC_STALE:
+        break;
+    }
+}
+
+/* Finds out whether the peer still has the session. */
+static void greet(struct kith_op *op, uint64_t now) {
+    struct kith_swarm *swarm = op->ops->swarm;
+    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_PING);
+    int r = kith_swarm_ask(swarm, &op->peer, &request, 0, on_greeted, op, now, &op->direct);
     op->extra_messages += r == 0;
     if (r < 0) {
         op->direct = NULL;
@@ -118,7 +152,11 @@ void kith_op_peer_resolved(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, KITH_EINVALID, false, now);
         return;
     }
-    next_round(op, now);
+    if (op->kind == KITH_QUERY_TALK && kith_sessions_has(op->ops->sessions, &op->peer.key)) {
+        greet(op, now);
+    } else {
+        next_round(op, now);
+    }
 }
 
 static void ask_who(struct kith_timer *timer, uint64_t now) {

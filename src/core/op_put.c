@@ -4,9 +4,9 @@
  *
  * The record is signed after the walk, so that a seq chosen here is newer than anything met on the
  * way. The walk does not wait for slow nodes: the next nearest take their places, or one dead
- * neighbour would hold up every put. A put is told done at the quorum and goes on storing on the rest. Nodes off the k nearest
- * that were seen holding an older record are told too, so that nobody later meets it first. Without
- * a network the record is kept and published when there is one.
+ * neighbour would hold up every put. A put is told done at the quorum and goes on storing on the
+ * rest. Nodes off the k nearest that were seen holding an older record are told too, so that nobody
+ * later meets it first. Without a network the record is kept and published when there is one.
  *
  * A record goes to our disk before it goes to the swarm; a conflict found on the way changes
  * nothing.
@@ -41,6 +41,7 @@ static void check_end(struct kith_op *op, uint64_t now) {
         open = open || op->targets[i].rpc != NULL;
     }
     if (!op->told && op->result.acks >= op->result.quorum) {
+        op->result.seq = op->best.seq;
         kith_op_finish(op, 0, open, now);
     } else if (!op->told && all) {
         kith_op_finish(op, failure_status(op), open, now);
@@ -74,7 +75,7 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         break;
     case KITH_RPC_RESPONSE:
         op->n_resolved += !rpc->stale;
-        op->result.acks++;
+        op->result.acks += target < op->targets + op->result.asked; /* one of the k nearest */
         target->rpc = NULL;
         break;
     case KITH_RPC_ERROR:
@@ -83,6 +84,7 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         target->rpc = NULL;
         break;
     case KITH_RPC_TIMEOUT:
+        op->n_resolved += !rpc->stale;
         target->rpc = NULL;
         break;
     }
@@ -185,14 +187,14 @@ static int check_conflicts(struct kith_op *op) {
     return 0;
 }
 
-/* With an equal seq the larger value wins everywhere: a smaller one would be refused by every
- * holder. */
-static int check_equal_seq(struct kith_op *op, const struct kith_record *other) {
+/* Whether the record to publish loses against another of this point: every holder of that would
+ * refuse it. With an equal seq the larger value wins. */
+static int check_wins(struct kith_op *op, const struct kith_record *other) {
     struct kith_record_view mine;
     struct kith_record_view theirs;
     kith_record_view(&op->best, &mine);
     kith_record_view(other, &theirs);
-    if (mine.is_mutable && mine.seq == theirs.seq && kith_record_compare(&mine, &theirs) < 0) {
+    if (mine.is_mutable && theirs.is_mutable && kith_record_compare(&mine, &theirs) < 0) {
         op->result.seq = theirs.seq;
         return KITH_EOUTDATED;
     }
@@ -241,8 +243,11 @@ static void publish(struct kith_op *op, uint64_t now) {
         r = make_record(op, now);
     }
     if (r == 0 && has_seen) {
-        r = op->best.seq < seen.seq ? KITH_EOUTDATED : check_equal_seq(op, &seen);
-        op->result.seq = r == 0 ? op->result.seq : seen.seq;
+        r = check_wins(op, &seen);
+    }
+    const struct kith_own_record *kept = kith_own_find(op->ops->own, &op->point);
+    if (r == 0 && kept != NULL && !is_announce(op)) {
+        r = check_wins(op, &kept->record);
     }
     if (r == 0) {
         op->has_best = true;

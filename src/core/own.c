@@ -83,8 +83,12 @@ int kith_own_set(struct kith_own *own, const struct kith_record *record,
     r->kind = kind_of(own, point, is_topic);
     r->record = *record;
     r->stored = now;
-    return kith_timer_set(&own->env->timers, &r->republish, own->on_republish,
-                          now + kith_own_interval(own, now));
+    int error = kith_timer_set(&own->env->timers, &r->republish, own->on_republish,
+                               now + kith_own_interval(own, now));
+    if (error < 0) {
+        kith_own_remove(own, r); /* it is new, since moving a set timer cannot fail */
+    }
+    return error;
 }
 
 void kith_own_remove(struct kith_own *own, struct kith_own_record *record) {

@@ -4,13 +4,17 @@
  *
  * Values are republished as they were signed; the peer record and announcements are signed anew, so
  * that their seq tells how fresh they are. Our endpoint behind an unspecified bind address is what
- * most of the last 16 peers saw: one vote each, IPv4 and IPv6 apart, at least two of them once
- * there are three.
+ * most of the last 16 peers saw: one vote each and per address prefix, IPv4 and IPv6 apart, at
+ * least two of them once there are three. A peer of ours can make that change at will while it is
+ * the only one, so publications keep a distance.
  */
 #include "core/publish.h"
 
+#include "core/endpoint.h"
+
 enum {
     PUBLISH_SOON_MS = 200, /* after joining or a change: several changes come together */
+    PUBLISH_AGAIN_S = 10,  /* at least, between two publications */
     PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
     PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
     VOTES_LEAD_FROM = 3,   /* from so many votes on, one alone does not win */
@@ -59,12 +63,23 @@ static bool is_unspecified(const struct kith_endpoint *endpoint) {
 }
 
 static void publish_soon(struct kith_publish *publish, uint64_t now) {
-    if (publish->started && !publish->env->client) {
+    if (!publish->started || publish->env->client) {
+        return;
+    }
+    uint64_t at = now + PUBLISH_SOON_MS * KITH_NS_PER_MS;
+    uint64_t earliest = publish->published + PUBLISH_AGAIN_S * KITH_NS_PER_S;
+    if (publish->published != 0 && at < earliest) {
+        at = earliest;
+    }
+    if (!kith_timer_is_set(&publish->soon) || publish->soon.deadline > at) {
         /* Without memory the next change or the hourly publication makes up for it. */
-        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
-                               now + PUBLISH_SOON_MS * KITH_NS_PER_MS);
+        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon, at);
         (void)r;
     }
+}
+
+void kith_publish_changed(struct kith_publish *publish, uint64_t now) {
+    publish_soon(publish, now);
 }
 
 void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
@@ -109,33 +124,48 @@ static void tell_observed(struct kith_publish *publish, const struct kith_endpoi
     kith_events_push(publish->events, box, false);
 }
 
-void kith_publish_observed(struct kith_publish *publish, const struct kith_key *by,
+/* One party has one vote, however many keys it makes. */
+static bool same_voter(const struct kith_vote *vote, const struct kith_node_ref *by) {
+    struct kith_prefix a;
+    struct kith_prefix b;
+    if (kith_key_equal(&vote->by, &by->key)) {
+        return true;
+    }
+    kith_endpoint_prefix(&vote->from, &a);
+    kith_endpoint_prefix(&by->endpoint, &b);
+    return !kith_endpoint_exempt(&by->endpoint) && memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
+bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now) {
-    if (!kith_endpoint_usable(endpoint)) {
-        return;
+    bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
+    if (!kith_endpoint_usable(endpoint) || (local && !kith_endpoint_exempt(&by->endpoint))) {
+        return false; /* nobody on the internet sees us at a local address */
     }
     struct kith_votes *votes = votes_of(publish, endpoint->family);
     struct kith_vote *mine = NULL;
     for (uint32_t i = 0; i < votes->n && mine == NULL; i++) {
-        if (kith_key_equal(&votes->votes[i].by, by)) {
+        if (same_voter(&votes->votes[i], by)) {
             mine = &votes->votes[i];
         }
     }
     if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
-        return;
+        return false;
     }
     if (mine == NULL) {
         mine = &votes->votes[votes->next];
         votes->next = (votes->next + 1) % KITH_VOTES_MAX;
         votes->n += votes->n < KITH_VOTES_MAX;
     }
-    *mine = (struct kith_vote){.by = *by, .endpoint = *endpoint};
+    *mine = (struct kith_vote){.by = by->key, .from = by->endpoint, .endpoint = *endpoint};
     struct kith_endpoint winner = winner_of(votes);
-    if (winner.family != 0 && !kith_endpoint_equal(&winner, &votes->winner)) {
-        votes->winner = winner;
-        tell_observed(publish, &winner);
-        publish_soon(publish, now);
+    if (winner.family == 0 || kith_endpoint_equal(&winner, &votes->winner)) {
+        return false;
     }
+    votes->winner = winner;
+    tell_observed(publish, &winner);
+    publish_soon(publish, now);
+    return true;
 }
 
 static void add_endpoint(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
@@ -186,7 +216,8 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
     (void)op;
-    if (status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT) {
+    bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT;
+    if (failed && !kith_timer_is_set(&publish->soon)) {
         int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
                                now + PUBLISH_RETRY_S * KITH_NS_PER_S);
         (void)r;
@@ -207,6 +238,7 @@ static void publish_peer(struct kith_publish *publish, uint64_t now) {
         .salt_size = (uint8_t)publish->own.peer_salt_size,
     };
     memcpy(query.salt, publish->own.peer_salt, publish->own.peer_salt_size);
+    publish->published = now;
     int r = kith_ops_start_internal(publish->ops, &query, on_peer_published, publish, now);
     (void)r; /* without memory the hourly publication makes up for it */
 }

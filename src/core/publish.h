@@ -9,11 +9,13 @@
 #include "core/op.h"
 
 enum {
-    KITH_VOTES_MAX = 16, /* latest observations of our endpoint, one per peer, per family */
+    KITH_VOTES_MAX =
+        16, /* latest observations of our endpoint, one per peer and prefix, per family */
 };
 
 struct kith_vote {
     struct kith_key by;
+    struct kith_endpoint from; /* where that peer is */
     struct kith_endpoint endpoint;
 };
 
@@ -36,6 +38,7 @@ struct kith_publish {
     uint16_t capabilities_size;
     uint8_t capabilities[KITH_CAPABILITIES_MAX];
     struct kith_timer soon; /* publishes the peer record */
+    uint64_t published;     /* when it did so last, or 0 */
     bool started;
 };
 
@@ -47,9 +50,11 @@ KITH_MUST_CHECK int kith_publish_capabilities(struct kith_publish *publish,
                                               struct kith_span capabilities);
 void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
                         uint64_t now);
-/* A peer told us our endpoint. */
-void kith_publish_observed(struct kith_publish *publish, const struct kith_key *by,
+/* A peer told us our endpoint. Returns whether that changed what we think it is. */
+bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now);
+/* Something that the peer record depends on changed. */
+void kith_publish_changed(struct kith_publish *publish, uint64_t now);
 /* Our peer record as it would be published now. -> KITH_ENOT_FOUND: no endpoint is known */
 KITH_MUST_CHECK int kith_publish_describe(const struct kith_publish *publish,
                                           struct kith_peer *ret);

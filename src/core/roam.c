@@ -2,7 +2,8 @@
 /*
  * Roaming: a session follows its peer to a new endpoint, once a ping sent there came back from
  * there. Without the ping, whoever can replay one captured datagram first could steer our answers
- * to a victim. A ring of eight pings under way; one per session and second.
+ * to a victim. Whoever has a session can name any source, so the pings are few: one per session and
+ * second, eight per second in all.
  */
 #include "core/core_internal.h"
 
@@ -18,6 +19,19 @@ static bool is_answer(const struct kith_core *core, const struct kith_delivery *
         return false;
     }
     return memcmp(message.txn.bytes, &roam->txn, sizeof(roam->txn)) == 0;
+}
+
+static bool is_recent(const struct kith_roam *roam, uint64_t now) {
+    return roam->session != 0 && now - roam->sent < ROAM_AGAIN_S * KITH_NS_PER_S;
+}
+
+static bool may_probe(const struct kith_core *core, kith_session_ref session, uint64_t now) {
+    for (unsigned i = 0; i < KITH_ROAM_MAX; i++) {
+        if (core->roams[i].session == session && is_recent(&core->roams[i], now)) {
+            return false;
+        }
+    }
+    return !is_recent(&core->roams[core->next_roam], now);
 }
 
 static void probe(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
@@ -45,11 +59,9 @@ bool kith_roam_receive(struct kith_core *core, const struct kith_delivery *deliv
             kith_sessions_move(core->sessions, delivery->session, &delivery->from);
             return true;
         }
-        if (roam->session == delivery->session && kith_endpoint_equal(&roam->to, &delivery->from) &&
-            now - roam->sent < ROAM_AGAIN_S * KITH_NS_PER_S) {
-            return false;
-        }
     }
-    probe(core, delivery, now);
+    if (may_probe(core, delivery->session, now)) {
+        probe(core, delivery, now);
+    }
     return false;
 }

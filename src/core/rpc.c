@@ -105,10 +105,10 @@ static void notify(struct kith_rpc *rpc, enum kith_rpc_outcome outcome, uint64_t
 
 static void on_timer(struct kith_timer *timer, uint64_t now);
 
-static void arm(struct kith_rpc *rpc, uint64_t deadline) {
+static void arm(struct kith_rpc *rpc, uint64_t wait, uint64_t now) {
     /* Only fails if another took the place in the heap that this timer held, and memory is out. */
-    if (kith_timer_set(&rpc->owner->env->timers, &rpc->timer, on_timer, deadline) != 0) {
-        struct kith_rpc_event event = {.outcome = KITH_RPC_TIMEOUT, .now = deadline};
+    if (kith_timer_set(&rpc->owner->env->timers, &rpc->timer, on_timer, now + wait) != 0) {
+        struct kith_rpc_event event = {.outcome = KITH_RPC_TIMEOUT, .now = now};
         kith_rpcs_finish(rpc->owner, rpc, &event);
     }
 }
@@ -130,11 +130,11 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
         if (first) {
             notify(rpc, KITH_RPC_SLOW, now);
         }
-        arm(rpc, now + rpc->soft_ns);
+        arm(rpc, rpc->soft_ns, now);
     } else if (!rpc->stale) {
         rpc->stale = true;
         notify(rpc, KITH_RPC_STALE, now);
-        arm(rpc, now + LATE_MS * KITH_NS_PER_MS);
+        arm(rpc, LATE_MS * KITH_NS_PER_MS, now);
     } else {
         rpc->owner->env->stats.requests_timeout++;
         struct kith_rpc_event event = {.outcome = KITH_RPC_TIMEOUT, .now = now};
@@ -183,7 +183,7 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
     kith_list_append(&rpcs->all, &rpc->all);
     rpcs->n++;
     rpcs->env->stats.requests_sent++;
-    rpcs->transmit(rpcs->context, rpc, false, now);
+    rpcs->transmit(rpcs->context, rpc, start->fresh, now);
     *ret = rpc;
     return 0;
 }

@@ -98,6 +98,7 @@ struct kith_rpc_start {
     uint32_t peer_rtt_us; /* 0: unknown */
     bool once;            /* do not repeat */
     bool quiet;
+    bool fresh; /* the first sending, too, opens a session of its own */
     kith_rpc_fn fn;
     void *context;
 };

@@ -8,6 +8,10 @@
 
 #include <stdlib.h>
 
+enum {
+    TALK_PENDING_S = 30, /* an answer of the application is awaited so long */
+};
+
 struct request {
     struct kith_serve *serve;
     const struct kith_delivery *delivery;
@@ -98,20 +102,21 @@ static void add_contacts(const struct request *q, struct kith_response *response
     }
 }
 
-/* What we hold at this point, ours or another's. */
+/* What we have at this point: our own, or what we hold for others if that is newer, since another
+ * device may publish under our key. */
 static bool find_record(const struct request *q, struct kith_record_view *ret) {
     const struct kith_serve *serve = q->serve;
     const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target);
-    if (own != NULL && own->kind != KITH_OWN_TOPIC) {
+    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    if (is_own) {
         kith_record_view(&own->record, ret);
-        return true;
     }
     struct kith_held held;
-    if (kith_store_get(serve->store, &q->args->target, q->now, &held)) {
+    bool is_held = kith_store_get(serve->store, &q->args->target, q->now, &held);
+    if (is_held && (!is_own || kith_record_compare(&held.view, ret) > 0)) {
         *ret = held.view;
-        return true;
     }
-    return false;
+    return is_own || is_held;
 }
 
 static void serve_ping(const struct request *q) {
@@ -207,7 +212,7 @@ static void store(const struct request *q, const struct kith_point *point, bool 
     }
 }
 
-/* A newer record of ours, put back by someone: ours to publish, not to take. */
+/* A record of our own key that another device published is held like any other. */
 static void serve_put(const struct request *q) {
     struct kith_point point;
     const struct kith_record_view *view = &q->args->record;
@@ -241,26 +246,55 @@ static void serve_announce(const struct request *q) {
     store(q, &q->args->target, true);
 }
 
+/* Peer exchange: contacts of the book that answered us lately; the book sees to what may be shared. */
 static void serve_exchange(const struct request *q) {
+    const struct kith_book_entry *entries[KITH_MESSAGE_CONTACTS_MAX];
     struct kith_response response;
-    init_response(q, &response);
     const struct kith_routing *tables[2];
+    init_response(q, &response);
     wanted_tables(q, tables);
     size_t k = q->serve->swarm->dialect->k;
     size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
-    for (size_t i = 0; i < 2 * want && response.n_contacts < want; i++) {
-        const struct kith_routing *table = tables[i % 2];
-        const struct kith_entry *entry = table == NULL ? NULL : kith_routing_sample(table);
-        bool fresh = entry != NULL && entry->failures == 0 &&
-                     !kith_key_equal(&entry->node.key, &q->delivery->key);
-        for (uint32_t j = 0; fresh && j < response.n_contacts; j++) {
-            fresh = !kith_key_equal(&response.contacts[j].key, &entry->node.key);
+    struct kith_contact asker = {
+        .has_key = true, .key = q->delivery->key, .endpoint = q->delivery->from};
+    uint64_t wall_us = kith_env_wall_us(q->serve->env, q->now);
+    size_t n = kith_book_sample(q->serve->book, &asker, entries, want, wall_us);
+    for (size_t i = 0; i < n; i++) {
+        const struct kith_contact *contact = &entries[i]->contact;
+        if (tables[contact->endpoint.family == 6] == NULL ||
+            !is_of_use(&contact->endpoint, &q->delivery->from)) {
+            continue;
         }
-        if (fresh) {
-            response.contacts[response.n_contacts++] = entry->node;
-        }
+        struct kith_node_ref *node = &response.contacts[response.n_contacts++];
+        *node = (struct kith_node_ref){
+            .key = contact->key, .has_key = true, .endpoint = contact->endpoint};
+        kith_point_of_node(&node->key, &node->id);
     }
     answer(q, &response);
+}
+
+/* Without `d`: the asker wants to know whether strangers reach it. With `d`: a helper of another asks
+ * us to be the stranger. */
+static void serve_reach(const struct request *q) {
+    struct kith_span whom = q->args->bytes;
+    if (whom.size == 0) {
+        kith_reach_help(q->serve->reach, q->delivery, q->txn, q->now);
+        return;
+    }
+    struct kith_response response;
+    init_response(q, &response);
+    response.reached = kith_reach_favour(q->serve->reach, q->delivery, whom, q->now);
+    answer(q, &response);
+}
+
+void kith_serve_reach_answer(struct kith_serve *serve, const struct kith_reach_pending *asker,
+                             bool asked, uint64_t now) {
+    struct request q = {
+        .serve = serve, .delivery = &asker->asker, .txn = &asker->txn, .now = now};
+    struct kith_response response;
+    init_response(&q, &response);
+    response.reached = asked;
+    answer(&q, &response);
 }
 
 /* ---- talk ---- */
@@ -269,6 +303,15 @@ static const char *find_name(const struct kith_serve *serve, struct kith_span pr
     for (unsigned i = 0; i < serve->n_names; i++) {
         if (kith_span_equal(kith_span_text(serve->names[i]), protocol)) {
             return serve->names[i];
+        }
+    }
+    return NULL;
+}
+
+static struct kith_talk_pending *free_pending(const struct kith_serve *serve, uint64_t now) {
+    for (unsigned i = 0; serve->pending != NULL && i < KITH_TALK_PENDING_MAX; i++) {
+        if (serve->pending[i].token == 0 || serve->pending[i].until <= now) {
+            return &serve->pending[i];
         }
     }
     return NULL;
@@ -286,7 +329,7 @@ static struct kith_talk_pending *find_pending(const struct kith_serve *serve, ui
 static void serve_talk(const struct request *q) {
     struct kith_serve *serve = q->serve;
     const char *name = find_name(serve, q->args->protocol);
-    struct kith_talk_pending *slot = find_pending(serve, 0);
+    struct kith_talk_pending *slot = free_pending(serve, q->now);
     if (name == NULL || slot == NULL) {
         fail(q, KITH_WIRE_REFUSED, name == NULL ? "no handler for this protocol" : "busy");
         return;
@@ -298,6 +341,7 @@ static void serve_talk(const struct request *q) {
         return;
     }
     slot->token = ++serve->next_token;
+    slot->until = q->now + TALK_PENDING_S * KITH_NS_PER_S;
     slot->delivery = *q->delivery;
     slot->txn = *q->txn;
     memcpy(box->protocol, name, strlen(name) + 1);
@@ -412,7 +456,7 @@ void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *de
         serve_exchange(&q);
         break;
     case KITH_METHOD_REACH:
-        fail(&q, KITH_WIRE_METHOD_UNKNOWN, "not in this version");
+        serve_reach(&q);
         break;
     case KITH_METHOD_TALK:
         serve_talk(&q);

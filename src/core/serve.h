@@ -7,8 +7,10 @@
 #ifndef KITH_CORE_SERVE_H
 #define KITH_CORE_SERVE_H
 
+#include "core/book.h"
 #include "core/events.h"
 #include "core/own.h"
+#include "core/reach.h"
 #include "core/store.h"
 #include "core/swarm.h"
 
@@ -19,6 +21,7 @@ enum {
 
 struct kith_talk_pending {
     uint64_t token; /* 0: free */
+    uint64_t until; /* then free as well: its asker has given up */
     struct kith_delivery delivery;
     struct kith_txn txn;
 };
@@ -29,6 +32,8 @@ struct kith_serve {
     struct kith_store *store;
     struct kith_own *own;
     struct kith_events *events;
+    struct kith_reach *reach;
+    struct kith_book *book; /* what an exchange samples */
     unsigned n_names;
     char names[KITH_TALK_NAMES_MAX][KITH_PROTOCOL_NAME_MAX + 1];
     uint64_t next_token;
@@ -41,5 +46,8 @@ void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *de
 KITH_MUST_CHECK int kith_serve_talk_handle(struct kith_serve *serve, const char *protocol, bool on);
 void kith_serve_talk_answer(struct kith_serve *serve, uint64_t token, int status,
                             struct kith_span bytes, uint64_t now);
+/* The end of a reachability test that we help with. */
+void kith_serve_reach_answer(struct kith_serve *serve, const struct kith_reach_pending *asker,
+                             bool asked, uint64_t now);
 
 #endif

@@ -253,3 +253,7 @@ int kith_sessions_each(const struct kith_sessions *s, uint64_t now,
     }
     return 0;
 }
+
+void kith_sessions_set_client(struct kith_sessions *s, bool client) {
+    s->config.client = client;
+}

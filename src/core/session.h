@@ -131,6 +131,8 @@ KITH_MUST_CHECK int kith_sessions_who(struct kith_sessions *s, const struct kith
 
 /* Whether an established session to this key exists (so that a message goes as cheap data). */
 bool kith_sessions_has(const struct kith_sessions *s, const struct kith_key *key);
+/* Whether to keep quiet after a handshake, see struct kith_sessions_config. */
+void kith_sessions_set_client(struct kith_sessions *s, bool client);
 /* Routing-table peers are evicted last. */
 void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool pinned);
 uint32_t kith_sessions_count(const struct kith_sessions *s);

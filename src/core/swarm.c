@@ -68,13 +68,31 @@ static void refresh_entry(struct kith_swarm *swarm, const struct kith_node_ref *
     (void)r;
 }
 
+/* The entry of this node at this endpoint, or NULL. What happens at another endpoint, which anyone
+ * may have made up, says nothing about the node. */
+static struct kith_entry *entry_at(const struct kith_swarm *swarm,
+                                   const struct kith_node_ref *node) {
+    struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
+    struct kith_entry *entry = table == NULL ? NULL : kith_routing_find(table, &node->id);
+    bool there = entry != NULL && kith_endpoint_equal(&entry->node.endpoint, &node->endpoint);
+    return there ? entry : NULL;
+}
+
+static void tell_node(struct kith_swarm *swarm, const struct kith_node_ref *node, bool answered,
+                      uint64_t now) {
+    if (swarm->on_node != NULL) {
+        swarm->on_node(swarm->context, node, answered, now);
+    }
+}
+
 static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_rpc_event *event) {
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
     if (event->outcome == KITH_RPC_TIMEOUT) {
-        if (table != NULL && !rpc->quiet) {
+        if (entry_at(swarm, &rpc->node) != NULL && !rpc->quiet) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }
+        tell_node(swarm, &rpc->node, false, event->now);
         return;
     }
     bool admit = event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method);
@@ -83,6 +101,9 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     if (response == NULL) {
         return;
     }
+    if (admit) {
+        tell_node(swarm, &rpc->node, true, event->now);
+    }
     if (response->has_own_seq && table != NULL) {
         struct kith_entry *entry = kith_routing_find(table, &rpc->node.id);
         if (entry != NULL) {
@@ -90,7 +111,7 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
         }
     }
     if (response->has_you && swarm->on_observed != NULL) {
-        swarm->on_observed(swarm->context, &rpc->node.key, &response->you, event->now);
+        swarm->on_observed(swarm->context, &rpc->node, &response->you, event->now);
     }
 }
 
@@ -136,24 +157,6 @@ void kith_swarm_deinit(struct kith_swarm *swarm) {
     swarm->v6 = kith_routing_free(swarm->v6);
 }
 
-/* How far an address reaches: a contact is of use only where it reaches as far as the link over
- * which we were told of it. A public peer that names a loopback or private address is wrong or
- * worse. */
-static int reach_of(const struct kith_endpoint *endpoint) {
-    switch (kith_endpoint_scope(endpoint)) {
-    case KITH_SCOPE_GLOBAL:
-        return 3;
-    case KITH_SCOPE_PRIVATE:
-        return 2;
-    case KITH_SCOPE_LINK_LOCAL:
-        return 1;
-    case KITH_SCOPE_LOOPBACK:
-    case KITH_SCOPE_UNUSABLE:
-        break;
-    }
-    return 0;
-}
-
 /* Leaves out contacts that cannot be meant for us, and completes link-local ones: they are on the
  * link of who told us. */
 static void keep_usable(struct kith_swarm *swarm, struct kith_response *response,
@@ -161,12 +164,11 @@ static void keep_usable(struct kith_swarm *swarm, struct kith_response *response
     uint32_t kept = 0;
     for (uint32_t i = 0; i < response->n_contacts; i++) {
         struct kith_endpoint *endpoint = &response->contacts[i].endpoint;
-        int reach = reach_of(endpoint);
-        if (reach < reach_of(from)) {
+        if (!kith_endpoint_reaches(endpoint, from)) {
             swarm->env->stats.bad_contacts++;
             continue;
         }
-        if (reach == 1 && endpoint->family == 6) {
+        if (endpoint->family == 6 && kith_endpoint_scope(endpoint) == KITH_SCOPE_LINK_LOCAL) {
             endpoint->scope = from->scope;
         }
         response->contacts[kept++] = response->contacts[i];
@@ -294,7 +296,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     if (r < 0) {
         return r;
     }
-    struct kith_entry *entry = kith_swarm_find(swarm, &node->id);
+    struct kith_entry *entry = entry_at(swarm, node);
     struct kith_rpc_start start = {
         .node = node,
         .method = request->method,
@@ -304,6 +306,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
         .once = (flags & KITH_ASK_ONCE) != 0,
         .quiet = (flags & KITH_ASK_QUIET) != 0,
+        .fresh = (flags & KITH_ASK_FRESH) != 0,
         .fn = fn,
         .context = context,
     };
@@ -370,7 +373,7 @@ size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_poin
 struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method) {
     return (struct kith_request){
         .method = method,
-        .read_only = swarm->env->client,
+        .read_only = swarm->env->client || swarm->env->read_only,
         .want_v4 = swarm->v4 != NULL,
         .want_v6 = swarm->v6 != NULL,
         .n = swarm->dialect->k,

@@ -26,8 +26,10 @@ struct kith_swarm {
     void (*on_request)(void *context, const struct kith_delivery *delivery,
                        const struct kith_message *message, uint64_t now);
     /* A peer told us our endpoint. */
-    void (*on_observed)(void *context, const struct kith_key *by,
+    void (*on_observed)(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now);
+    /* A node answered as a full node does, or did not answer. */
+    void (*on_node)(void *context, const struct kith_node_ref *node, bool answered, uint64_t now);
     /* The number of entries in the tables changed. */
     void (*on_tables)(void *context);
     void *context;
@@ -53,6 +55,7 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
 enum {
     KITH_ASK_ONCE = 1u << 0,  /* do not repeat it */
     KITH_ASK_QUIET = 1u << 1, /* its failure says nothing about the node */
+    KITH_ASK_FRESH = 1u << 2, /* in an initiation, whether there is a session or not */
 };
 
 /* Asks a node whose key is known. `fn` (may be NULL) is never called from inside this call.

@@ -265,7 +265,7 @@ static int ip4_endpoint_parse(struct text_part part, struct kith_endpoint *ret_e
                               struct kith_error_info *info) {
     struct kith_endpoint endpoint = {.family = 4};
     struct kith_text_fault fault;
-    size_t colon;
+    size_t colon = 0;
     int r = colon_find(part, &colon, info);
 
     if (r < 0) {
@@ -331,7 +331,7 @@ static int host_check(struct text_part part, struct kith_error_info *info) {
 static int host_port_parse(struct text_part part, struct text_part *ret_host, uint16_t *ret_port,
                            struct kith_error_info *info) {
     struct kith_endpoint endpoint;
-    size_t colon;
+    size_t colon = 0;
     int r;
 
     if (part.length > 0 && part.text[0] == '[') {
@@ -361,7 +361,7 @@ int kith_contact_parse(const char *text, bool *ret_has_key, struct kith_key *ret
     bool has_key = at < part.length;
     struct text_part host_part = {0};
     struct kith_key key;
-    uint16_t port;
+    uint16_t port = 0;
     int r = 0;
 
     if (has_key) {

@@ -6,12 +6,19 @@
  * nearest are awaited until they answer or go stale (two soft timeouts later), so that one lost
  * datagram does not cost a neighbour, and a dead node costs a bounded delay.
  *
+ * Where a node is, others only claim. One who claims it wrongly must not hide it, so a candidate
+ * keeps the endpoints that others told, and moves on to the next when one is silent. And an answer
+ * full of made-up nodes at a victim's address must not make us flood it: unanswered questions to
+ * one public address are few.
+ *
  * Cost: at most 96 candidates, 240 requests, and per answer one insertion by binary search for each
  * contact in it.
  */
 #include "core/walk.h"
 
 #include <stdlib.h>
+
+#include "core/endpoint.h"
 
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request) {
@@ -93,6 +100,54 @@ static bool make_room(struct kith_walk *walk, unsigned at) {
     return false;
 }
 
+/* Goes on to the next endpoint of a candidate that is silent where we asked. */
+static bool try_elsewhere(struct kith_candidate *c) {
+    if (c->at + 1 >= c->n_endpoints) {
+        return false;
+    }
+    if (c->rpc != NULL) {
+        kith_rpc_detach(c->rpc);
+        c->rpc = NULL;
+    }
+    c->at++;
+    c->node.endpoint = c->endpoints[c->at];
+    c->state = KITH_CANDIDATE_NEW;
+    return true;
+}
+
+/* Another endpoint of a known candidate. */
+static void add_endpoint(struct kith_candidate *c, const struct kith_endpoint *endpoint) {
+    if (c->state == KITH_CANDIDATE_ANSWERED || c->n_endpoints == KITH_WALK_ENDPOINTS_MAX) {
+        return;
+    }
+    for (uint8_t i = 0; i < c->n_endpoints; i++) {
+        if (kith_endpoint_equal(&c->endpoints[i], endpoint)) {
+            return;
+        }
+    }
+    c->endpoints[c->n_endpoints++] = *endpoint;
+    if (c->state == KITH_CANDIDATE_GIVEN_UP) {
+        (void)try_elsewhere(c);
+    }
+}
+
+/* Whether enough questions to this candidate's address went unanswered. */
+static bool address_is_silent(const struct kith_walk *walk, const struct kith_candidate *c) {
+    if (kith_endpoint_exempt(&c->node.endpoint)) {
+        return false;
+    }
+    unsigned n = 0;
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        const struct kith_candidate *other = walk->order[i];
+        bool open = other->state != KITH_CANDIDATE_NEW && other->state != KITH_CANDIDATE_ANSWERED;
+        unsigned asked = other->at + (open ? 1u : 0u);
+        for (unsigned j = 0; j < asked; j++) {
+            n += kith_endpoint_same_ip(&other->endpoints[j], &c->node.endpoint);
+        }
+    }
+    return n >= KITH_WALK_SILENT_MAX;
+}
+
 void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth) {
     if (!node->has_key || kith_point_equal(&node->id, &walk->swarm->own_id) ||
         kith_swarm_table(walk->swarm, node->endpoint.family) == NULL) {
@@ -100,19 +155,43 @@ void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uin
     }
     bool known;
     unsigned at = place_of(walk, &node->id, &known);
-    if (known || (walk->n_candidates == KITH_WALK_CANDIDATES_MAX && !make_room(walk, at))) {
+    if (known) {
+        add_endpoint(walk->order[at], &node->endpoint);
+        return;
+    }
+    if (walk->n_candidates == KITH_WALK_CANDIDATES_MAX && !make_room(walk, at)) {
         return;
     }
     struct kith_candidate *c = malloc(sizeof(*c));
     if (c == NULL) {
         return; /* one candidate fewer; the others go on */
     }
-    *c = (struct kith_candidate){.walk = walk, .node = *node, .depth = depth, .seq = -1};
+    *c = (struct kith_candidate){
+        .walk = walk,
+        .node = *node,
+        .n_endpoints = 1,
+        .endpoints = {node->endpoint},
+        .depth = depth,
+        .seq = -1,
+    };
     memmove(&walk->order[at + 1], &walk->order[at],
             (walk->n_candidates - at) * sizeof(struct kith_candidate *));
     walk->order[at] = c;
     walk->n_candidates++;
     walk->stats.candidates++;
+}
+
+/* Whether an earlier contact of this answer names the same node in the same family: one answer may
+ * not fill a candidate with wrong endpoints. */
+static bool told_before(const struct kith_response *response, uint32_t i) {
+    const struct kith_node_ref *contact = &response->contacts[i];
+    for (uint32_t j = 0; j < i; j++) {
+        if (response->contacts[j].endpoint.family == contact->endpoint.family &&
+            kith_point_equal(&response->contacts[j].id, &contact->id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void answered(struct kith_candidate *c, const struct kith_rpc_event *event) {
@@ -126,7 +205,9 @@ static void answered(struct kith_candidate *c, const struct kith_rpc_event *even
         walk->stats.hops = c->depth;
     }
     for (uint32_t i = 0; i < response->n_contacts; i++) {
-        kith_walk_add(walk, &response->contacts[i], (uint8_t)(c->depth + (c->depth < 255)));
+        if (!told_before(response, i)) {
+            kith_walk_add(walk, &response->contacts[i], (uint8_t)(c->depth + (c->depth < 255)));
+        }
     }
     report_hop(walk, c, KITH_HOP_ANSWERED, response, event->rtt_ns, event->now);
     if (response->truncated && !c->asked_twice) {
@@ -158,22 +239,31 @@ static void on_rpc(struct kith_rpc *rpc, const struct kith_rpc_event *event, voi
         c->state = KITH_CANDIDATE_SLOW;
         walk->stats.messages++; /* it was sent again */
         report_hop(walk, c, KITH_HOP_SLOW, NULL, 0, event->now);
+        if (walk->hasty) {
+            (void)try_elsewhere(c);
+        }
         break;
     case KITH_RPC_STALE:
         c->state = KITH_CANDIDATE_GIVEN_UP;
         walk->stats.timeouts++;
         report_hop(walk, c, KITH_HOP_FAILED, NULL, 0, event->now);
+        (void)try_elsewhere(c);
         break;
     case KITH_RPC_TIMEOUT:
         c->rpc = NULL;
-        return;
+        if (rpc->stale) {
+            return;
+        }
+        c->state = KITH_CANDIDATE_GIVEN_UP; /* without memory there is no STALE before it */
+        break;
     }
     kith_walk_pump(walk, event->now);
 }
 
 static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
-    walk->n_requests++;
-    int r = walk->n_requests > KITH_WALK_REQUESTS_MAX
+    bool may = walk->n_requests < KITH_WALK_REQUESTS_MAX && !address_is_silent(walk, c);
+    walk->n_requests += may;
+    int r = !may
                 ? KITH_EFULL
                 : kith_swarm_ask(walk->swarm, &c->node, &walk->request, 0, on_rpc, c, now, &c->rpc);
     if (r < 0) {

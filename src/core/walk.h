@@ -17,6 +17,8 @@ enum {
     KITH_WALK_ALPHA = 3,
     KITH_WALK_CANDIDATES_MAX = 96,
     KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
+    KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
+    KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */
 };
 
 enum kith_candidate_state {
@@ -29,8 +31,11 @@ enum kith_candidate_state {
 
 struct kith_candidate {
     struct kith_walk *walk;
-    struct kith_node_ref node;
-    struct kith_rpc *rpc; /* in flight, or NULL */
+    struct kith_node_ref node; /* at endpoints[at] */
+    uint8_t n_endpoints;
+    uint8_t at;
+    struct kith_endpoint endpoints[KITH_WALK_ENDPOINTS_MAX]; /* in the order we were told of them */
+    struct kith_rpc *rpc;                                    /* in flight, or NULL */
     enum kith_candidate_state state;
     uint8_t depth;    /* 1: known from the start */
     bool asked_twice; /* its first answer was truncated */

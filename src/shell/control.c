@@ -50,12 +50,14 @@ struct kith_control {
 
 typedef int (*prepare_fn)(struct kith_args *args, struct kith_control_request *request);
 
-/* One method: `fill` answers at once, `prepare` fills the query of an op. */
+/* One method: `fill` answers at once, `edit` changes the node and answers at once, `prepare` fills
+ * the query of an op. */
 struct kith_control_method {
     const char *name;
     kith_control_fill_fn fill;
     enum kith_query_kind kind;
     prepare_fn prepare;
+    kith_control_edit_fn edit;
 };
 
 /* ---- answers ---- */
@@ -326,24 +328,30 @@ static int prepare_talk(struct kith_args *args, struct kith_control_request *req
 }
 
 static const struct kith_control_method method_table[] = {
-    {"version", kith_control_fill_version, 0, NULL},
-    {"id", kith_control_fill_id, 0, NULL},
-    {"status", kith_control_fill_status, 0, NULL},
-    {"stats", kith_control_fill_stats, 0, NULL},
-    {"peers", kith_control_fill_peers, 0, NULL},
-    {"table", kith_control_fill_table, 0, NULL},
-    {"records", kith_control_fill_records, 0, NULL},
-    {"sessions", kith_control_fill_sessions, 0, NULL},
-    {"lookup", NULL, KITH_QUERY_LOOKUP, prepare_lookup},
-    {"get", NULL, KITH_QUERY_GET, prepare_get},
-    {"put", NULL, KITH_QUERY_PUT, prepare_put},
-    {"announce", NULL, KITH_QUERY_ANNOUNCE, prepare_topic},
-    {"unannounce", NULL, KITH_QUERY_UNANNOUNCE, prepare_topic},
-    {"find", NULL, KITH_QUERY_FIND, prepare_find},
-    {"ping", NULL, KITH_QUERY_PING, prepare_ping},
-    {"trace", NULL, KITH_QUERY_TRACE, prepare_trace},
-    {"watch", NULL, KITH_QUERY_WATCH, prepare_watch},
-    {"talk", NULL, KITH_QUERY_TALK, prepare_talk},
+    {.name = "version", .fill = kith_control_fill_version},
+    {.name = "id", .fill = kith_control_fill_id},
+    {.name = "status", .fill = kith_control_fill_status},
+    {.name = "stats", .fill = kith_control_fill_stats},
+    {.name = "peers", .fill = kith_control_fill_peers},
+    {.name = "table", .fill = kith_control_fill_table},
+    {.name = "records", .fill = kith_control_fill_records},
+    {.name = "sessions", .fill = kith_control_fill_sessions},
+    {.name = "lan", .fill = kith_control_fill_lan},
+    {.name = "book", .fill = kith_control_fill_book},
+    {.name = "bans", .fill = kith_control_fill_bans},
+    {.name = "add", .edit = kith_control_edit_add},
+    {.name = "ban", .edit = kith_control_edit_ban},
+    {.name = "unban", .edit = kith_control_edit_unban},
+    {.name = "lookup", .kind = KITH_QUERY_LOOKUP, .prepare = prepare_lookup},
+    {.name = "get", .kind = KITH_QUERY_GET, .prepare = prepare_get},
+    {.name = "put", .kind = KITH_QUERY_PUT, .prepare = prepare_put},
+    {.name = "announce", .kind = KITH_QUERY_ANNOUNCE, .prepare = prepare_topic},
+    {.name = "unannounce", .kind = KITH_QUERY_UNANNOUNCE, .prepare = prepare_topic},
+    {.name = "find", .kind = KITH_QUERY_FIND, .prepare = prepare_find},
+    {.name = "ping", .kind = KITH_QUERY_PING, .prepare = prepare_ping},
+    {.name = "trace", .kind = KITH_QUERY_TRACE, .prepare = prepare_trace},
+    {.name = "watch", .kind = KITH_QUERY_WATCH, .prepare = prepare_watch},
+    {.name = "talk", .kind = KITH_QUERY_TALK, .prepare = prepare_talk},
 };
 
 static void forget_pointers(struct kith_query *query) {
@@ -426,6 +434,22 @@ static void call_fill(struct kith_control *control, uint64_t id, kith_control_fi
     send_out(control, &out, id);
 }
 
+static void call_edit(struct kith_control *control, uint64_t id, kith_control_edit_fn edit,
+                      struct kith_args *args) {
+    struct kith_out out;
+    kith_out_init(&out);
+    kith_out_header(&out, 3, MESSAGE_RESULT, id);
+    struct kith_out_level level = kith_out_map(&out, NULL);
+    int r = edit(&out, control->node, args);
+    kith_out_end(&out, level);
+    if (r < 0) {
+        kith_out_deinit(&out);
+        send_failure(control, id, r, args->error);
+        return;
+    }
+    send_out(control, &out, id);
+}
+
 static void call_cancel(struct kith_control *control, uint64_t id, struct kith_args *args) {
     uint64_t target;
     int r = kith_args_uint(args, "id", UINT64_MAX, &target);
@@ -456,6 +480,8 @@ static void call(struct kith_control *control, uint64_t id, const char *name,
         if (strcmp(method->name, name) == 0) {
             if (method->fill != NULL) {
                 call_fill(control, id, method->fill, args);
+            } else if (method->edit != NULL) {
+                call_edit(control, id, method->edit, args);
             } else {
                 call_op(control, id, method, args);
             }

@@ -26,6 +26,15 @@ enum {
     KITH_CONTROL_OPS_MAX = 64,            /* running for one client */
 };
 
+enum { KITH_BAN_TEXT_SIZE = 64 }; /* of a prefix, with the NUL */
+
+/* The prefix of a ban: "ADDR", that address alone, or "ADDR/BITS". Sets all of `ret` but `left_s`;
+ * the bits beyond the prefix are cleared. -> KITH_ESYNTAX, and `info` says what is wrong */
+KITH_MUST_CHECK int kith_ban_parse(const char *text, struct kith_ban_info *ret,
+                                   struct kith_error_info *info);
+/* Its text. */
+void kith_ban_format(const struct kith_ban_info *ban, char text[KITH_BAN_TEXT_SIZE]);
+
 /* `write` copies or sends what it is given. It may be called from inside kith_control_receive() and
  * from the node's callbacks. */
 KITH_MUST_CHECK int kith_control_new(struct kith_control **ret, struct kith_node *node,

@@ -12,8 +12,7 @@
 /* Longer than any op; a larger number is a unit mistaken. */
 #define TIMEOUT_MAX_MS (24.0 * 3600 * 1000)
 
-__attribute__((format(printf, 2, 3))) static int fail(struct kith_args *args, const char *format,
-                                                      ...) {
+int kith_args_fail(struct kith_args *args, const char *format, ...) {
     va_list list;
     va_start(list, format);
     (void)vsnprintf(args->error, sizeof(args->error), format, list);
@@ -41,7 +40,7 @@ bool kith_args_has(const struct kith_args *args, const char *name) {
 int kith_args_bool(struct kith_args *args, const char *name, bool *ret) {
     const msgpack_object *value = find(args, name);
     if (value == NULL || value->type != MSGPACK_OBJECT_BOOLEAN) {
-        return fail(args, "arg '%s': true or false expected", name);
+        return kith_args_fail(args, "arg '%s': true or false expected", name);
     }
     *ret = value->via.boolean;
     return 0;
@@ -50,8 +49,8 @@ int kith_args_bool(struct kith_args *args, const char *name, bool *ret) {
 int kith_args_uint(struct kith_args *args, const char *name, uint64_t max, uint64_t *ret) {
     const msgpack_object *value = find(args, name);
     if (value == NULL || value->type != MSGPACK_OBJECT_POSITIVE_INTEGER || value->via.u64 > max) {
-        return fail(args, "arg '%s': a whole number from 0 to %llu expected", name,
-                    (unsigned long long)max);
+        return kith_args_fail(args, "arg '%s': a whole number from 0 to %llu expected", name,
+                              (unsigned long long)max);
     }
     *ret = value->via.u64;
     return 0;
@@ -67,7 +66,8 @@ int kith_args_ms(struct kith_args *args, const char *name, uint64_t *ret_ns) {
         ms = value->via.f64;
     }
     if (!(ms > 0 && ms <= TIMEOUT_MAX_MS)) { /* also NaN */
-        return fail(args, "arg '%s': milliseconds, more than 0 and at most a day, expected", name);
+        return kith_args_fail(
+            args, "arg '%s': milliseconds, more than 0 and at most a day, expected", name);
     }
     *ret_ns = (uint64_t)(ms * 1e6);
     return 0;
@@ -81,10 +81,10 @@ int kith_args_bytes(struct kith_args *args, const char *name, size_t max, struct
     } else if (value != NULL && value->type == MSGPACK_OBJECT_STR) {
         span = kith_span(value->via.str.ptr, value->via.str.size);
     } else {
-        return fail(args, "arg '%s': bytes expected", name);
+        return kith_args_fail(args, "arg '%s': bytes expected", name);
     }
     if (span.size > max) {
-        return fail(args, "arg '%s': %zu bytes, at most %zu", name, span.size, max);
+        return kith_args_fail(args, "arg '%s': %zu bytes, at most %zu", name, span.size, max);
     }
     *ret = span;
     return 0;
@@ -93,14 +93,14 @@ int kith_args_bytes(struct kith_args *args, const char *name, size_t max, struct
 int kith_args_text(struct kith_args *args, const char *name, char *text, size_t size) {
     const msgpack_object *value = find(args, name);
     if (value == NULL || value->type != MSGPACK_OBJECT_STR) {
-        return fail(args, "arg '%s': text expected", name);
+        return kith_args_fail(args, "arg '%s': text expected", name);
     }
     size_t length = value->via.str.size;
     if (length >= size) {
-        return fail(args, "arg '%s': %zu bytes, at most %zu", name, length, size - 1);
+        return kith_args_fail(args, "arg '%s': %zu bytes, at most %zu", name, length, size - 1);
     }
     if (memchr(value->via.str.ptr, 0, length) != NULL) {
-        return fail(args, "arg '%s': contains a zero byte", name);
+        return kith_args_fail(args, "arg '%s': contains a zero byte", name);
     }
     memcpy(text, value->via.str.ptr, length);
     text[length] = '\0';
@@ -110,9 +110,10 @@ int kith_args_text(struct kith_args *args, const char *name, char *text, size_t 
 static int fail_parse(struct kith_args *args, const char *name,
                       const struct kith_error_info *info) {
     if (info->column > 0) {
-        return fail(args, "arg '%s', column %u: %.140s", name, info->column, info->message);
+        return kith_args_fail(args, "arg '%s', column %u: %.140s", name, info->column,
+                              info->message);
     }
-    return fail(args, "arg '%s': %.150s", name, info->message);
+    return kith_args_fail(args, "arg '%s': %.150s", name, info->message);
 }
 
 int kith_args_key(struct kith_args *args, const char *name, struct kith_key *ret) {
@@ -143,9 +144,36 @@ static int parse_endpoint(struct kith_args *args, const char *name, const char *
     bool is_v6 = strchr(host, ':') != NULL;
     (void)snprintf(text, sizeof(text), is_v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
     if (kith_endpoint_parse(text, ret, NULL) < 0) {
-        return fail(args, "arg '%s': '%.100s' is not an address; names are not resolved here", name,
-                    host);
+        return kith_args_fail(
+            args, "arg '%s': '%.100s' is not an address; names are not resolved here", name, host);
     }
+    return 0;
+}
+
+int kith_args_roles(struct kith_args *args, const char *name, uint8_t *ret) {
+    const msgpack_object *value = find(args, name);
+    uint8_t roles = 0;
+    if (value == NULL || value->type != MSGPACK_OBJECT_ARRAY) {
+        return kith_args_fail(args, "arg '%s': an array of role names expected", name);
+    }
+    for (uint32_t i = 0; i < value->via.array.size; i++) {
+        const msgpack_object *role = &value->via.array.ptr[i];
+        struct kith_span text = {0};
+        if (role->type == MSGPACK_OBJECT_STR) {
+            text = kith_span(role->via.str.ptr, role->via.str.size);
+        }
+        if (kith_span_equal(text, kith_span_text("persistent"))) {
+            roles |= KITH_ROLE_PERSISTENT;
+        } else if (kith_span_equal(text, kith_span_text("unconditional"))) {
+            roles |= KITH_ROLE_UNCONDITIONAL;
+        } else if (kith_span_equal(text, kith_span_text("private"))) {
+            roles |= KITH_ROLE_PRIVATE;
+        } else {
+            return kith_args_fail(
+                args, "arg '%s': 'persistent', 'unconditional' or 'private' expected", name);
+        }
+    }
+    *ret = roles;
     return 0;
 }
 

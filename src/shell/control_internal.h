@@ -8,6 +8,7 @@
  *     control_encode.c   maps with field names, whose sizes nobody counts by hand
  *     control_results.c  results and events of ops
  *     control_lists.c    what the node is and holds
+ *     control_book.c     the address book, bans and the local network: shown and edited
  *
  * msgpack types do not leave these files.
  */
@@ -103,6 +104,11 @@ KITH_MUST_CHECK int kith_args_text(struct kith_args *args, const char *name, cha
 KITH_MUST_CHECK int kith_args_key(struct kith_args *args, const char *name, struct kith_key *ret);
 KITH_MUST_CHECK int kith_args_point(struct kith_args *args, const char *name,
                                     struct kith_point *ret);
+/* An array of role names, as enum kith_roles. */
+KITH_MUST_CHECK int kith_args_roles(struct kith_args *args, const char *name, uint8_t *ret);
+/* Says what is wrong with an arg that has the right type. Returns KITH_EINVALID. */
+int kith_args_fail(struct kith_args *args, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A key, or a contact text with a literal address: sets `key` or `contact` of the query. */
 KITH_MUST_CHECK int kith_args_peer(struct kith_args *args, const char *name,
                                    struct kith_query *query);
@@ -152,6 +158,9 @@ struct kith_page {
 typedef void (*kith_control_fill_fn)(struct kith_out *out, const struct kith_node *node,
                                      const struct kith_page *page);
 
+/* Whether the next entry of a list is on its page; counts in `n` all that belong to the list. */
+bool kith_control_on_page(const struct kith_page *page, uint64_t *n);
+
 void kith_control_fill_version(struct kith_out *out, const struct kith_node *node,
                                const struct kith_page *page);
 void kith_control_fill_id(struct kith_out *out, const struct kith_node *node,
@@ -168,5 +177,29 @@ void kith_control_fill_records(struct kith_out *out, const struct kith_node *nod
                                const struct kith_page *page);
 void kith_control_fill_sessions(struct kith_out *out, const struct kith_node *node,
                                 const struct kith_page *page);
+
+/* ---- control_book.c ---- */
+
+void kith_control_fill_lan(struct kith_out *out, const struct kith_node *node,
+                           const struct kith_page *page);
+void kith_control_fill_book(struct kith_out *out, const struct kith_node *node,
+                            const struct kith_page *page);
+void kith_control_fill_bans(struct kith_out *out, const struct kith_node *node,
+                            const struct kith_page *page);
+/* For `status` and `stats`. */
+void kith_control_put_book_counts(struct kith_out *out, const struct kith_node *node);
+void kith_control_put_keeping(struct kith_out *out, const struct kith_node *node);
+
+/* Changes the node and writes the fields of the answer. On failure `args` says what was wrong, or
+ * nothing. */
+typedef int (*kith_control_edit_fn)(struct kith_out *out, struct kith_node *node,
+                                    struct kith_args *args);
+
+KITH_MUST_CHECK int kith_control_edit_add(struct kith_out *out, struct kith_node *node,
+                                          struct kith_args *args);
+KITH_MUST_CHECK int kith_control_edit_ban(struct kith_out *out, struct kith_node *node,
+                                          struct kith_args *args);
+KITH_MUST_CHECK int kith_control_edit_unban(struct kith_out *out, struct kith_node *node,
+                                            struct kith_args *args);
 
 #endif

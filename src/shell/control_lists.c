@@ -18,10 +18,13 @@ struct list {
     uint64_t n; /* entries that belong to the list, shown or not */
 };
 
-/* Whether the next entry of the list is on the page. */
+bool kith_control_on_page(const struct kith_page *page, uint64_t *n) {
+    uint64_t at = (*n)++;
+    return at >= page->offset && at - page->offset < page->limit;
+}
+
 static bool on_page(struct list *list) {
-    uint64_t at = list->n++;
-    return at >= list->page->offset && at - list->page->offset < list->page->limit;
+    return kith_control_on_page(list->page, &list->n);
 }
 
 static const char *reachable_name(enum kith_reachable reachable) {
@@ -66,17 +69,16 @@ static void put_swarm_nodes(struct kith_out *out, const char *name, uint32_t v4,
 }
 
 /* Sources that this node does not have report zeros, so that scripts need not care. */
-static void put_sources(struct kith_out *out, const struct kith_status *status) {
+static void put_sources(struct kith_out *out, const struct kith_node *node,
+                        const struct kith_status *status) {
     struct kith_out_level nodes = kith_out_map(out, "nodes");
     put_swarm_nodes(out, "kith", status->nodes_v4, status->nodes_v6);
     put_swarm_nodes(out, "mainline", 0, 0);
     kith_out_end(out, nodes);
-    kith_out_uint(out, "lan_peers", 0);
-    kith_out_text(out, "lan", "not part of this build");
+    kith_out_uint(out, "lan_peers", status->lan_peers);
+    kith_out_text(out, "lan", status->lan);
     struct kith_out_level book = kith_out_map(out, "book");
-    kith_out_uint(out, "new", 0);
-    kith_out_uint(out, "tried", 0);
-    kith_out_uint(out, "banned", 0);
+    kith_control_put_book_counts(out, node);
     kith_out_end(out, book);
 }
 
@@ -90,7 +92,7 @@ void kith_control_fill_status(struct kith_out *out, const struct kith_node *node
     kith_out_bool(out, "ready", status.ready);
     kith_out_bool(out, "client", status.client);
     kith_out_text(out, "reachable", reachable_name(status.reachable));
-    put_sources(out, &status);
+    put_sources(out, node, &status);
     kith_out_uint(out, "records", status.records);
     kith_out_uint(out, "own_records", status.own_records);
     kith_out_uint(out, "sessions", status.sessions);
@@ -116,6 +118,7 @@ void kith_control_fill_stats(struct kith_out *out, const struct kith_node *node,
 #define OUT_COUNTER(name, help) kith_out_uint(out, #name, stats.name);
     KITH_COUNTER_MAP(OUT_COUNTER)
 #undef OUT_COUNTER
+    kith_control_put_keeping(out, node);
 }
 
 static void put_peer(struct kith_out *out, const struct kith_peer_info *info, bool with_id) {

@@ -19,8 +19,8 @@
  * its own callback in a later loop iteration.
  *
  * Bounds: held records come from strangers, at most HELD_WAITING_MAX writes of them wait; own
- * records come from the application, which waits for its callbacks; of contact lists only the
- * newest waits.
+ * records come from the application, which waits for its callbacks; of the book's blobs at most
+ * BLOBS_WAITING_MAX wait, the rest stays with whoever knows that it is unsaved.
  */
 #include "shell/disk.h"
 
@@ -34,7 +34,10 @@
 #include "kith/node.h"
 #include "shell/disk_internal.h"
 
-enum { HELD_WAITING_MAX = 4096 };
+enum {
+    HELD_WAITING_MAX = 4096,
+    BLOBS_WAITING_MAX = 4096,
+};
 
 #define MAP_SIZE_DEFAULT (sizeof(size_t) > 4 ? (size_t)1 << 30 : (size_t)1 << 28)
 
@@ -53,9 +56,8 @@ struct kith_disk {
     struct kith_disk_store store;
     int lock_fd;
     struct kith_list queue;
-    struct kith_disk_write *contacts; /* the contact list in the queue, or NULL */
-    unsigned n_held;                  /* writes of held records not reported yet */
-    struct disk_job *job;             /* reused */
+    unsigned n_waiting[KITH_DISK_N_TABLES]; /* writes not reported yet */
+    struct disk_job *job;                   /* reused */
     bool job_running;
     bool loading; /* this thread uses the database: no job may begin */
     bool failing; /* the last group failed: said once */
@@ -110,9 +112,7 @@ static void report_health(struct kith_disk *disk, const struct kith_list *writes
 static void settle(struct kith_disk *disk, const struct kith_list *writes) {
     for (struct kith_list *link = kith_list_first(writes); link != NULL;
          link = kith_list_next(writes, link)) {
-        if (kith_container_of(link, struct kith_disk_write, link)->table == KITH_DISK_HELD) {
-            disk->n_held--;
-        }
+        disk->n_waiting[kith_container_of(link, struct kith_disk_write, link)->table]--;
     }
     report_health(disk, writes);
 }
@@ -181,7 +181,6 @@ static void start_job(struct kith_disk *disk) {
         return;
     }
     splice_front(&job->writes, &disk->queue);
-    disk->contacts = NULL;
     job->is_committed = false;
     disk->job_running = true;
     (void)uv_queue_work(disk->config.loop, &job->work, run_job, on_job_done); /* cannot fail */
@@ -286,7 +285,6 @@ struct kith_disk *kith_disk_close(struct kith_disk *disk) {
         struct kith_list last;
         kith_list_init(&last);
         splice_front(&last, &disk->queue);
-        disk->contacts = NULL;
         kith_disk_store_commit(&disk->store, &last);
         settle(disk, &last);
         call_back(&last);
@@ -304,7 +302,7 @@ struct kith_disk *kith_disk_close(struct kith_disk *disk) {
 struct load {
     enum kith_disk_table table;
     void (*on_record)(void *user, const struct kith_disk_record *r);
-    void (*on_contact)(void *user, const struct kith_contact *c);
+    kith_disk_blob_fn on_blob;
     void *user;
     unsigned n_damaged;
 };
@@ -313,11 +311,11 @@ static void on_entry(void *user, struct kith_span key, struct kith_span value) {
     struct load *load = user;
     struct kith_record record;
     struct kith_disk_record entry;
-    struct kith_contact contact;
+    struct kith_span blob;
 
-    if (load->table == KITH_DISK_CONTACTS) {
-        if (kith_disk_decode_contact(key, value, &contact) == 0) {
-            load->on_contact(load->user, &contact);
+    if (load->table == KITH_DISK_BOOK) {
+        if (kith_disk_decode_blob(key, value, &blob) == 0) {
+            load->on_blob(load->user, key, blob);
             return;
         }
     } else if (kith_disk_decode_record(load->table, key, value, &entry, &record) == 0) {
@@ -328,26 +326,39 @@ static void on_entry(void *user, struct kith_span key, struct kith_span value) {
 }
 
 /* Runs with the tables open for reading, so no job may begin: what callbacks queue waits. */
-int kith_disk_load(struct kith_disk *disk,
-                   void (*on_record)(void *user, const struct kith_disk_record *r),
-                   void (*on_contact)(void *user, const struct kith_contact *c), void *user) {
-    struct load load = {.on_record = on_record, .on_contact = on_contact, .user = user};
+static int load_tables(struct kith_disk *disk, struct load *load, enum kith_disk_table first) {
     int r = 0;
 
     if (disk->job_running) {
         wait_job(disk->job);
     }
     disk->loading = true;
-    for (load.table = 0; r == 0 && load.table < KITH_DISK_N_TABLES; load.table++) {
-        r = kith_disk_store_each(&disk->store, load.table, on_entry, &load);
+    for (load->table = first; r == 0 && load->table < KITH_DISK_N_TABLES; load->table++) {
+        r = kith_disk_store_each(&disk->store, load->table, on_entry, load);
     }
     disk->loading = false;
+    start_job(disk);
+    return r;
+}
+
+int kith_disk_load(struct kith_disk *disk,
+                   void (*on_record)(void *user, const struct kith_disk_record *r),
+                   kith_disk_blob_fn on_blob, void *user) {
+    struct load load = {.on_record = on_record, .on_blob = on_blob, .user = user};
+    int r = load_tables(disk, &load, 0);
+
     if (load.n_damaged > 0) {
         say(disk, KITH_LOG_WARN, "%u entries of %s are damaged and were skipped", load.n_damaged,
             disk->store.path);
     }
-    start_job(disk);
     return r;
+}
+
+/* The book is the last table. */
+int kith_disk_load_blobs(struct kith_disk *disk, kith_disk_blob_fn on_blob, void *user) {
+    struct load load = {.on_blob = on_blob, .user = user};
+
+    return load_tables(disk, &load, KITH_DISK_BOOK);
 }
 
 /* ---- writing ---- */
@@ -362,61 +373,54 @@ static struct kith_disk_write *write_new(size_t key_size, size_t value_size) {
     return write;
 }
 
-static int queue_record(struct kith_disk *disk, const struct kith_disk_record *record,
-                        bool is_delete, kith_disk_fn fn, void *user) {
-    struct kith_disk_entry entry;
+static int queue_entry(struct kith_disk *disk, const struct kith_disk_entry *entry,
+                       enum kith_disk_what what, kith_disk_fn fn, void *user) {
+    size_t value_size = what == KITH_DISK_REMOVE ? 0 : entry->value_size;
+    struct kith_disk_write *write = write_new(entry->key_size, value_size);
 
-    if (!record->own && disk->n_held >= HELD_WAITING_MAX) {
-        return KITH_EFULL;
-    }
-    int r = kith_disk_encode_record(record, &entry);
-    if (r < 0) {
-        return r;
-    }
-    struct kith_disk_write *write = write_new(entry.key_size, entry.value_size);
     if (write == NULL) {
         return KITH_ENOMEM;
     }
-    memcpy(write->bytes, entry.key, entry.key_size);
-    memcpy(write->bytes + entry.key_size, entry.value, entry.value_size);
-    write->what = is_delete ? KITH_DISK_DELETE : KITH_DISK_PUT;
-    write->table = entry.table;
+    memcpy(write->bytes, entry->key, entry->key_size);
+    memcpy(write->bytes + entry->key_size, entry->value, value_size);
+    write->what = what;
+    write->table = entry->table;
     write->fn = fn;
     write->user = user;
-    disk->n_held += record->own ? 0 : 1;
+    disk->n_waiting[entry->table]++;
     kith_list_append(&disk->queue, &write->link);
     start_job(disk);
     return 0;
+}
+
+static int queue_record(struct kith_disk *disk, const struct kith_disk_record *record,
+                        enum kith_disk_what what, kith_disk_fn fn, void *user) {
+    struct kith_disk_entry entry;
+
+    if (!record->own && disk->n_waiting[KITH_DISK_HELD] >= HELD_WAITING_MAX) {
+        return KITH_EFULL;
+    }
+    int r = kith_disk_encode_record(record, &entry);
+    return r < 0 ? r : queue_entry(disk, &entry, what, fn, user);
 }
 
 int kith_disk_save(struct kith_disk *disk, const struct kith_disk_record *record, kith_disk_fn fn,
                    void *user) {
-    return queue_record(disk, record, false, fn, user);
+    return queue_record(disk, record, KITH_DISK_PUT, fn, user);
 }
 
 int kith_disk_forget(struct kith_disk *disk, const struct kith_disk_record *record) {
-    return queue_record(disk, record, true, NULL, NULL);
+    return queue_record(disk, record, KITH_DISK_DELETE, NULL, NULL);
 }
 
-int kith_disk_save_contacts(struct kith_disk *disk, const struct kith_contact *contacts, size_t n) {
-    if (n > UINT32_MAX || n > SIZE_MAX / 2 / sizeof(*contacts)) {
-        return KITH_ENOMEM;
+int kith_disk_save_blob(struct kith_disk *disk, struct kith_span key, struct kith_span value,
+                        bool removed, kith_disk_fn fn, void *user) {
+    struct kith_disk_entry entry;
+
+    if (disk->n_waiting[KITH_DISK_BOOK] >= BLOBS_WAITING_MAX) {
+        return KITH_EFULL;
     }
-    struct kith_disk_write *write = write_new(0, n * sizeof(*contacts));
-    if (write == NULL) {
-        return KITH_ENOMEM;
-    }
-    if (n > 0) {
-        memcpy(write->bytes, contacts, n * sizeof(*contacts));
-    }
-    write->what = KITH_DISK_CONTACTS_REPLACE;
-    write->table = KITH_DISK_CONTACTS;
-    if (disk->contacts != NULL) {
-        kith_list_remove(&disk->contacts->link);
-        free(disk->contacts);
-    }
-    disk->contacts = write;
-    kith_list_append(&disk->queue, &write->link);
-    start_job(disk);
-    return 0;
+    int r = kith_disk_encode_blob(key, removed ? kith_span(NULL, 0) : value, &entry);
+    return r < 0 ? r
+                 : queue_entry(disk, &entry, removed ? KITH_DISK_REMOVE : KITH_DISK_PUT, fn, user);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk: what a node remembers: own records, records held for others, known contacts. LMDB, one
- * environment "DIR/db", under a lock file "DIR/lock" that keeps a second process out.
+ * disk: what a node remembers: own records, records held for others, the address book as small
+ * blobs whose meaning is the core's. LMDB, one environment "DIR/db", under a lock file "DIR/lock"
+ * that keeps a second process out.
  *
  * Writes are queued in memory and committed in groups by one job at a time on the loop's thread
  * pool; a callback tells when a write is durable. Opening and loading are synchronous, at start
@@ -16,8 +17,14 @@
 
 #include "kith/error.h"
 #include "kith/types.h"
+#include "util/span.h"
 
 struct kith_disk; /* opaque */
+
+enum {
+    KITH_DISK_BLOB_KEY_MAX = 64, /* and at least 1 */
+    KITH_DISK_BLOB_VALUE_MAX = 64,
+};
 
 /* A record as kept. Times are Unix microseconds, since the disk outlives monotonic clocks. */
 struct kith_disk_record {
@@ -40,12 +47,17 @@ struct kith_disk_config {
 KITH_MUST_CHECK int kith_disk_open(struct kith_disk **ret, const struct kith_disk_config *config,
                                    struct kith_error_info *info);
 
-/* Every record and contact on disk, in key order. Entries that do not decode are skipped and
- * reported in one line. */
+/* One blob of the book; the spans are valid during the call. */
+typedef void (*kith_disk_blob_fn)(void *user, struct kith_span key, struct kith_span value);
+
+/* Every record and blob on disk, in key order. Entries that do not decode are skipped and reported
+ * in one line. What the callbacks queue is written afterwards. */
 KITH_MUST_CHECK int kith_disk_load(struct kith_disk *disk,
                                    void (*on_record)(void *user, const struct kith_disk_record *r),
-                                   void (*on_contact)(void *user, const struct kith_contact *c),
-                                   void *user);
+                                   kith_disk_blob_fn on_blob, void *user);
+/* The blobs alone, and without a word about damaged ones. */
+KITH_MUST_CHECK int kith_disk_load_blobs(struct kith_disk *disk, kith_disk_blob_fn on_blob,
+                                         void *user);
 
 /* Called once, from the loop, when the write is durable (status 0) or failed (KITH_ENO_SPACE,
  * KITH_EIO). */
@@ -56,9 +68,11 @@ typedef void (*kith_disk_fn)(void *user, int status);
 KITH_MUST_CHECK int kith_disk_save(struct kith_disk *disk, const struct kith_disk_record *record,
                                    kith_disk_fn fn, void *user);
 KITH_MUST_CHECK int kith_disk_forget(struct kith_disk *disk, const struct kith_disk_record *record);
-/* Replaces the known contacts, best first. */
-KITH_MUST_CHECK int kith_disk_save_contacts(struct kith_disk *disk,
-                                            const struct kith_contact *contacts, size_t n);
+/* Queues a blob of the book, or (`removed`: `value` is ignored) the removal of its key. `fn` may be
+ * NULL. Over 4,096 waiting -> KITH_EFULL. -> KITH_EINVALID (sizes), KITH_ENOMEM */
+KITH_MUST_CHECK int kith_disk_save_blob(struct kith_disk *disk, struct kith_span key,
+                                        struct kith_span value, bool removed, kith_disk_fn fn,
+                                        void *user);
 
 /* Commits what is queued, waits for it (the callbacks run inside this call), releases the lock and
  * frees. NULL is ignored. */

@@ -27,15 +27,14 @@
 enum {
     KITH_DISK_SCHEMA = 1,
     KITH_DISK_KEY_MAX = 1 + 32 + KITH_KEY_SIZE, /* kind, topic, key */
-    KITH_DISK_CONTACT_SIZE = 1 + KITH_KEY_SIZE + 1 + 2 + 4 + 16,
-    KITH_DISK_HEAD_SIZE = 1 + 16, /* of every value: format, checksum */
+    KITH_DISK_HEAD_SIZE = 1 + 16,               /* of every value: format, checksum */
     /* expiry, flags, topic, seq, key, signature, salt, value */
     KITH_DISK_VALUE_MAX = KITH_DISK_HEAD_SIZE + 8 + 1 + 32 + 8 + KITH_KEY_SIZE +
                           KITH_SIGNATURE_SIZE + 1 + KITH_SALT_MAX + 2 + KITH_VALUE_MAX,
 };
 
 /* The named databases beside "meta". */
-enum kith_disk_table { KITH_DISK_OWN, KITH_DISK_HELD, KITH_DISK_CONTACTS, KITH_DISK_N_TABLES };
+enum kith_disk_table { KITH_DISK_OWN, KITH_DISK_HELD, KITH_DISK_BOOK, KITH_DISK_N_TABLES };
 
 struct kith_disk_entry {
     enum kith_disk_table table;
@@ -50,15 +49,16 @@ const char *kith_disk_table_name(enum kith_disk_table table);
 /* -> KITH_EINVALID: sizes beyond the limits, an announcement nobody signed */
 KITH_MUST_CHECK int kith_disk_encode_record(const struct kith_disk_record *record,
                                             struct kith_disk_entry *ret);
-void kith_disk_encode_contact(const struct kith_contact *contact, uint32_t rank,
-                              struct kith_disk_entry *ret);
+/* -> KITH_EINVALID: sizes beyond the limits */
+KITH_MUST_CHECK int kith_disk_encode_blob(struct kith_span key, struct kith_span value,
+                                          struct kith_disk_entry *ret);
 /* `ret->record` is `record`. -> KITH_ECORRUPT */
 KITH_MUST_CHECK int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
                                             struct kith_span value, struct kith_disk_record *ret,
                                             struct kith_record *record);
-/* -> KITH_ECORRUPT */
-KITH_MUST_CHECK int kith_disk_decode_contact(struct kith_span key, struct kith_span value,
-                                             struct kith_contact *ret);
+/* `ret` points into `value`. -> KITH_ECORRUPT */
+KITH_MUST_CHECK int kith_disk_decode_blob(struct kith_span key, struct kith_span value,
+                                          struct kith_span *ret);
 /* Whether two values hold the same record; they may expire at different times. */
 bool kith_disk_same_record(struct kith_span a, struct kith_span b);
 
@@ -94,17 +94,23 @@ KITH_MUST_CHECK int kith_disk_dir_sync(const char *dir);
 
 /* ---- disk_store.c ---- */
 
+enum kith_disk_what {
+    KITH_DISK_PUT,
+    KITH_DISK_DELETE, /* only if the slot holds the same record as the value */
+    KITH_DISK_REMOVE, /* whatever the slot holds */
+};
+
 /* One queued change. */
 struct kith_disk_write {
     struct kith_list link;
-    enum { KITH_DISK_PUT, KITH_DISK_DELETE, KITH_DISK_CONTACTS_REPLACE } what;
+    enum kith_disk_what what;
     enum kith_disk_table table;
     int status; /* set by the commit */
     kith_disk_fn fn;
     void *user;
-    size_t key_size;   /* CONTACTS_REPLACE: 0 */
-    size_t value_size; /* CONTACTS_REPLACE: n times KITH_DISK_CONTACT_SIZE */
-    uint8_t bytes[];   /* key, value; CONTACTS_REPLACE: struct kith_contact[] */
+    size_t key_size;
+    size_t value_size; /* REMOVE: 0 */
+    uint8_t bytes[];   /* key, value */
 };
 
 /* Used by one thread at a time. */

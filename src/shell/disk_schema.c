@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk_schema: records and contacts as bytes.
+ * disk_schema: records and blobs of the book as bytes.
  *
  * Each thing has one slot, so saving it again replaces it. The key of a slot:
  *
  *     record        1, storage point (the hash of key and salt, or of an immutable value)
  *     announcement  2, topic, key
- *     contact       rank u32: key order is best first
+ *     blob          its own, 1..64 bytes
  *
  * Every value begins with a format number and a checksum of table, key and body, so that damage is
  * seen even where LMDB's structure survived it, and a value is never read under another's key.
@@ -14,7 +14,7 @@
  *
  *     record   expires u64, flags u8, topic 32, seq u64, key 32, signature 64,
  *              salt size u8, salt, value size u16, value
- *     contact  flags u8, key 32, family u8, port u16, scope u32, ip 16
+ *     blob     its own, at most 64 bytes: the core knows what it means
  *
  * `expires` comes first so that two values hold the same record exactly if they agree after it.
  * Decoding is total: whatever does not come out of the encoder is KITH_ECORRUPT. Signatures are not
@@ -34,14 +34,13 @@ enum {
     KIND_ANNOUNCEMENT = 2,
     FLAG_MUTABLE = 1 << 0,
     FLAG_ANNOUNCEMENT = 1 << 1,
-    FLAG_HAS_KEY = 1 << 0, /* contacts */
     EXPIRES_SIZE = 8,
 };
 
 static const char *const TABLE_NAMES[KITH_DISK_N_TABLES] = {
     [KITH_DISK_OWN] = "own",
     [KITH_DISK_HELD] = "held",
-    [KITH_DISK_CONTACTS] = "contacts",
+    [KITH_DISK_BOOK] = "book",
 };
 
 const char *kith_disk_table_name(enum kith_disk_table table) {
@@ -191,45 +190,29 @@ bool kith_disk_same_record(struct kith_span a, struct kith_span b) {
            memcmp(a.data + SKIP, b.data + SKIP, a.size - SKIP) == 0;
 }
 
-/* ---- contacts ---- */
+/* ---- blobs of the book ---- */
 
-void kith_disk_encode_contact(const struct kith_contact *contact, uint32_t rank,
-                              struct kith_disk_entry *ret) {
-    struct kith_writer k = kith_writer(ret->key, sizeof(ret->key));
-
-    ret->table = KITH_DISK_CONTACTS;
-    kith_write_u32(&k, rank);
-    ret->key_size = kith_writer_size(&k);
-    struct kith_writer w = begin_body(ret);
-    kith_write_u8(&w, contact->has_key ? FLAG_HAS_KEY : 0);
-    if (contact->has_key) {
-        kith_write_bytes(&w, contact->key.bytes, KITH_KEY_SIZE);
-    } else {
-        kith_write_zeros(&w, KITH_KEY_SIZE);
+int kith_disk_encode_blob(struct kith_span key, struct kith_span value,
+                          struct kith_disk_entry *ret) {
+    if (key.size == 0 || key.size > KITH_DISK_BLOB_KEY_MAX ||
+        value.size > KITH_DISK_BLOB_VALUE_MAX) {
+        return KITH_EINVALID;
     }
-    kith_write_u8(&w, contact->endpoint.family);
-    kith_write_u16(&w, contact->endpoint.port);
-    kith_write_u32(&w, contact->endpoint.scope);
-    kith_write_bytes(&w, contact->endpoint.ip, sizeof(contact->endpoint.ip));
+    ret->table = KITH_DISK_BOOK;
+    ret->key_size = key.size;
+    memcpy(ret->key, key.data, key.size);
+    struct kith_writer w = begin_body(ret);
+    kith_write_bytes(&w, value.data, value.size);
     end_body(ret, &w);
+    return 0;
 }
 
-int kith_disk_decode_contact(struct kith_span key, struct kith_span value,
-                             struct kith_contact *ret) {
-    struct kith_reader r = open_body(KITH_DISK_CONTACTS, key, value);
-    struct kith_contact out = {0};
-    uint8_t flags = kith_read_u8(&r);
+int kith_disk_decode_blob(struct kith_span key, struct kith_span value, struct kith_span *ret) {
+    struct kith_reader r = open_body(KITH_DISK_BOOK, key, value);
 
-    out.has_key = (flags & FLAG_HAS_KEY) != 0;
-    kith_read_copy(&r, out.key.bytes, KITH_KEY_SIZE);
-    out.endpoint.family = kith_read_u8(&r);
-    out.endpoint.port = kith_read_u16(&r);
-    out.endpoint.scope = kith_read_u32(&r);
-    kith_read_copy(&r, out.endpoint.ip, sizeof(out.endpoint.ip));
-    if (r.failed || kith_reader_left(&r) != 0 || (flags & ~FLAG_HAS_KEY) != 0 ||
-        (out.endpoint.family != 4 && out.endpoint.family != 6)) {
+    if (r.failed || kith_reader_left(&r) > KITH_DISK_BLOB_VALUE_MAX) {
         return KITH_ECORRUPT;
     }
-    *ret = out;
+    *ret = kith_span(r.at, kith_reader_left(&r));
     return 0;
 }

@@ -272,24 +272,6 @@ void kith_disk_store_close(struct kith_disk_store *store) {
 
 /* ---- writing ---- */
 
-static int apply_contacts(struct kith_disk_store *store, MDB_txn *txn,
-                          const struct kith_disk_write *write) {
-    MDB_dbi table = store->tables[KITH_DISK_CONTACTS];
-    size_t n = write->value_size / sizeof(struct kith_contact);
-    int rc = mdb_drop(txn, table, 0);
-
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct kith_contact contact;
-        struct kith_disk_entry entry;
-        memcpy(&contact, write->bytes + i * sizeof(contact), sizeof(contact));
-        kith_disk_encode_contact(&contact, (uint32_t)i, &entry);
-        MDB_val key = {entry.key_size, entry.key};
-        MDB_val value = {entry.value_size, entry.value};
-        rc = mdb_put(txn, table, &key, &value, 0);
-    }
-    return rc;
-}
-
 static int apply(struct kith_disk_store *store, MDB_txn *txn, struct kith_disk_write *write) {
     MDB_val key = {write->key_size, write->bytes};
     MDB_val value = {write->value_size, write->bytes + write->key_size};
@@ -308,8 +290,9 @@ static int apply(struct kith_disk_store *store, MDB_txn *txn, struct kith_disk_w
             rc = mdb_del(txn, table, &key, NULL);
         }
         return rc == MDB_NOTFOUND ? 0 : rc;
-    case KITH_DISK_CONTACTS_REPLACE:
-        return apply_contacts(store, txn, write);
+    case KITH_DISK_REMOVE:
+        rc = mdb_del(txn, table, &key, NULL);
+        return rc == MDB_NOTFOUND ? 0 : rc;
     }
     return 0;
 }

@@ -67,6 +67,8 @@ struct kith_lan_config {
 KITH_MUST_CHECK int kith_lan_open(struct kith_lan **ret, const struct kith_lan_config *config);
 /* A peer did not answer: ask mDNS for it anew (at most once in 5 s per instance). */
 void kith_lan_refresh(struct kith_lan *lan, const char *instance);
+/* What the LAN said and we ignored: malformed, beyond a bound, not admitted. */
+uint64_t kith_lan_n_ignored(const struct kith_lan *lan);
 /* Withdraws the service and ends the thread, waiting at most 500 ms for a hung daemon (then the thread
  * is left to end by itself); afterwards no callback is made. NULL is ignored. */
 void kith_lan_close(struct kith_lan *lan);

@@ -67,14 +67,15 @@ static uint64_t random_uniform(void *context) {
 static int init_handles(struct kith_node *node) {
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&node->wake,      (uv_handle_t *)&node->deadline,
-        (uv_handle_t *)&node->minute,    (uv_handle_t *)&node->contacts,
-        (uv_handle_t *)&node->names_due,
+        (uv_handle_t *)&node->minute,    (uv_handle_t *)&node->book_due,
+        (uv_handle_t *)&node->names_due, (uv_handle_t *)&node->lan_patience,
     };
     if (uv_idle_init(node->loop, &node->wake) != 0 ||
         uv_timer_init(node->loop, &node->deadline) != 0 ||
         uv_timer_init(node->loop, &node->minute) != 0 ||
-        uv_timer_init(node->loop, &node->contacts) != 0 ||
-        uv_timer_init(node->loop, &node->names_due) != 0) {
+        uv_timer_init(node->loop, &node->book_due) != 0 ||
+        uv_timer_init(node->loop, &node->names_due) != 0 ||
+        uv_timer_init(node->loop, &node->lan_patience) != 0) {
         return KITH_EINTERNAL; /* libuv documents no way for these to fail */
     }
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
@@ -150,10 +151,15 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         .unlimited = options->unlimited,
         .capabilities = options->capabilities,
         .capabilities_size = options->capabilities_size,
+        .book_secret = node->has_book_secret ? node->book_secret : NULL,
+        .coupling = options->coupling,
+        .damping = options->damping,
         .wall_us = kith_node_wall_us(),
         .outbox_keep = OUTBOX_KEEP,
     };
+    config.lab = true;
     for (size_t i = 0; i < n_bound; i++) {
+        config.lab = config.lab && kith_endpoint_scope(&bound[i]) == KITH_SCOPE_LOOPBACK;
         config.has_v4 = config.has_v4 || bound[i].family == 4;
         config.has_v6 = config.has_v6 || bound[i].family == 6;
     }
@@ -195,6 +201,10 @@ static int open_parts(struct kith_node *node, const struct kith_node_setup *setu
     r = kith_node_names_init(node, options);
     if (r < 0) {
         return kith_node_fail(info, r, 0, "peers and seeds: %s", kith_strerror(r));
+    }
+    r = kith_node_lan_open(node, setup);
+    if (r < 0) {
+        return kith_node_fail(info, r, 0, "LAN: %s", kith_strerror(r));
     }
     return 0;
 }
@@ -268,6 +278,7 @@ static void on_udp_closed(void *context) {
 
 /* Unmakes what there is; also of a node whose opening failed half way. The node is freed later. */
 static void take_down(struct kith_node *node) {
+    kith_node_lan_close(node);
     kith_node_names_deinit(node);
     node->disk = kith_disk_close(node->disk);
     if (node->udp != NULL) {
@@ -276,12 +287,13 @@ static void take_down(struct kith_node *node) {
     uv_close((uv_handle_t *)&node->wake, on_handle_closed);
     uv_close((uv_handle_t *)&node->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&node->minute, on_handle_closed);
-    uv_close((uv_handle_t *)&node->contacts, on_handle_closed);
+    uv_close((uv_handle_t *)&node->book_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->names_due, on_handle_closed);
+    uv_close((uv_handle_t *)&node->lan_patience, on_handle_closed);
 }
 
 void kith_node_shut(struct kith_node *node) {
-    kith_node_disk_save_contacts(node); /* first: canceling ops may drop sessions */
+    kith_node_book_save(node);
     kith_node_ops_end(node);
     kith_udp_flush(node->udp);
     take_down(node);

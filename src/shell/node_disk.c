@@ -7,19 +7,12 @@
  * Unix time. The translation happens here, in both directions, and nowhere else. A held record that
  * expired while the node was down is forgotten instead of restored.
  *
- * Contacts are saved as a whole: soon after joining (a node that is killed shortly after its first
- * start still finds back), then every few minutes, and at close.
+ * The address book lies beside the records as blobs; see node_book.
  */
 #include <stdlib.h>
 #include <time.h>
 
 #include "shell/node_internal.h"
-
-enum {
-    CONTACTS_SAVED_MAX = 256, /* a few buckets' worth: plenty to join through, one page to write */
-    CONTACTS_SOON_MS = 30 * 1000,
-    CONTACTS_EVERY_MS = 5 * 60 * 1000,
-};
 
 /* One write of an op's own record, on its way. */
 struct save {
@@ -32,9 +25,9 @@ struct restore {
     uint64_t wall_us;
     uint64_t now;
     unsigned n_records;
-    unsigned n_contacts;
     unsigned n_expired;
     unsigned n_refused;
+    struct kith_node_book_restored book;
 };
 
 uint64_t kith_node_wall_us(void) {
@@ -54,7 +47,14 @@ int kith_node_disk_open(struct kith_node *node, const char *dir, struct kith_err
         .on_log = on_disk_log,
         .context = node,
     };
-    return kith_disk_open(&node->disk, &config, info);
+    int r = kith_disk_open(&node->disk, &config, info);
+    if (r < 0) {
+        return r;
+    }
+    r = kith_node_book_open(node);
+    return r < 0 ? kith_node_fail(info, r, 0, "what '%s' holds cannot be loaded: %s", dir,
+                                  kith_strerror(r))
+                 : 0;
 }
 
 static void on_loaded_record(void *user, const struct kith_disk_record *r) {
@@ -83,16 +83,25 @@ static void on_loaded_record(void *user, const struct kith_disk_record *r) {
     }
 }
 
-static void on_loaded_contact(void *user, const struct kith_contact *contact) {
+static void on_loaded_blob(void *user, struct kith_span key, struct kith_span value) {
     struct restore *restore = user;
-    if (kith_core_add_contact(restore->node->core, contact, KITH_CONTACT_KNOWN, restore->now) ==
-        0) {
-        restore->n_contacts++;
-    }
+    kith_node_book_restore(restore->node, key, value, &restore->book);
 }
 
-static void on_contacts_timer(uv_timer_t *timer) {
-    kith_node_disk_save_contacts(timer->data);
+static void tell_restored(struct kith_node *node, const struct restore *restore) {
+    if (restore->n_records + restore->n_expired + restore->n_refused + restore->book.n_kept > 0) {
+        kith_node_log(node, KITH_LOG_INFO,
+                      "restored %u records, %u entries and bans of the book; %u records expired, %u "
+                      "refused",
+                      restore->n_records, restore->book.n_kept, restore->n_expired,
+                      restore->n_refused);
+    }
+    if (restore->book.n_damaged + restore->book.n_refused > 0) {
+        kith_node_log(
+            node, restore->book.n_damaged > 0 ? KITH_LOG_WARN : KITH_LOG_INFO,
+            "%u entries of the book are damaged, %u were not taken back; %u of them removed",
+            restore->book.n_damaged, restore->book.n_refused, restore->book.n_removed);
+    }
 }
 
 int kith_node_disk_restore(struct kith_node *node) {
@@ -104,19 +113,13 @@ int kith_node_disk_restore(struct kith_node *node) {
         .wall_us = kith_node_wall_us(),
         .now = uv_hrtime(),
     };
-    int r = kith_disk_load(node->disk, on_loaded_record, on_loaded_contact, &restore);
+    int r = kith_disk_load(node->disk, on_loaded_record, on_loaded_blob, &restore);
     if (r < 0) {
         return r;
     }
-    if (restore.n_records + restore.n_contacts + restore.n_expired + restore.n_refused > 0) {
-        kith_node_log(node, KITH_LOG_INFO,
-                      "restored %u records and %u contacts; %u records expired, %u refused",
-                      restore.n_records, restore.n_contacts, restore.n_expired, restore.n_refused);
-    }
-    return uv_timer_start(&node->contacts, on_contacts_timer, CONTACTS_EVERY_MS,
-                          CONTACTS_EVERY_MS) == 0
-               ? 0
-               : KITH_EINTERNAL;
+    tell_restored(node, &restore);
+    kith_node_book_save_regularly(node);
+    return 0;
 }
 
 static void to_disk_record(const struct kith_core_saved *saved, struct kith_disk_record *ret) {
@@ -182,28 +185,4 @@ void kith_node_disk_forget(struct kith_node *node, const struct kith_core_saved 
     if (r < 0) { /* if it stays, it expires when loaded */
         kith_node_log(node, KITH_LOG_DEBUG, "a record stays on disk: %s", kith_strerror(r));
     }
-}
-
-void kith_node_disk_contacts_soon(struct kith_node *node) {
-    if (node->disk != NULL && !node->closing) {
-        (void)uv_timer_start(&node->contacts, on_contacts_timer, CONTACTS_SOON_MS,
-                             CONTACTS_EVERY_MS);
-    }
-}
-
-void kith_node_disk_save_contacts(struct kith_node *node) {
-    if (node->disk == NULL) {
-        return;
-    }
-    struct kith_contact *contacts = calloc(CONTACTS_SAVED_MAX, sizeof(*contacts));
-    if (contacts == NULL) {
-        return; /* the next save is minutes away */
-    }
-    size_t n = kith_core_contacts(node->core, contacts, CONTACTS_SAVED_MAX);
-    /* A node that lost its network keeps the contacts it had. */
-    int r = n == 0 ? 0 : kith_disk_save_contacts(node->disk, contacts, n);
-    if (r < 0) {
-        kith_node_log(node, KITH_LOG_WARN, "contacts cannot be kept on disk: %s", kith_strerror(r));
-    }
-    free(contacts);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* node_info: what a node is and knows, as the core tells it, and what only the shell can count. */
+#include <string.h>
+
 #include "shell/node_internal.h"
 
 void kith_node_status(const struct kith_node *node, struct kith_status *ret_status) {
     kith_core_status(node->core, uv_hrtime(), ret_status);
+    memcpy(ret_status->lan, node->lan_text, sizeof(ret_status->lan));
 }
 
 void kith_node_stats(const struct kith_node *node, struct kith_stats *ret_stats) {
@@ -19,6 +22,11 @@ int kith_node_each_peer(const struct kith_node *node,
 int kith_node_each_record(const struct kith_node *node,
                           int (*fn)(const struct kith_record_info *info, void *user), void *user) {
     return kith_core_each_record(node->core, uv_hrtime(), fn, user);
+}
+
+int kith_node_each_local(const struct kith_node *node,
+                         int (*fn)(const struct kith_local_info *info, void *user), void *user) {
+    return kith_core_each_local(node->core, uv_hrtime(), fn, user);
 }
 
 int kith_node_each_session(const struct kith_node *node,

@@ -7,7 +7,9 @@
  *     node_pump.c     core <-> loop: datagrams, deadline, events
  *     node_ops.c      running ops and whom they report to
  *     node_disk.c     what is kept across restarts
+ *     node_book.c     the address book: kept, listed, edited
  *     node_names.c    peers and seeds: names in, contacts out
+ *     node_lan.c      peers of the local network
  *     node_talk.c     handlers of talk protocols
  *     node_info.c     status, counters, lists
  *
@@ -20,6 +22,7 @@
 #include "core/core.h"
 #include "kith/node.h"
 #include "shell/disk.h"
+#include "shell/lan.h"
 #include "shell/resolve.h"
 #include "shell/udp.h"
 #include "util/hash.h"
@@ -88,6 +91,12 @@ struct kith_node {
     struct kith_core *core;
     struct kith_udp *udp;
     struct kith_disk *disk; /* NULL: nothing is kept */
+    uint8_t book_secret[KITH_BOOK_SECRET_SIZE];
+    bool has_book_secret;   /* the disk's book has a header */
+    bool book_kept;         /* the book is on the disk, or shall be */
+    bool book_more;         /* the batch was full: more is to be saved */
+    bool book_failed;       /* a write of the batch failed */
+    unsigned n_book_saving; /* writes of the batch that are on their way */
     struct kith_node_random random;
     struct kith_random chance; /* the core's and our own: a CSPRNG, and `random` */
     kith_event_fn on_event;
@@ -100,14 +109,19 @@ struct kith_node {
     struct kith_node_handler handlers[KITH_TALK_HANDLERS_MAX];
     struct kith_node_name *names;
     size_t n_names;
+    bool names_expected;  /* a first resolution is under way */
+    struct kith_lan *lan; /* NULL: off */
+    char lan_text[64];    /* "on", or why not */
+    bool lan_expected;    /* a first report may come any moment */
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
     uv_timer_t deadline;  /* the core's */
     uv_timer_t minute;    /* wall clock */
-    uv_timer_t contacts;  /* saving contacts */
+    uv_timer_t book_due;  /* saving the book */
     uv_timer_t names_due; /* resolving again */
-    uint64_t armed;       /* the deadline `deadline` is set for, or KITH_NEVER */
-    bool pumping;         /* inside the pump: what a callback changes is seen by its loop */
+    uv_timer_t lan_patience;
+    uint64_t armed; /* the deadline `deadline` is set for, or KITH_NEVER */
+    bool pumping;   /* inside the pump: what a callback changes is seen by its loop */
     bool closing;
     unsigned n_open; /* handles not closed yet: the node is freed with the last one */
     kith_close_fn done;
@@ -155,10 +169,26 @@ KITH_MUST_CHECK int kith_node_disk_open(struct kith_node *node, const char *dir,
 KITH_MUST_CHECK int kith_node_disk_restore(struct kith_node *node);
 void kith_node_disk_save(struct kith_node *node, const struct kith_core_saved *saved);
 void kith_node_disk_forget(struct kith_node *node, const struct kith_core_saved *saved);
-/* The node is ready: its contacts are worth saving soon. */
-void kith_node_disk_contacts_soon(struct kith_node *node);
-void kith_node_disk_save_contacts(struct kith_node *node);
 uint64_t kith_node_wall_us(void);
+
+/* node_book.c */
+struct kith_node_book_restored {
+    unsigned n_kept;
+    unsigned n_damaged;
+    unsigned n_refused; /* no room, twice there, of a newer version */
+    unsigned n_removed; /* of both: will not come back */
+};
+
+/* Reads the header, before there is a core; only with a disk. */
+KITH_MUST_CHECK int kith_node_book_open(struct kith_node *node);
+/* One blob of the disk; counts what became of it. */
+void kith_node_book_restore(struct kith_node *node, struct kith_span key, struct kith_span value,
+                            struct kith_node_book_restored *counts);
+/* Saves what changed, all of it while closing. */
+void kith_node_book_save(struct kith_node *node);
+void kith_node_book_save_regularly(struct kith_node *node);
+/* The node has joined, or the user changed something: worth saving soon. */
+void kith_node_book_save_soon(struct kith_node *node);
 
 /* node_names.c */
 KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
@@ -166,6 +196,15 @@ KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
 /* Resolves everything again, at once: all contacts were lost. */
 void kith_node_names_again(struct kith_node *node);
 void kith_node_names_deinit(struct kith_node *node);
+
+/* Tells the core whether contacts may be coming, from names or the LAN. */
+void kith_node_tell_expected(struct kith_node *node);
+
+/* node_lan.c */
+KITH_MUST_CHECK int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *setup);
+/* A peer stays silent: mDNS is asked anew. */
+void kith_node_lan_refresh(struct kith_node *node, const char *name);
+void kith_node_lan_close(struct kith_node *node);
 
 /* node_talk.c */
 void kith_node_talk(struct kith_node *node, const struct kith_core_talk *talk);

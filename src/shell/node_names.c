@@ -31,19 +31,24 @@ static uint64_t backoff(struct kith_node *node, unsigned n_failures) {
     return kith_random_jitter(&node->chance, wait, JITTER_PERCENT);
 }
 
+void kith_node_tell_expected(struct kith_node *node) {
+    kith_core_expect_contacts(node->core, node->names_expected || node->lan_expected);
+}
+
 /* Ops that ask before we have joined wait as long as a first resolution is under way. */
-static void tell_expected(struct kith_node *node) {
+static void look_expected(struct kith_node *node) {
     bool expected = false;
     for (size_t i = 0; i < node->n_names; i++) {
         const struct kith_node_name *name = &node->names[i];
         expected = expected ||
                    (name->n_failures == 0 && (name->running != NULL || name->due != KITH_NEVER));
     }
-    kith_core_expect_contacts(node->core, expected);
+    node->names_expected = expected;
+    kith_node_tell_expected(node);
 }
 
 static void arm(struct kith_node *node) {
-    tell_expected(node);
+    look_expected(node);
     uint64_t due = KITH_NEVER;
     for (size_t i = 0; i < node->n_names; i++) {
         due = node->names[i].due < due ? node->names[i].due : due;
@@ -96,7 +101,7 @@ static void on_resolved(void *context, int status, const struct kith_contact *co
         n_taken += one == 0;
         r = one < 0 ? one : r;
     }
-    tell_expected(node);
+    look_expected(node);
     kith_node_wake(node);
     if (n_taken == 0) {
         fail_name(name, r == KITH_EINVALID ? "no address that can be used" : kith_strerror(r));

@@ -17,6 +17,8 @@
 /* The struct of the first release: it ends with `user`. Frozen; new fields are appended. */
 #define OPTIONS_SIZE_MIN (offsetof(struct kith_options, user) + sizeof(void *))
 
+static const double PACE_DEFAULT = 0.70710678, PACE_MIN = 0.01, PACE_MAX = 100; /* 1/sqrt 2 */
+
 static const char default_network[] = "kith";
 
 /* Listening on both families: RFC 4291 has no other way to say "any address of this host". */
@@ -176,6 +178,32 @@ static int check_capabilities(const struct kith_options *options, struct kith_er
     return 0;
 }
 
+/* Below the least, contacts would be revisited every 17 minutes, beyond what NAT and people
+ * forgive; above the most, ten times a second. */
+static int check_pace(const char *name, double value, struct kith_error_info *info) {
+    if (value >= PACE_MIN && value <= PACE_MAX) { /* also false for NaN */
+        return 0;
+    }
+    return kith_node_fail(info, KITH_EINVALID, 0, "options.%s is %g, expected %g to %g", name,
+                          value, PACE_MIN, PACE_MAX);
+}
+
+/* Interface patterns. */
+static int check_patterns(const char *name, const char *const *patterns, size_t n,
+                          struct kith_error_info *info) {
+    if (n > 0 && patterns == NULL) {
+        return kith_node_fail(info, KITH_EINVALID, 0, "options.%s is NULL, n_%s is %zu", name, name,
+                              n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (patterns[i] == NULL || patterns[i][0] == '\0') {
+            return kith_node_fail(info, KITH_EINVALID, 0,
+                                  "options.%s: an interface pattern is empty", name);
+        }
+    }
+    return 0;
+}
+
 static int check_limits(const struct kith_limits *limits, struct kith_error_info *info) {
     for (size_t i = 0; i < sizeof(limit_table) / sizeof(limit_table[0]); i++) {
         uint32_t value;
@@ -199,7 +227,12 @@ int kith_node_setup_check(struct kith_node_setup *ret, const struct kith_options
     if ((r = check_network(&setup, info)) < 0 || (r = check_listen(&setup, info)) < 0 ||
         (r = check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
         (r = check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
-        (r = check_capabilities(copy, info)) < 0 || (r = check_limits(&copy->limits, info)) < 0) {
+        (r = check_capabilities(copy, info)) < 0 ||
+        (r = check_patterns("lan_allow", copy->lan_allow, copy->n_lan_allow, info)) < 0 ||
+        (r = check_patterns("lan_deny", copy->lan_deny, copy->n_lan_deny, info)) < 0 ||
+        (r = check_pace("coupling", copy->coupling, info)) < 0 ||
+        (r = check_pace("damping", copy->damping, info)) < 0 ||
+        (r = check_limits(&copy->limits, info)) < 0) {
         return r;
     }
     *ret = setup;
@@ -209,4 +242,7 @@ int kith_node_setup_check(struct kith_node_setup *ret, const struct kith_options
 void kith_options_init(struct kith_options *options) {
     memset(options, 0, sizeof(*options));
     options->size = sizeof(*options);
+    options->lan = true;
+    options->coupling = PACE_DEFAULT;
+    options->damping = PACE_DEFAULT;
 }

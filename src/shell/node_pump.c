@@ -55,7 +55,7 @@ static void settle(struct kith_node *node) {
 
 static void tell_event(struct kith_node *node, const struct kith_event *event) {
     if (event->kind == KITH_EVENT_READY) {
-        kith_node_disk_contacts_soon(node);
+        kith_node_book_save_soon(node);
     } else if (event->kind == KITH_EVENT_LOST) {
         /* Names may point elsewhere by now. */
         kith_node_names_again(node);
@@ -81,6 +81,9 @@ static void dispatch(struct kith_node *node, const struct kith_core_event *event
         break;
     case KITH_CORE_TALK:
         kith_node_talk(node, &event->talk);
+        break;
+    case KITH_CORE_LOCAL:
+        kith_node_lan_refresh(node, event->local);
         break;
     case KITH_CORE_SAVE:
         kith_node_disk_save(node, &event->saved);

@@ -151,6 +151,38 @@ TEXTS = {
 }
 
 
+def book_entry(table, value_head=b"\x01", key=b"\x01" + bytes(31), success=1789990000):
+    name = b"E\x01" + key + b"\x04" + struct.pack(">HI", 1, 0) + bytes([5, 3]) + bytes(14)
+    value = value_head + bytes([table, 3, 1 if table == 2 else 0, 0]) + b"\x11" * 16
+    value += struct.pack(">IIIHIIq", 1789990000, 1789990000, success, 0, 32768, 1789990000, -1)
+    return bytes([0, len(name), len(value)]) + name + value
+
+
+def book_ban(bits):
+    name = b"B\0" + bytes([4, bits]) + bytes([5]) + bytes(29)
+    value = b"\x01" + struct.pack(">QQ", 1, (1 << 64) - 1)
+    return bytes([0, len(name), len(value)]) + name + value
+
+
+def book_ops(op, n):
+    return b"".join(bytes([op, i % 16, i * 7 % 128, 3, 9, 0]) for i in range(n))
+
+
+# The first byte is the strictness; then operations, see fuzz_book.c.
+BOOK = {
+    "empty": b"", "load-new": b"\0" + book_entry(0), "load-tried": b"\0" + book_entry(1),
+    "load-pinned": b"\0" + book_entry(2), "load-twice": b"\0" + book_entry(1) * 2,
+    "load-newer": b"\0" + book_entry(0, b"\x02"), "load-own": b"\0" + book_entry(0, key=b"\x0f" + bytes(31)),
+    "load-tried-never": b"\0" + book_entry(1, success=0), "load-future": b"\0" + book_entry(1, success=0xFFFFFFFF),
+    "load-ban": b"\0" + book_ban(8), "load-ban-short": b"\0" + book_ban(7), "load-cut": b"\0" + book_entry(1)[:60],
+    "hints": b"\0" + book_ops(1, 60), "answers": b"\0" + book_ops(3, 60), "lab": b"\2" + book_ops(1, 60),
+    "collide": b"\0" + book_ops(3, 60) + b"\x09\0\0\0\0\x60" + book_ops(3, 60) + book_ops(5, 30),
+    "moves": b"\0" + book_ops(3, 20) + b"".join(bytes([6, i, 1, 0, 2 * i, 9 + i]) for i in range(16)),
+    "roles": b"\0" + book_ops(3, 20) + b"".join(bytes([7, i, 1, 0, 2, i]) for i in range(16)),
+    "bans": b"\0" + book_ops(3, 20) + b"".join(bytes([8, i, 1, 0, 2, 16 + i]) for i in range(16)),
+}
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
     messages = {name: pack(value) for name, value in MESSAGES.items()}
@@ -160,7 +192,7 @@ def main():
     peers = {name: pack(value) for name, value in PEERS.items()}
     corpora = {
         "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
-        "bencode": BENCODE, "record": RECORDS, "contact_text": TEXTS,
+        "bencode": BENCODE, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)

@@ -20,12 +20,12 @@ from pathlib import Path
 CORE_LEVELS = [
     ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text"],
     ["record", "noise", "outbox"],
-    ["message", "msgpack", "store", "routing", "session", "dialect", "peer_record", "announce",
+    ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
      "env", "core.h"],
     ["rpc", "swarm", "own", "events"],
     ["walk", "local"],
     ["lookup", "publish", "op"],
-    ["core", "serve", "maintain", "roam"],
+    ["core", "serve", "maintain", "roam", "keeper", "reach"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.

@@ -134,7 +134,8 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
         break;
     case KITH_CORE_SAVE:
     case KITH_CORE_FORGET:
-        break; /* no disk */
+    case KITH_CORE_LOCAL:
+        break; /* no disk, no mDNS */
     }
 }
 
@@ -205,6 +206,7 @@ void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *ho
         .has_v6 = host->v6.family != 0,
         .wall_us = KITH_SIM_WALL_US + world->now / KITH_NS_PER_US,
         .outbox_keep = 0,
+        .book_buckets = 4, /* a few hundred contacts: memory, again */
     };
     kith_sim_random_seed(&host->random,
                          kith_sim_mix(world->config.seed, STREAM_HOST + host->lives, host->index));

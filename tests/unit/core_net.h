@@ -80,6 +80,12 @@ static inline struct kith_endpoint net_endpoint(unsigned i) {
     return e;
 }
 
+static inline struct kith_endpoint net_endpoint6(unsigned i) {
+    struct kith_endpoint e = {
+        .family = 6, .port = 7700, .ip = {0x20, 0x01, 0x0d, 0xb8, 0, (uint8_t)i, [15] = 7}};
+    return e;
+}
+
 static inline struct kith_core_config net_config(struct net *net, unsigned i, uint8_t *seed) {
     memset(seed, (int)(i + 1), KITH_SEED_SIZE);
     return (struct kith_core_config){

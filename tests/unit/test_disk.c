@@ -24,11 +24,6 @@ static void test_round_trip(void **state) {
     struct kith_record immutable = {.value_size = 10, .value = "8:immutabl"};
     struct kith_disk_record announcement = {
         .is_announcement = true, .topic = {{0xab}}, .expires_us = 77, .record = &held};
-    struct kith_contact contacts[3] = {
-        {.has_key = true, .key = {{9}}, .endpoint = kith_test_endpoint("192.0.2.1:7700")},
-        {.endpoint = kith_test_endpoint("[2001:db8::1]:7701")},
-        {.endpoint = kith_test_endpoint("192.0.2.3:7700")},
-    };
 
     assert_int_equal(open_disk(f), 0);
     assert_int_equal(f->n_logs, 0); /* a first start is not worth a word */
@@ -40,7 +35,6 @@ static void test_round_trip(void **state) {
     assert_int_equal(
         kith_disk_save(f->disk, &(struct kith_disk_record){.record = &immutable}, on_saved, f), 0);
     assert_int_equal(kith_disk_save(f->disk, &announcement, on_saved, f), 0);
-    assert_int_equal(kith_disk_save_contacts(f->disk, contacts, 3), 0);
     assert_int_equal(f->n_done, 0); /* from the loop only */
     run_until_done(f, 3);
     assert_int_equal(f->n_failed, 0);
@@ -49,20 +43,106 @@ static void test_round_trip(void **state) {
     assert_int_equal(f->n_records, 3);
     assert_int_equal(f->n_own, 1);
     assert_int_equal(f->n_announcements, 1);
-    assert_int_equal(f->n_contacts, 3);
-    check_contact(&f->first_contact, &contacts[0]);
+    assert_int_equal(f->n_blobs, 0);
     /* Key order puts the announcement last. */
     check_record(&f->last_record, &held);
     assert_memory_equal(&f->last.topic, &announcement.topic, sizeof(announcement.topic));
     assert_int_equal(f->last.expires_us, 77);
-    /* A shorter list leaves nothing of the longer one. */
-    assert_int_equal(kith_disk_save_contacts(f->disk, &contacts[1], 1), 0);
-    assert_int_equal(kith_disk_save_contacts(f->disk, &contacts[2], 1), 0);
+    assert_int_equal(f->n_logs, 0);
+    close_disk(f);
+}
+
+/* The address book: value by key, whatever they mean. */
+static void test_blobs(void **state) {
+    uint8_t longest[KITH_DISK_BLOB_KEY_MAX + 1];
+    struct fixture *f = *state;
+
+    memset(longest, 'z', sizeof(longest));
+    assert_int_equal(open_disk(f), 0);
+    assert_int_equal(save_blob(f, "b", "first"), 0);
+    assert_int_equal(save_blob(f, "a", ""), 0);
+    assert_int_equal(save_blob(f, "b", "second"), 0);
+    assert_int_equal(save_blob(f, "c", "third"), 0);
+    assert_int_equal(save_blob(f, "c", NULL), 0);
+    assert_int_equal(save_blob(f, "never there", NULL), 0);
+    assert_int_equal(kith_disk_save_blob(f->disk, kith_span(longest, 64), kith_span(longest, 64),
+                                         false, NULL, NULL),
+                     0);
+    assert_int_equal(f->n_done, 0); /* from the loop only */
+    run_until_done(f, 6);
+    assert_int_equal(f->n_failed, 0);
     reopen(f);
     load(f);
-    assert_int_equal(f->n_contacts, 1);
-    check_contact(&f->first_contact, &contacts[2]);
+    assert_int_equal(f->n_blobs, 3);
+    check_blob(f, 0, "a", "");
+    check_blob(f, 1, "b", "second");
+    assert_memory_equal(f->blobs[2], longest, 64);
+    assert_memory_equal(f->blobs[2] + 64, longest, 64);
+    f->n_blobs = f->n_records = 0;
+    assert_int_equal(kith_disk_load_blobs(f->disk, on_blob, f), 0);
+    assert_int_equal(f->n_blobs, 3);
+    assert_int_equal(f->n_records, 0);
     assert_int_equal(f->n_logs, 0);
+    close_disk(f);
+}
+
+static void test_refused_blobs(void **state) {
+    static const uint8_t bytes[65];
+    struct fixture *f = *state;
+
+    assert_int_equal(open_disk(f), 0);
+    assert_int_equal(save_blob(f, "", "no key"), KITH_EINVALID);
+    assert_int_equal(
+        kith_disk_save_blob(f->disk, kith_span(bytes, 65), kith_span(bytes, 1), false, NULL, NULL),
+        KITH_EINVALID);
+    assert_int_equal(
+        kith_disk_save_blob(f->disk, kith_span(bytes, 1), kith_span(bytes, 65), false, NULL, NULL),
+        KITH_EINVALID);
+    load(f);
+    assert_int_equal(f->n_blobs, 0);
+    close_disk(f);
+}
+
+static void on_saved_more(void *user, int status) {
+    struct fixture *f = user;
+
+    on_saved(user, status);
+    if (f->n_done == 1) {
+        assert_int_equal(save_blob(f, "b", "saved by a callback"), 0);
+    }
+}
+
+/* A book of any size is saved batch by batch, each queued by the end of the one before: closing
+ * goes on until nothing new comes. */
+static void test_blobs_while_closing(void **state) {
+    struct fixture *f = *state;
+
+    assert_int_equal(open_disk(f), 0);
+    assert_int_equal(kith_disk_save_blob(f->disk, kith_span_text("a"), kith_span_text("1"), false,
+                                         on_saved_more, f),
+                     0);
+    close_disk(f);
+    assert_int_equal(f->n_done, 2);
+    assert_int_equal(open_disk(f), 0);
+    load(f);
+    assert_int_equal(f->n_blobs, 2);
+    close_disk(f);
+}
+
+/* Of blobs only so many wait; records do not mind. */
+static void test_blobs_bound(void **state) {
+    struct fixture *f = *state;
+    unsigned n = 0;
+
+    assert_int_equal(open_disk(f), 0);
+    while (save_blob(f, "a", "value") == 0) {
+        n++;
+    }
+    assert_int_equal(n, 4096);
+    assert_int_equal(save_blob(f, "a", NULL), KITH_EFULL);
+    save_own(f, 1, 10);
+    run_until_done(f, n + 1);
+    assert_int_equal(save_blob(f, "a", NULL), 0); /* room again */
     close_disk(f);
 }
 
@@ -103,7 +183,7 @@ static void test_forget_while_loading(void **state) {
         save_own(f, i, 100);
     }
     reopen(f);
-    assert_int_equal(kith_disk_load(f->disk, forget_in_load, on_contact, f), 0);
+    assert_int_equal(kith_disk_load(f->disk, forget_in_load, on_blob, f), 0);
     reopen(f);
     load(f);
     assert_int_equal(f->n_records, 0);
@@ -300,7 +380,9 @@ static int fill_limited_file(struct fixture *f) {
     unsigned n_saved;
 
     (void)signal(SIGXFSZ, SIG_IGN);
-    if (uv_loop_init(&f->loop) != 0 || open_disk(f) != 0 || getrlimit(RLIMIT_FSIZE, &limit) != 0) {
+    /* The parent's loop does not work in a child. */
+    if (uv_loop_close(&f->loop) != 0 || uv_loop_init(&f->loop) != 0 || open_disk(f) != 0 ||
+        getrlimit(RLIMIT_FSIZE, &limit) != 0) {
         return 1;
     }
     limit.rlim_cur = 256 * 1024;
@@ -326,7 +408,8 @@ static int fill_limited_file(struct fixture *f) {
     }
     load(f);
     close_disk(f);
-    return f->n_own == n_saved + 1 ? 0 : 6;
+    (void)uv_run(&f->loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&f->loop) == 0 && f->n_own == n_saved + 1 ? 0 : 6;
 }
 
 static void test_full_disk(void **state) {
@@ -398,7 +481,7 @@ static void mark_loaded(void *user, const struct kith_disk_record *r) {
     ((bool *)user)[r->record->salt[0]] = true;
 }
 
-static void ignore_contact(void *user, const struct kith_contact *contact) {
+static void ignore_blob(void *user, struct kith_span key, struct kith_span value) {
 }
 
 static void test_killed_writer(void **state) {
@@ -431,7 +514,7 @@ static void test_killed_writer(void **state) {
         assert_true(n > 0);
         assert_int_equal(open_disk(f), 0);
         assert_int_equal(f->n_logs, 0);
-        assert_int_equal(kith_disk_load(f->disk, mark_loaded, ignore_contact, loaded), 0);
+        assert_int_equal(kith_disk_load(f->disk, mark_loaded, ignore_blob, loaded), 0);
         for (unsigned i = 0; i < 256; i++) {
             assert_true(!acked[i] || loaded[i]);
         }
@@ -442,13 +525,24 @@ static void test_killed_writer(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip),           TEST(test_slots),
-        TEST(test_forget_while_loading), TEST(test_queue_bound),
-        TEST(test_refused_records),      TEST(test_close_flushes),
-        TEST(test_close_in_callback),    TEST(test_map_growth),
-        TEST(test_second_open),          TEST(test_directory),
-        TEST(test_unwritable_directory), TEST(test_full_disk),
-        TEST(test_open_on_full_disk),    TEST(test_killed_writer),
+        TEST(test_round_trip),
+        TEST(test_slots),
+        TEST(test_blobs),
+        TEST(test_refused_blobs),
+        TEST(test_blobs_while_closing),
+        TEST(test_blobs_bound),
+        TEST(test_forget_while_loading),
+        TEST(test_queue_bound),
+        TEST(test_refused_records),
+        TEST(test_close_flushes),
+        TEST(test_close_in_callback),
+        TEST(test_map_growth),
+        TEST(test_second_open),
+        TEST(test_directory),
+        TEST(test_unwritable_directory),
+        TEST(test_full_disk),
+        TEST(test_open_on_full_disk),
+        TEST(test_killed_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void test_check_accepts_churn(void **state) {
             }
         }
         if (round == 30) { /* a sudden emptying leaves a long list of free pages */
-            assert_int_equal(kith_disk_load(f->disk, forget_in_load, on_contact, f), 0);
+            assert_int_equal(kith_disk_load(f->disk, forget_in_load, on_blob, f), 0);
         }
         close_disk(f);
         assert_int_equal(kith_disk_check(f->file, &why), 0);
@@ -45,14 +45,12 @@ static void test_check_accepts_churn(void **state) {
 
 /* A sound database with everything in it, its bytes in `ret`. */
 static uint8_t *make_database(struct fixture *f, size_t *ret_size) {
-    struct kith_contact contact = {.endpoint = kith_test_endpoint("192.0.2.1:7700")};
-
     assert_int_equal(open_disk(f), 0);
     for (unsigned i = 0; i < 64; i++) {
         save_own(f, i, 40 + i * 15);
     }
-    assert_int_equal(kith_disk_save_contacts(f->disk, &contact, 1), 0);
-    run_until_done(f, 64);
+    assert_int_equal(save_blob(f, "key", "value"), 0);
+    run_until_done(f, 65);
     for (unsigned i = 0; i < 64; i += 2) {
         save_own(f, i, KITH_VALUE_MAX);
     }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <netdb.h>
 #include <string.h>
 
 #include "core/endpoint.h"
@@ -59,6 +60,16 @@ static void test_literals(void **state) {
     }
 }
 
+/* A minimal system has no /etc/hosts, so not even this name. */
+static bool knows_localhost(void) {
+    struct addrinfo *found = NULL;
+    bool known = getaddrinfo("localhost", NULL, NULL, &found) == 0;
+    if (known) {
+        freeaddrinfo(found);
+    }
+    return known;
+}
+
 /* The key is part of every contact that comes out. */
 static void test_key(void **state) {
     struct kith_identity id;
@@ -69,7 +80,8 @@ static void test_key(void **state) {
 
     kith_test_identity(&id, 7);
     kith_key_format(&id.key, key);
-    for (unsigned i = 0; i < 2; i++) {
+    unsigned n = knows_localhost() ? 2 : 1;
+    for (unsigned i = 0; i < n; i++) {
         snprintf(text, sizeof(text), "%s@%s:4000", key, HOSTS[i]);
         ask(text, &answer);
         assert_int_equal(answer.status, 0);
@@ -87,6 +99,10 @@ static void test_name(void **state) {
     struct answer answer;
     unsigned n_v4 = 0;
 
+    if (!knows_localhost()) {
+        print_message("this machine does not know 'localhost'\n");
+        skip();
+    }
     ask("localhost:7700", &answer);
     assert_int_equal(answer.status, 0);
     for (size_t i = 0; i < answer.n; i++) {

@@ -268,7 +268,8 @@ static void test_exchange(void **state) {
     net_swarm(&net, 10);
     struct kith_request exchange = request_of(KITH_METHOD_EXCHANGE);
     struct reply reply = ask(&net, &exchange);
-    assert_true(reply.n_contacts >= 4);
+    /* At most 23% of those it knows, rounded up: nobody gets the whole book at once. */
+    assert_in_range(reply.n_contacts, 1, 3);
     assert_false(reply.lists_asker);
     exchange.n = 2;
     assert_true(ask(&net, &exchange).n_contacts <= 2);
@@ -284,7 +285,7 @@ static void test_exchange(void **state) {
 
     struct kith_request reach = request_of(KITH_METHOD_REACH);
     reach.family = 4;
-    assert_refused(&net, &reach, KITH_WIRE_METHOD_UNKNOWN);
+    assert_int_equal(ask(&net, &reach).outcome, KITH_RPC_RESPONSE);
     net_deinit(&net);
 }
 

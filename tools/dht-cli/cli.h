@@ -50,6 +50,8 @@ struct cli {
     int64_t seq, cas;
     uint32_t count; /* 0: default */
     bool all, raw, immutable, json_value, plain;
+    bool persistent, unconditional, private_role;
+    int64_t ban_s; /* 0: for ever */
     /* the command and its arguments */
     const struct cli_command *command;
     const char *args[CLI_ARGS_MAX];
@@ -98,6 +100,12 @@ int cmd_watch(struct cli *cli);
 int cmd_ping(struct cli *cli);
 int cmd_trace(struct cli *cli);
 int cmd_talk(struct cli *cli);
+/* commands_book.c: whom the node knows */
+int cmd_lan(struct cli *cli);
+int cmd_book(struct cli *cli);
+int cmd_add(struct cli *cli);
+int cmd_ban(struct cli *cli);
+int cmd_unban(struct cli *cli);
 /* commands_node.c: the node itself, and identities */
 int cmd_id(struct cli *cli);
 int cmd_status(struct cli *cli);

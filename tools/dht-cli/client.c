@@ -80,6 +80,15 @@ void client_args_text(struct client_args *args, const char *name, const char *te
     args->failed |= msgpack_pack_str_with_body(&packer, text, strlen(text)) < 0;
 }
 
+void client_args_texts(struct client_args *args, const char *name, const char *const *texts,
+                       size_t n) {
+    msgpack_packer packer = add_name(args, name);
+
+    args->failed |= msgpack_pack_array(&packer, n) < 0;
+    for (size_t i = 0; i < n; i++)
+        args->failed |= msgpack_pack_str_with_body(&packer, texts[i], strlen(texts[i])) < 0;
+}
+
 void client_args_bytes(struct client_args *args, const char *name, const void *bytes, size_t size) {
     msgpack_packer packer = add_name(args, name);
 

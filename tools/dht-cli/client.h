@@ -39,6 +39,8 @@ struct client_args {
 void client_args_init(struct client_args *args);
 void client_args_deinit(struct client_args *args);
 void client_args_text(struct client_args *args, const char *name, const char *text);
+void client_args_texts(struct client_args *args, const char *name, const char *const *texts,
+                       size_t n);
 void client_args_bytes(struct client_args *args, const char *name, const void *bytes, size_t size);
 void client_args_int(struct client_args *args, const char *name, int64_t number);
 void client_args_bool(struct client_args *args, const char *name, bool value);

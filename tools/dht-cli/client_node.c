@@ -2,7 +2,7 @@
 /*
  * The in-process transport: a client-mode node on a loop of its own, spoken to in the same control
  * protocol as the daemon. It listens on free ports, keeps nothing on disk, and is not put into
- * others' tables.
+ * others' tables. It joins through the peers it was given, the seeds file and the local network.
  *
  * Waiting runs the loop until bytes arrived, the deadline's timer fired or a signal came. Signals
  * are blocked by client_catch_signals(); here they are unblocked and left to uv_signal, which wakes
@@ -21,7 +21,11 @@
 #include "common/paths.h"
 #include "common/seeds.h"
 
-enum { N_SIGNALS = 2 };
+enum {
+    N_SIGNALS = 2,
+    LAN_MS =
+        2500, /* browsing takes a quarter of a second; a lost multicast is repeated after one */
+};
 
 struct node_transport {
     uv_loop_t loop;
@@ -193,6 +197,24 @@ static int open_node(struct node_transport *transport, const struct client_node_
     return r;
 }
 
+/* Nobody was named: the local network may know somebody, and says so soon or never. */
+static int join_lan(struct node_transport *transport, uint64_t patience_ms,
+                    struct kith_error_info *info) {
+    struct kith_status status;
+    int r = KITH_ETIMEOUT;
+
+    kith_node_status(transport->node, &status);
+    if (strncmp(status.lan, "off", 3) != 0)
+        r = run_until(transport, &transport->ready, client_now_ms() + patience_ms);
+    if (r != KITH_ETIMEOUT)
+        return r;
+    kith_node_status(transport->node, &status);
+    snprintf(info->message, sizeof(info->message),
+             "no network: nobody to ask (LAN: %s). Give --peer KEY@HOST:PORT, or start kithd",
+             strcmp(status.lan, "on") == 0 ? "no peer answers" : status.lan);
+    return KITH_ENO_NETWORK;
+}
+
 static int join(struct node_transport *transport, const struct client_node_options *wanted,
                 struct kith_error_info *info) {
     size_t n = wanted->n_peers + transport->seeds.n_items;
@@ -200,12 +222,10 @@ static int join(struct node_transport *transport, const struct client_node_optio
 
     if (wanted->join_ms == 0)
         return 0;
-    if (n == 0) {
-        snprintf(info->message, sizeof(info->message),
-                 "no network: nobody to ask. Give --peer KEY@HOST:PORT, or start kithd");
-        return KITH_ENO_NETWORK;
-    }
-    r = run_until(transport, &transport->ready, client_now_ms() + wanted->join_ms);
+    if (n == 0)
+        r = join_lan(transport, wanted->join_ms < LAN_MS ? wanted->join_ms : LAN_MS, info);
+    else
+        r = run_until(transport, &transport->ready, client_now_ms() + wanted->join_ms);
     if (r == KITH_ECANCELED)
         snprintf(info->message, sizeof(info->message), "interrupted");
     if (r != KITH_ETIMEOUT)

@@ -47,7 +47,8 @@ int cmd_id(struct cli *cli) {
 static void print_status(struct cli *cli, json_t *result) {
     json_t *kith = json_object_get(json_object_get(result, "nodes"), "kith");
     json_t *rtt = json_object_get(result, "rtt_ms"),
-           *size = json_object_get(result, "size_estimate");
+           *size = json_object_get(result, "size_estimate"),
+           *book = json_object_get(result, "book");
 
     show_fact(cli, "key", "%s", show_text(result, "key"));
     show_fact(cli, "network", "%s, %s", show_text(result, "network"),
@@ -55,6 +56,11 @@ static void print_status(struct cli *cli, json_t *result) {
     show_fact(cli, "up", "%s", show_age(show_number(result, "uptime_s")));
     show_fact(cli, "contacts", "%.0f over IPv4, %.0f over IPv6", show_number(kith, "v4"),
               show_number(kith, "v6"));
+    show_fact(cli, "LAN", "%.0f peers; %s", show_number(result, "lan_peers"),
+              show_text(result, "lan"));
+    show_fact(cli, "book", "%.0f tried, %.0f new, %.0f pinned; %.0f bans",
+              show_number(book, "tried"), show_number(book, "new"), show_number(book, "pinned"),
+              show_number(book, "banned"));
     if (json_is_number(size) && json_number_value(size) > 0)
         show_fact(cli, "network size", "about %.0f nodes", json_number_value(size));
     if (json_is_number(rtt))
@@ -76,6 +82,8 @@ static void print_stats(struct cli *cli, json_t *result) {
     json_object_foreach(result, name, value) {
         if (json_is_integer(value))
             printf("%-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+        else if (json_is_real(value))
+            printf("%-24s %.3f\n", name, json_real_value(value));
     }
 }
 

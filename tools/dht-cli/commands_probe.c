@@ -36,13 +36,14 @@ int cmd_ping(struct cli *cli) {
     struct pinging pinging = {.cli = cli};
     struct client_reply reply;
     struct client_args args;
-    int status = request_peer(cli->args[0]);
+    char peer[REQUEST_PEER_SIZE];
+    int status = request_peer(cli->args[0], peer);
 
     if (status)
         return status;
     pinging.pongs = json_array();
     client_args_init(&args);
-    client_args_text(&args, "peer", cli->args[0]);
+    client_args_text(&args, "peer", peer);
     if (cli->count)
         client_args_int(&args, "n", cli->count);
     request_options(cli, &args);
@@ -128,7 +129,8 @@ int cmd_talk(struct cli *cli) {
     struct client_args args;
     char *bytes = NULL;
     size_t size = 0;
-    int status = request_peer(cli->args[0]);
+    char peer[REQUEST_PEER_SIZE];
+    int status = request_peer(cli->args[0], peer);
 
     if (status == CLI_OK && strlen(cli->args[1]) > KITH_PROTOCOL_NAME_MAX) {
         cli_complain("PROTOCOL: %zu bytes, at most %d fit", strlen(cli->args[1]),
@@ -140,7 +142,7 @@ int cmd_talk(struct cli *cli) {
     if (status)
         return status;
     client_args_init(&args);
-    client_args_text(&args, "peer", cli->args[0]);
+    client_args_text(&args, "peer", peer);
     client_args_text(&args, "protocol", cli->args[1]);
     client_args_bytes(&args, "bytes", bytes ? bytes : "", size);
     request_options(cli, &args);

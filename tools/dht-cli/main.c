@@ -18,10 +18,6 @@
 #include "client.h"
 #include "common/suggest.h"
 
-enum {
-    JOIN_MS = 8000 /* for the first contact of a short-lived node: a few retries of a handshake */
-};
-
 static const struct cli_command commands[] = {
     {"keygen", "[FILE]", "make an identity, print its public key",
      "Never overwrites. Without FILE: identity.key in the data directory of this user's kithd.", 0,
@@ -59,13 +55,21 @@ static const struct cli_command commands[] = {
      CLI_FLAG_DAEMON, cmd_table},
     {"records", "[--plain]", "records held", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_records},
     {"sessions", "[--plain]", "encrypted sessions", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_sessions},
+    {"lan", "[--plain]", "peers on the local network", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_lan},
+    {"book", "[--plain]", "the address book", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_book},
+    {"add", "PEER [--persistent] [--private] [--unconditional]",
+     "put a peer into the book, and try it",
+     "PEER is KEY@HOST:PORT or HOST:PORT.\n"
+     "--persistent: tried again for ever; --private: never told to others; --unconditional: not "
+     "counted in maxima.",
+     1, 1, CLI_FLAG_DAEMON, cmd_add},
+    {"ban", "[KEY|ADDR[/BITS] [--for T]] [--plain]",
+     "refuse a peer or a range of addresses; alone: list bans",
+     "T is a number and s, m, h or d: 30s, 10m, 2h, 7d. Without --for: for ever.", 0, 1,
+     CLI_FLAG_DAEMON, cmd_ban},
+    {"unban", "KEY|ADDR[/BITS]", "lift a ban", NULL, 1, 1, CLI_FLAG_DAEMON, cmd_unban},
     {"status", "", "health at a glance", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_status},
     {"stats", "", "every counter", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_stats},
-    {"lan", "", "peers on the LAN", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER, NULL},
-    {"book", "", "the address book", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER, NULL},
-    {"add", "PEER", "put a peer into the book", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER, NULL},
-    {"ban", "KEY|ADDR [--for T]", "refuse a peer", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER, NULL},
-    {"unban", "KEY|ADDR", "end a ban", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER, NULL},
     {"mainline", "COMMAND ...", "the public BitTorrent DHT", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER,
      NULL},
 };
@@ -92,6 +96,10 @@ enum option_id {
     OPT_IMMUTABLE,
     OPT_JSON_VALUE,
     OPT_PLAIN,
+    OPT_PERSISTENT,
+    OPT_UNCONDITIONAL,
+    OPT_PRIVATE,
+    OPT_FOR,
 };
 
 struct option {
@@ -112,7 +120,11 @@ static const struct option options[] = {
     {"raw", 0, OPT_RAW, NULL, " get "},
     {"immutable", 0, OPT_IMMUTABLE, NULL, " get put trace "},
     {"json-value", 0, OPT_JSON_VALUE, NULL, " put "},
-    {"plain", 0, OPT_PLAIN, NULL, " peers table records sessions "},
+    {"plain", 0, OPT_PLAIN, NULL, " peers table records sessions lan book ban "},
+    {"persistent", 0, OPT_PERSISTENT, NULL, " add "},
+    {"unconditional", 0, OPT_UNCONDITIONAL, NULL, " add "},
+    {"private", 0, OPT_PRIVATE, NULL, " add "},
+    {"for", 0, OPT_FOR, "T", " ban "},
     {"control", 0, OPT_CONTROL, "PATH", NULL},
     {"ephemeral", 0, OPT_EPHEMERAL, NULL, NULL},
     {"peer", 'p', OPT_PEER, "PEER", NULL},
@@ -296,6 +308,24 @@ static int parse_timeout(const struct option *option, const char *value, double 
     return CLI_OK;
 }
 
+/* A span of time: a number and its unit. */
+static int parse_span(const struct option *option, const char *value, int64_t *ret_seconds) {
+    static const char units[] = "smhd";
+    static const int64_t seconds[] = {1, 60, 3600, 86400};
+    char *end;
+    const char *unit;
+    long long number;
+
+    errno = 0;
+    number = strtoll(value, &end, 10);
+    unit = *end && !end[1] ? strchr(units, *end) : NULL;
+    if (value[0] < '0' || value[0] > '9' || !unit || errno || number == 0 ||
+        number > UINT32_MAX / seconds[unit - units])
+        return bad_value(option, value, "a number and s, m, h or d, as in 30s, 10m, 2h, 7d");
+    *ret_seconds = number * seconds[unit - units];
+    return CLI_OK;
+}
+
 static int add_peer(struct cli *cli, const char *value) {
     struct kith_error_info info = {0};
     struct kith_key key;
@@ -339,6 +369,8 @@ static int apply_valued(struct cli *cli, const struct option *option, const char
     case OPT_CAS:
         cli->has_cas = true;
         return parse_seq(option, value, &cli->cas);
+    case OPT_FOR:
+        return parse_span(option, value, &cli->ban_s);
     case OPT_COUNT:
         return parse_count(option, value, &cli->count);
     default:
@@ -376,6 +408,15 @@ static int apply_switch(struct cli *cli, enum option_id id) {
         break;
     case OPT_PLAIN:
         flag = &cli->plain;
+        break;
+    case OPT_PERSISTENT:
+        flag = &cli->persistent;
+        break;
+    case OPT_UNCONDITIONAL:
+        flag = &cli->unconditional;
+        break;
+    case OPT_PRIVATE:
+        flag = &cli->private_role;
         break;
     case OPT_VERSION:
         printf("dht-cli %s\n", kith_version());

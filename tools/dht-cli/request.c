@@ -9,6 +9,8 @@
 #include "request.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,19 +52,64 @@ int request_key(const char *argument, struct kith_key *ret_key, char *text) {
     return 0;
 }
 
-int request_peer(const char *argument) {
+static void to_endpoint(const struct sockaddr *address, uint16_t port, struct kith_endpoint *ret) {
+    *ret = (struct kith_endpoint){.port = port};
+    if (address->sa_family == AF_INET) {
+        ret->family = 4;
+        memcpy(ret->ip, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    } else {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        ret->family = 6;
+        ret->scope = v6->sin6_scope_id;
+        memcpy(ret->ip, &v6->sin6_addr, 16);
+    }
+}
+
+/* The first address of a host; a literal address is its own. The call blocks, as the user does. */
+static int resolve(const char *host, uint16_t port, char *text) {
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    struct kith_endpoint endpoint = {0};
+    struct addrinfo *list = NULL;
+    int r = getaddrinfo(host, NULL, &hints, &list);
+
+    for (struct addrinfo *item = r ? NULL : list; item && endpoint.family == 0;
+         item = item->ai_next) {
+        if (item->ai_family == AF_INET || item->ai_family == AF_INET6)
+            to_endpoint(item->ai_addr, port, &endpoint);
+    }
+    if (list)
+        freeaddrinfo(list);
+    if (endpoint.family == 0) {
+        cli_complain("PEER: '%.100s' has no address: %s", host,
+                     r ? gai_strerror(r) : "neither IPv4 nor IPv6");
+        return CLI_NO_NETWORK;
+    }
+    kith_endpoint_format(&endpoint, text);
+    return CLI_OK;
+}
+
+int request_peer(const char *argument, char *text) {
     struct kith_error_info info = {0};
     struct kith_key key;
     char host[256];
     uint16_t port;
-    bool has_key;
-    int r;
+    bool has_key = true;
+    bool has_host = strpbrk(argument, ":@") != NULL;
+    int r = has_host ? kith_contact_parse(argument, &has_key, &key, host, &port, &info)
+                     : kith_key_parse(argument, &key, &info);
 
-    if (strchr(argument, ':') || strchr(argument, '@'))
-        r = kith_contact_parse(argument, &has_key, &key, host, &port, &info);
-    else
-        r = kith_key_parse(argument, &key, &info);
-    return r < 0 ? bad_argument("PEER", argument, &info) : 0;
+    if (r < 0)
+        return bad_argument("PEER", argument, &info);
+    *text = '\0';
+    if (has_key) {
+        kith_key_format(&key, text);
+        text += strlen(text);
+    }
+    if (!has_host)
+        return CLI_OK;
+    if (has_key)
+        *text++ = '@';
+    return resolve(host, port, text);
 }
 
 void request_topic(const char *argument, char *text) {

@@ -9,8 +9,11 @@
 /* Reads a KEY argument; complains and returns CLI_USAGE, else 0. `text` is canonical afterwards
  * (KITH_KEY_TEXT_SIZE). */
 int request_key(const char *argument, struct kith_key *ret_key, char *text);
-/* The same for PEER: a key or a contact. */
-int request_peer(const char *argument);
+enum { REQUEST_PEER_SIZE = KITH_KEY_TEXT_SIZE + 1 + KITH_ENDPOINT_TEXT_SIZE };
+/* The same for PEER: a key, or a contact whose host name is resolved here, to its first address.
+ * Complains and returns CLI_USAGE or CLI_NO_NETWORK, else 0 and the PEER for the node in `text`
+ * (REQUEST_PEER_SIZE). */
+int request_peer(const char *argument, char *text);
 /* A topic as the 64 hex digits of its point (65 bytes). */
 void request_topic(const char *argument, char *text);
 /* Reads VALUE, @FILE or - (at most `max` bytes). Complains and returns an exit status, else 0. Free

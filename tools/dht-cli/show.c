@@ -142,6 +142,8 @@ static void raw_cell(json_t *value, char *cell) {
         snprintf(cell, CELL_SIZE, "%.3f", json_real_value(value));
     else if (json_is_boolean(value))
         snprintf(cell, CELL_SIZE, "%s", json_is_true(value) ? "yes" : "no");
+    else if (json_is_array(value))
+        snprintf(cell, CELL_SIZE, "%.159s", show_list(value, "-"));
     else
         snprintf(cell, CELL_SIZE, "-");
 }

@@ -3,7 +3,8 @@
  * The table below is the whole configuration language. Each row says where a key's value lives in
  * `struct config` (offsetof), so that parsing, suggesting and printing are one loop each and a new
  * key is one new row. Strings own their bytes; a value that equals "not set" (NULL, 0, false, empty
- * list) means the default, which is why booleans are named for the state that is off by default.
+ * list) means the default; a boolean that is on by default is a KEY_SWITCH, which config_init()
+ * turns on.
  *
  * inih calls back for each `key = value` and goes on after an error; the first error is kept, and
  * inih returns its line number, which completes the message "FILE:LINE: ...".
@@ -24,7 +25,17 @@
 #include "common/paths.h"
 #include "common/suggest.h"
 
-enum key_kind { KEY_TEXT, KEY_SECRET, KEY_LIST, KEY_BOOL, KEY_COUNT, KEY_LEVEL, KEY_FORMAT };
+enum key_kind {
+    KEY_TEXT,
+    KEY_SECRET,
+    KEY_LIST,
+    KEY_BOOL,
+    KEY_SWITCH,
+    KEY_COUNT,
+    KEY_PACE,
+    KEY_LEVEL,
+    KEY_FORMAT,
+};
 
 struct key {
     const char *section;
@@ -40,7 +51,7 @@ struct key {
 
 static const struct key keys[] = {
     {"node", "data_dir", KEY_TEXT, AT(data_dir), "",
-     "identity, records and contacts are kept here"},
+     "identity, records and the address book are kept here"},
     {"node", "network", KEY_TEXT, AT(network), "kith", "nodes of different networks never mix"},
     {"node", "network_secret", KEY_SECRET, AT(network_secret), "",
      "64 hex digits or a file with them: only nodes that know it can join"},
@@ -49,12 +60,22 @@ static const struct key keys[] = {
     {"node", "control", KEY_TEXT, AT(control), "", "path of the control socket"},
     {"node", "capabilities", KEY_TEXT, AT(capabilities), "{}",
      "a JSON object published in the peer record, 400 bytes at most as msgpack"},
+    {"node", "coupling", KEY_PACE, AT(coupling), "0.70710678",
+     "contacts are revisited every 10/coupling seconds, clean-up runs every 50/coupling"},
+    {"node", "damping", KEY_PACE, AT(damping), "0.70710678",
+     "live peers are asked for others every 10/damping seconds"},
     {"bootstrap", "peer", KEY_LIST, AT(peers), "",
      "KEY@HOST:PORT or HOST:PORT, repeatable; tried at once"},
     {"bootstrap", "seed", KEY_LIST, AT(seeds), "", "the same, tried when too few others answer"},
     {"bootstrap", "seeds", KEY_TEXT, AT(seeds_file), "",
      "a file with one seed a line; read again on SIGHUP"},
-    {"lan", "enabled", KEY_BOOL, AT(lan), "no", "find peers on the LAN (not in this version)"},
+    {"lan", "enabled", KEY_SWITCH, AT(lan), "yes",
+     "find peers on the local network, through Avahi"},
+    {"lan", "hide_key", KEY_BOOL, AT(lan_hide_key), "no",
+     "announce this node without its key: peers learn it by asking"},
+    {"lan", "allow", KEY_LIST, AT(lan_allow), "",
+     "interface, '*' matches anything, repeatable: use these only; none: all but virtual ones"},
+    {"lan", "deny", KEY_LIST, AT(lan_deny), "", "interface, repeatable: not these either"},
     {"mainline", "enabled", KEY_BOOL, AT(mainline), "no",
      "use the public BitTorrent DHT (not in this version)"},
     {"mainline", "bootstrap", KEY_LIST, AT(mainline_bootstrap), "",
@@ -91,6 +112,10 @@ static const void *const_field_of(const struct config *config, const struct key 
 
 void config_init(struct config *config) {
     *config = (struct config){0};
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (keys[i].kind == KEY_SWITCH)
+            *(bool *)field_of(config, &keys[i]) = true;
+    }
 }
 
 void config_clear_list(struct config_list *list) {
@@ -99,12 +124,16 @@ void config_clear_list(struct config_list *list) {
     list->n_items = 0;
 }
 
+static bool is_text(enum key_kind kind) {
+    return kind == KEY_TEXT || kind == KEY_SECRET || kind == KEY_LEVEL || kind == KEY_FORMAT;
+}
+
 void config_deinit(struct config *config) {
     for (size_t i = 0; i < N_KEYS; i++) {
         void *field = field_of(config, &keys[i]);
         if (keys[i].kind == KEY_LIST) {
             config_clear_list(field);
-        } else if (keys[i].kind != KEY_BOOL && keys[i].kind != KEY_COUNT) {
+        } else if (is_text(keys[i].kind)) {
             char *text = *(char **)field;
             if (text && keys[i].kind == KEY_SECRET)
                 sodium_memzero(text, strlen(text));
@@ -152,6 +181,16 @@ static int set_count(uint32_t *field, const char *value) {
     return 0;
 }
 
+static int set_pace(double *field, const char *value) {
+    char *end;
+    double number = strtod(value, &end);
+
+    if (value[0] < '0' || value[0] > '9' || *end || !(number >= 0.01 && number <= 100))
+        return -1;
+    *field = number;
+    return 0;
+}
+
 static int set_list(struct config_list *list, const char *value) {
     if (list->n_items == CONFIG_LIST_MAX)
         return -1;
@@ -185,11 +224,16 @@ static const char *set_key(struct config *config, const struct key *key, const c
         if (!one_of(value, formats))
             return "text or json";
         break;
+    case KEY_PACE:
+        return set_pace(field, value) < 0 ? "a number from 0.01 to 100" : NULL;
     case KEY_BOOL:
+    case KEY_SWITCH:
         return set_bool(field, value) < 0 ? "yes or no" : NULL;
     case KEY_COUNT:
         return set_count(field, value) < 0 ? "a number from 1 to 4294967295" : NULL;
     case KEY_LIST:
+        if (value[0] == '\0')
+            return "a value";
         return set_list(field, value) < 0 ? "at most 64 of these" : NULL;
     case KEY_TEXT:
     case KEY_SECRET:
@@ -407,6 +451,16 @@ static void print_key(const struct config *config, const struct key *key) {
         set = *(const bool *)field;
         if (set)
             printf("%s = yes\n", key->name);
+        break;
+    case KEY_SWITCH:
+        set = !*(const bool *)field;
+        if (set)
+            printf("%s = no\n", key->name);
+        break;
+    case KEY_PACE:
+        set = *(const double *)field > 0;
+        if (set)
+            printf("%s = %.10g\n", key->name, *(const double *)field);
         break;
     case KEY_COUNT:
         set = *(const uint32_t *)field != 0;

@@ -38,7 +38,12 @@ struct config {
     char *seeds_file;
     struct config_list mainline_bootstrap;
     char *http_listen;
-    bool lan;
+    bool lan; /* on by default */
+    bool lan_hide_key;
+    struct config_list lan_allow;
+    struct config_list lan_deny;
+    double coupling; /* 0: default */
+    double damping;
     bool mainline;
     bool unlimited;
     struct kith_limits limits;

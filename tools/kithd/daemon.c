@@ -6,6 +6,9 @@
  * close the control server, then the node; handles close in later iterations and the loop runs dry.
  * A timer bounds that: a disk that hangs must not keep a service manager waiting.
  *
+ * A service manager may ask for signs of life. They are given by a timer of the same loop that does
+ * the work: a loop that hangs gives none, and the daemon is started anew.
+ *
  * SIGHUP cannot hand seeds to a running node through its options, and need not: a ping makes a
  * contact, and a contact that answers enters the routing table like any other.
  */
@@ -13,6 +16,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
@@ -40,6 +44,7 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t patience; /* runs while closing */
+    uv_timer_t watchdog; /* runs where the service manager asks for signs of life */
     struct kith_node *node;
     struct kith_control_server *control;
     unsigned n_resolving; /* seeds whose names are asked for */
@@ -212,10 +217,29 @@ static void on_closed(void *user) {
     if (daemon->n_resolving)
         _exit(0);
     uv_close((uv_handle_t *)&daemon->patience, NULL);
+    uv_close((uv_handle_t *)&daemon->watchdog, NULL);
     /* The handlers stay until the process is gone: closing them would bring the default actions
      * back, and a second SIGTERM would kill us at the door. */
     for (unsigned i = 0; i < N_SIGNALS; i++)
         uv_unref((uv_handle_t *)&daemon->signals[i]);
+}
+
+static void on_watchdog(uv_timer_t *timer) {
+    log_notify("WATCHDOG=1");
+}
+
+/* $WATCHDOG_USEC, for this process alone if $WATCHDOG_PID names one: at half of it, as
+ * sd_watchdog_enabled(3) advises. */
+static void start_watchdog(struct daemon *daemon) {
+    const char *text = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    char *end;
+    unsigned long long us = text ? strtoull(text, &end, 10) : 0;
+
+    if (us == 0 || *end || us == ULLONG_MAX || (pid && strtoll(pid, NULL, 10) != getpid()))
+        return;
+    us = us / 2 / 1000 ? us / 2 / 1000 : 1;
+    uv_timer_start(&daemon->watchdog, on_watchdog, us, us);
+    uv_unref((uv_handle_t *)&daemon->watchdog);
 }
 
 static void daemon_close(struct daemon *daemon) {
@@ -329,6 +353,16 @@ static int open_node(struct daemon *daemon, const uint8_t *secret,
     options.n_seeds = gather_seeds(daemon, &file, seed_items);
     options.seeds = seed_items;
     options.unlimited = config->unlimited;
+    options.lan = config->lan;
+    options.lan_hide_key = config->lan_hide_key;
+    options.lan_allow = (const char *const *)config->lan_allow.items;
+    options.n_lan_allow = config->lan_allow.n_items;
+    options.lan_deny = (const char *const *)config->lan_deny.items;
+    options.n_lan_deny = config->lan_deny.n_items;
+    if (config->coupling > 0)
+        options.coupling = config->coupling;
+    if (config->damping > 0)
+        options.damping = config->damping;
     options.limits = config->limits;
     options.on_event = on_event;
     options.on_log = on_log;
@@ -416,6 +450,7 @@ static int start_signals(struct daemon *daemon) {
     signal(SIGPIPE, SIG_IGN);
     uv_timer_init(&daemon->loop, &daemon->patience);
     daemon->patience.data = daemon;
+    uv_timer_init(&daemon->loop, &daemon->watchdog);
     for (unsigned i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
@@ -440,6 +475,7 @@ static int start(struct daemon *daemon) {
         return r;
     announce_start(daemon);
     log_notify("READY=1");
+    start_watchdog(daemon);
     return 0;
 }
 

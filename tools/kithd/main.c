@@ -56,7 +56,7 @@ static const char help[] =
     "\n"
     "usage: kithd [options]\n"
     "  -c, --config FILE       read a configuration file, see kith.conf(5)\n"
-    "  -d, --data-dir DIR      keep identity, records and contacts here\n"
+    "  -d, --data-dir DIR      keep identity, records and address book here\n"
     "  -l, --listen ADDR:PORT  listen here; repeatable; port 0 is any free port\n"
     "                          (default 0.0.0.0:7700 and [::]:7700)\n"
     "  -n, --network NAME      join this network (default kith)\n"
@@ -66,8 +66,8 @@ static const char help[] =
     "      --log-level LEVEL   error, warn, info or debug\n"
     "      --log-format FORMAT text or json\n"
     "      --unlimited         no answer budgets: benchmarks on loopback only\n"
-    "      --no-lan, --no-mainline\n"
-    "                          leave these off (this version does not have them)\n"
+    "      --no-lan            neither look for peers on the local network nor be found there\n"
+    "      --no-mainline       leave the Mainline DHT off (this version does not have it)\n"
     "      --print-config      print the effective configuration and exit\n"
     "  -h, --help              this text\n"
     "      --version           print the version\n"
@@ -184,8 +184,6 @@ static int read_flags(struct config *config, int argc, char **argv, bool *ret_pr
 }
 
 static void warn_of_missing(const struct config *config, const struct log *log) {
-    if (config->lan)
-        log_say(log, KITH_LOG_WARN, "[lan] enabled: this version does not find peers on the LAN");
     if (config->mainline || config->mainline_bootstrap.n_items)
         log_say(log, KITH_LOG_WARN, "[mainline]: this version does not use the Mainline DHT");
     if (config->http_listen)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Idle cost: one small request and answer per revisit and per exchange, 14 s apart each: some 40
+ * bytes a second. While we are alone, revisits come every second and try several contacts at once, with
+ * the book's own chances (less likely shortly after an attempt) as backoff.
+ */
+#include "core/keeper.h"
+
+enum {
+    ALONE_PAUSE_MS = 1000, /* between revisits without a live contact */
+    ALONE_TRIES = 4,       /* contacts tried then */
+    FEELER_EVERY = 8,      /* revisits: about every two minutes a hint is tried */
+    JITTER_PERCENT = 20,
+};
+
+static void on_start(struct kith_timer *timer, uint64_t now);
+static void on_revisit(struct kith_timer *timer, uint64_t now);
+static void on_exchange(struct kith_timer *timer, uint64_t now);
+static void on_clean(struct kith_timer *timer, uint64_t now);
+
+/* `tens` times ten seconds over the constant. */
+static uint64_t pace(unsigned tens, double constant) {
+    return (uint64_t)((double)tens * 10.0 / constant * (double)KITH_NS_PER_S);
+}
+
+static void set_timer(struct kith_keeper *keeper, struct kith_timer *timer, kith_timer_fn fn,
+                      uint64_t delay, uint64_t now) {
+    uint64_t wait = kith_random_jitter(&keeper->env->random, delay, JITTER_PERCENT);
+    int r = kith_timer_set(&keeper->env->timers, timer, fn, now + wait);
+    (void)r; /* its place in the heap was just freed */
+}
+
+static uint64_t wall(const struct kith_keeper *keeper, uint64_t now) {
+    return kith_env_wall_us(keeper->env, now);
+}
+
+int kith_keeper_start(struct kith_keeper *keeper, uint64_t now) {
+    struct kith_timers *timers = &keeper->env->timers;
+    int r = kith_timer_set(timers, &keeper->start, on_start, now);
+    if (r == 0) {
+        r = kith_timer_set(timers, &keeper->revisit, on_revisit, now + pace(1, keeper->coupling));
+    }
+    if (r == 0) {
+        r = kith_timer_set(timers, &keeper->exchange, on_exchange, now + pace(1, keeper->damping));
+    }
+    if (r == 0) {
+        r = kith_timer_set(timers, &keeper->clean, on_clean, now + pace(5, keeper->coupling));
+    }
+    return r;
+}
+
+void kith_keeper_stop(struct kith_keeper *keeper) {
+    if (keeper->env != NULL) {
+        kith_timer_stop(&keeper->env->timers, &keeper->start);
+        kith_timer_stop(&keeper->env->timers, &keeper->revisit);
+        kith_timer_stop(&keeper->env->timers, &keeper->exchange);
+        kith_timer_stop(&keeper->env->timers, &keeper->clean);
+    }
+    keeper->book = kith_book_free(keeper->book);
+}
+
+static struct kith_contact contact_of(const struct kith_node_ref *node) {
+    return (struct kith_contact){
+        .has_key = node->has_key, .key = node->key, .endpoint = node->endpoint};
+}
+
+void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *node, bool answered,
+                       uint64_t now) {
+    struct kith_contact contact = contact_of(node);
+    int r;
+    if (answered) {
+        r = kith_book_good(keeper->book, &contact, wall(keeper, now));
+    } else if (kith_swarm_count_live(keeper->swarm) > 0) {
+        /* While nobody answers the fault is ours, not theirs. */
+        r = kith_book_failed(keeper->book, &contact, wall(keeper, now));
+    } else {
+        return;
+    }
+    (void)r; /* refused or without memory: the book stays as it is */
+}
+
+/* ---- asking ---- */
+
+static void ask_contact(struct kith_keeper *keeper, const struct kith_contact *contact,
+                        uint64_t now) {
+    struct kith_node_ref node = {
+        .key = contact->key, .has_key = true, .endpoint = contact->endpoint};
+    kith_point_of_node(&node.key, &node.id);
+    struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_FIND);
+    request.target = keeper->swarm->own_id;
+    request.n = 1;
+    struct kith_rpc *rpc;
+    int r = kith_swarm_ask(keeper->swarm, &node, &request, 0, NULL, NULL, now, &rpc);
+    (void)r; /* it comes round again */
+}
+
+static void try_entry(struct kith_keeper *keeper, const struct kith_book_entry *entry, uint64_t now) {
+    if (entry == NULL) {
+        return;
+    }
+    struct kith_contact contact = entry->contact; /* the entry may go with the next call */
+    keeper->n_discovery++;
+    kith_book_attempt(keeper->book, &contact, wall(keeper, now));
+    if (contact.has_key) {
+        ask_contact(keeper, &contact, now);
+    } else {
+        int r = kith_sessions_who(keeper->sessions, &contact.endpoint, now);
+        (void)r;
+    }
+}
+
+void kith_keeper_key(struct kith_keeper *keeper, const struct kith_key *key,
+                     const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_contact bare = {.endpoint = *endpoint};
+    if (kith_book_find(keeper->book, &bare) != NULL) {
+        struct kith_contact contact = {.has_key = true, .key = *key, .endpoint = *endpoint};
+        ask_contact(keeper, &contact, now);
+    }
+}
+
+bool kith_keeper_may_join(const struct kith_keeper *keeper, uint64_t now) {
+    struct kith_book_counts counts;
+    if (keeper->begun) {
+        return false;
+    }
+    kith_book_count(keeper->book, wall(keeper, now), &counts);
+    return counts.n_new + counts.n_tried + counts.n_pinned > 0;
+}
+
+/* ---- bans ---- */
+
+bool kith_keeper_banned(const struct kith_keeper *keeper, const struct kith_key *key,
+                        const struct kith_endpoint *endpoint, uint64_t now) {
+    return keeper->has_bans && kith_book_banned(keeper->book, key, endpoint, wall(keeper, now));
+}
+
+struct banned_walk {
+    const struct kith_keeper *keeper;
+    uint64_t now;
+    struct kith_point found;
+};
+
+static int find_banned(const struct kith_entry *entry, unsigned bucket, bool replacement, void *user) {
+    struct banned_walk *walk = user;
+    (void)bucket;
+    (void)replacement;
+    if (!kith_keeper_banned(walk->keeper, &entry->node.key, &entry->node.endpoint, walk->now)) {
+        return 0;
+    }
+    walk->found = entry->node.id;
+    return 1;
+}
+
+void kith_keeper_bans_changed(struct kith_keeper *keeper, uint64_t now) {
+    struct kith_book_counts counts;
+    kith_book_count(keeper->book, wall(keeper, now), &counts);
+    keeper->has_bans = counts.n_bans > 0;
+    struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
+    for (size_t i = 0; i < 2; i++) {
+        struct banned_walk walk = {.keeper = keeper, .now = now};
+        while (tables[i] != NULL && kith_routing_each(tables[i], find_banned, &walk) != 0) {
+            kith_routing_remove(tables[i], &walk.found);
+        }
+    }
+}
+
+/* ---- the rounds ---- */
+
+static void on_start(struct kith_timer *timer, uint64_t now) {
+    struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, start);
+    const struct kith_book_entry *best[KITH_KEEPER_START_MAX];
+    struct kith_contact contacts[KITH_KEEPER_START_MAX];
+    keeper->begun = true;
+    int n = kith_book_best(keeper->book, best, KITH_KEEPER_START_MAX, wall(keeper, now));
+    for (int i = 0; i < n; i++) {
+        contacts[i] = best[i]->contact;
+    }
+    for (int i = 0; i < n; i++) {
+        try_entry(keeper, kith_book_find(keeper->book, &contacts[i]), now);
+    }
+}
+
+static void on_revisit(struct kith_timer *timer, uint64_t now) {
+    struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, revisit);
+    uint64_t wall_us = wall(keeper, now);
+    size_t live = kith_swarm_count_live(keeper->swarm);
+    keeper->round++;
+    try_entry(keeper, kith_book_next_test(keeper->book, wall_us), now);
+    if (live < KITH_KEEPER_LIVE_MIN) {
+        unsigned tries = live == 0 ? ALONE_TRIES : 1;
+        for (unsigned i = 0; i < tries; i++) {
+            try_entry(keeper, kith_book_select(keeper->book, wall_us), now);
+        }
+    }
+    if (keeper->round % FEELER_EVERY == 0) {
+        try_entry(keeper, kith_book_feeler(keeper->book, wall_us), now);
+    }
+    uint64_t pause = live == 0 ? ALONE_PAUSE_MS * KITH_NS_PER_MS : pace(1, keeper->coupling);
+    set_timer(keeper, timer, on_revisit, pause, now);
+}
+
+/* What a peer tells of others are hints from it, never more. */
+static void on_exchanged(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_keeper *keeper = context;
+    if (event->outcome != KITH_RPC_RESPONSE) {
+        return;
+    }
+    for (uint32_t i = 0; i < event->response->n_contacts && i < KITH_EXCHANGE_N; i++) {
+        struct kith_book_hint hint = {
+            .contact = contact_of(&event->response->contacts[i]),
+            .source = {.origin = KITH_BOOK_PEX, .contact = contact_of(&rpc->node)},
+        };
+        int r = kith_book_add(keeper->book, &hint, wall(keeper, event->now));
+        (void)r; /* refusals are counted in the book */
+    }
+}
+
+static void on_exchange(struct kith_timer *timer, uint64_t now) {
+    struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, exchange);
+    const struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
+    const struct kith_routing *table = tables[kith_random_below(&keeper->env->random, 2)];
+    table = table != NULL ? table : keeper->swarm->v4 != NULL ? keeper->swarm->v4 : keeper->swarm->v6;
+    const struct kith_entry *entry = kith_routing_sample(table);
+    if (entry != NULL && entry->failures == 0 && !keeper->env->client) {
+        struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
+        request.n = KITH_EXCHANGE_N;
+        struct kith_rpc *rpc;
+        keeper->n_exchange += kith_swarm_ask(keeper->swarm, &entry->node, &request, KITH_ASK_ONCE,
+                                             on_exchanged, keeper, now, &rpc) == 0;
+    }
+    set_timer(keeper, timer, on_exchange, pace(1, keeper->damping), now);
+}
+
+static void on_clean(struct kith_timer *timer, uint64_t now) {
+    struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, clean);
+    kith_book_clean(keeper->book, wall(keeper, now));
+    set_timer(keeper, timer, on_clean, pace(5, keeper->coupling), now);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small swarm in which the n-th allocation fails, for n = 1, 2, 3, ... until none does, alone or
+ * with all that follow: whatever was to be allocated, every op still ends once, nothing crashes,
+ * and nothing leaks (the sanitizers watch); and with memory back the node lives on. The linker
+ * turns the calls of the core to malloc, calloc and realloc into ours.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core_net.h"
+
+/* ---- an allocator that fails on demand ---- */
+
+static long countdown; /* 0: never fails */
+static bool lasting;   /* what fails once goes on failing */
+static bool has_failed;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool fails(void) {
+    if (countdown > 0 && --countdown == 0) {
+        countdown = lasting ? 1 : 0;
+        has_failed = true;
+        return true;
+    }
+    return false;
+}
+
+void *__wrap_malloc(size_t size) {
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size) {
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+/* ---- scenarios ---- */
+
+enum { N = 4, AFTER_S = 20 };
+
+/* Starts the query in a swarm that has memory, and then fails once. Returns false when the scenario
+ * ended before the failure came. */
+static bool query_without_memory(const struct kith_query *query, long n) {
+    struct net net;
+    net_swarm(&net, N);
+    for (unsigned i = 0; i < net.n; i++) {
+        assert_int_equal(kith_core_talk_handle(net.nodes[i].core, "echo", true), 0);
+    }
+    net.seen = (struct net_seen){0};
+    has_failed = false;
+    countdown = n;
+    uint64_t op;
+    if (kith_core_start(net.nodes[0].core, query, net.now, &op) == 0) {
+        net.seen.op = op;
+        net_drain(&net, 0);
+        net_run(&net, 35 * KITH_NS_PER_S);
+        if (query->kind == KITH_QUERY_WATCH && !net.seen.done) {
+            kith_core_cancel(net.nodes[0].core, op, net.now);
+            net_drain(&net, 0);
+        }
+        assert_true(net.seen.done);
+    }
+    bool failed = has_failed;
+    countdown = 0;
+    net_run(&net, AFTER_S * KITH_NS_PER_S);
+    struct kith_status status;
+    kith_core_status(net.nodes[0].core, net.now, &status);
+    assert_int_equal(status.ops, 0);
+    assert_true(status.ready);
+    net_deinit(&net);
+    return failed;
+}
+
+static void each_failure(const struct kith_query *query) {
+    for (int i = 0; i < 2; i++) {
+        long n = 1;
+        lasting = i == 1;
+        while (query_without_memory(query, n)) {
+            n += 1 + n / 12;
+        }
+        assert_true(n > 3);
+    }
+    lasting = false;
+}
+
+static struct kith_query key_query(enum kith_query_kind kind, uint8_t node) {
+    struct kith_query query = {.kind = kind, .flags = KITH_FLAG_HAS_KEY};
+    struct kith_identity id;
+    kith_test_identity(&id, (uint8_t)(node + 1)); /* the seed of that node */
+    query.key = id.key;
+    return query;
+}
+
+static void test_lookup(void **state) {
+    (void)state;
+    struct kith_query query = key_query(KITH_QUERY_LOOKUP, 2);
+    each_failure(&query);
+    query = key_query(KITH_QUERY_LOOKUP, 90);
+    each_failure(&query);
+}
+
+static void test_put(void **state) {
+    (void)state;
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    assert_int_equal(kith_value_wrap("value", 5, value, &size), 0);
+    struct kith_query query = {.kind = KITH_QUERY_PUT, .value = value, .value_size = size};
+    each_failure(&query);
+}
+
+static void test_topic(void **state) {
+    (void)state;
+    struct kith_query query = {
+        .kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT, .point = {{5}}};
+    each_failure(&query);
+    query.kind = KITH_QUERY_FIND;
+    each_failure(&query);
+}
+
+static void test_peer(void **state) {
+    (void)state;
+    struct kith_query query = key_query(KITH_QUERY_TALK, 1);
+    query.protocol = "echo";
+    query.value = (const uint8_t *)"hello";
+    query.value_size = 5;
+    each_failure(&query);
+    query = (struct kith_query){
+        .kind = KITH_QUERY_PING, .contact = {.endpoint = net_endpoint(3)}, .n = 2};
+    each_failure(&query);
+}
+
+static void test_watch_and_trace(void **state) {
+    (void)state;
+    struct kith_query query = key_query(KITH_QUERY_WATCH, 1);
+    memcpy(query.salt, "kith:kith", 9);
+    query.salt_size = 9; /* the peer record: there is one */
+    each_failure(&query);
+    query = key_query(KITH_QUERY_TRACE, 3);
+    each_failure(&query);
+}
+
+/* Birth: every allocation of a new core. */
+static void test_new(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    uint8_t seed[KITH_SEED_SIZE];
+    struct kith_core_config config = net_config(&net, 0, seed);
+    int r = KITH_ENOMEM;
+    for (long n = 1; r != 0; n++) {
+        struct kith_core *core = NULL;
+        has_failed = false;
+        countdown = n;
+        r = kith_core_new(&core, &config, net.now);
+        countdown = 0;
+        assert_true(r == 0 || (r == KITH_ENOMEM && core == NULL));
+        kith_core_free(core);
+        assert_true(n < 200);
+    }
+    net_deinit(&net);
+}
+
+/* Two nodes meet while an allocation fails: they find each other all the same. */
+static void test_join(void **state) {
+    (void)state;
+    bool failed = true;
+    for (long n = 1; failed; n += 1 + n / 12) {
+        struct net net;
+        net_init(&net);
+        net_add(&net);
+        net_add(&net);
+        struct kith_contact contact = {.endpoint = net.nodes[0].endpoint};
+        has_failed = false;
+        countdown = n;
+        int r = kith_core_add_contact(net.nodes[1].core, &contact, KITH_CONTACT_PEER, net.now);
+        assert_true(r == 0 || r == KITH_ENOMEM);
+        net_drain(&net, 1);
+        net_run(&net, 60 * KITH_NS_PER_S);
+        failed = has_failed;
+        countdown = 0;
+        struct kith_status status;
+        kith_core_status(net.nodes[1].core, net.now, &status);
+        assert_true(r < 0 || status.ready);
+        net_run(&net, 1000 * KITH_NS_PER_S); /* refresh and self-lookup go on */
+        kith_core_status(net.nodes[1].core, net.now, &status);
+        assert_true(r < 0 || status.ready);
+        net_deinit(&net);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_topic),
+        cmocka_unit_test(test_peer),
+        cmocka_unit_test(test_watch_and_trace),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
