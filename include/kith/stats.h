@@ -54,6 +54,10 @@
     X(records_stored, "records accepted from others")                                              \
     X(records_refused, "records refused: full, over a share, or too old")                          \
     X(records_expired, "records dropped at the end of their lifetime")                             \
+    X(gossip_sent, "changed peer records pushed to neighbours")                                    \
+    X(gossip_received, "changed peer records learned from pushes")                                 \
+    X(gossip_duplicates, "pushes seen before")                                                     \
+    X(gossip_dropped, "pushes over the rate, unproven, or of no use")                              \
     X(table_added, "contacts that entered a routing table")                                        \
     X(table_removed, "contacts that left a routing table")                                         \
     X(walks_started, "walks started")                                                              \

@@ -53,6 +53,14 @@ static void on_observed(void *context, const struct kith_node_ref *by,
     }
 }
 
+static void on_push(void *context, const struct kith_delivery *delivery,
+                    const struct kith_request *push, uint64_t now) {
+    struct kith_core *core = context;
+    if (push->method == KITH_METHOD_ARRIVE) {
+        kith_gossip_receive(&core->gossip, delivery, push, now);
+    }
+}
+
 static void answer_reach(void *context, const struct kith_reach_pending *asker, bool asked,
                          uint64_t now) {
     struct kith_core *core = context;
@@ -188,6 +196,7 @@ static int init_swarm(struct kith_core *core) {
     core->swarm.on_request = on_request;
     core->swarm.on_observed = on_observed;
     core->swarm.on_node = on_node;
+    core->swarm.on_push = on_push;
     core->swarm.context = core;
     return r;
 }
@@ -255,6 +264,15 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
     kith_locals_init(&core->locals);
     core->serve.book = core->keeper.book;
     core->serve.reach = &core->reach;
+    core->gossip = (struct kith_gossip){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .sessions = core->sessions,
+        .book = core->keeper.book,
+        .store = core->store,
+        .own = &core->publish.own,
+    };
+    core->publish.gossip = &core->gossip;
     core->reach = (struct kith_reach){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -300,6 +318,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
         return NULL;
     }
     kith_locals_deinit(&core->locals);
+    kith_gossip_deinit(&core->gossip);
     kith_reach_stop(&core->reach);
     kith_keeper_stop(&core->keeper);
     kith_maintain_stop(&core->maintain);

@@ -42,12 +42,13 @@ struct kith_core_config {
     bool has_v6;
     const uint8_t *capabilities;
     size_t capabilities_size;
-    const uint8_t *book_secret; /* KITH_BOOK_SECRET_SIZE from kith_book_decode_header(); NULL: drawn */
-    double coupling;            /* see struct kith_options; 0: default */
+    const uint8_t
+        *book_secret; /* KITH_BOOK_SECRET_SIZE from kith_book_decode_header(); NULL: drawn */
+    double coupling;  /* see struct kith_options; 0: default */
     double damping;
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
     uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
-    uint64_t wall_us; /* Unix microseconds at `now` of kith_core_new() */
+    uint64_t wall_us;      /* Unix microseconds at `now` of kith_core_new() */
     size_t
         outbox_keep; /* bytes of send queue kept when idle; 0: none (simulations of many nodes) */
 };

@@ -4,6 +4,7 @@
 #define KITH_CORE_CORE_INTERNAL_H
 
 #include "core/core.h"
+#include "core/gossip.h"
 #include "core/keeper.h"
 #include "core/local.h"
 #include "core/maintain.h"
@@ -34,6 +35,7 @@ struct kith_core {
     struct kith_locals locals;
     struct kith_keeper keeper;
     struct kith_reach reach;
+    struct kith_gossip gossip;
     bool book_header_taken;
     struct kith_serve serve;
     struct kith_maintain maintain;

@@ -19,6 +19,8 @@ struct kith_dialect {
                            uint8_t *out, size_t max, size_t *ret_size);
     int (*encode_error)(const struct kith_txn *txn, const struct kith_wire_failure *failure,
                         uint8_t *out, size_t max, size_t *ret_size);
+    int (*encode_push)(const struct kith_request *push, uint8_t *out, size_t max,
+                       size_t *ret_size);
     int (*decode)(struct kith_codec *codec, struct kith_span bytes, struct kith_message *ret);
 };
 

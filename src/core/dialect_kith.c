@@ -15,5 +15,6 @@ const struct kith_dialect kith_dialect_kith = {
     .encode_request = kith_msgpack_encode_request,
     .encode_response = kith_msgpack_encode_response,
     .encode_error = kith_msgpack_encode_error,
+    .encode_push = kith_msgpack_encode_push,
     .decode = kith_msgpack_decode,
 };

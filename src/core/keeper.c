@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Idle cost: one small request and answer per revisit and per exchange, 14 s apart each: some 40
- * bytes a second. While we are alone, revisits come every second and try several contacts at once, with
- * the book's own chances (less likely shortly after an attempt) as backoff.
+ * bytes a second. While we are alone, revisits come every second and try several contacts at once,
+ * with the book's own chances (less likely shortly after an attempt) as backoff.
  */
 #include "core/keeper.h"
 
@@ -94,7 +94,8 @@ static void ask_contact(struct kith_keeper *keeper, const struct kith_contact *c
     (void)r; /* it comes round again */
 }
 
-static void try_entry(struct kith_keeper *keeper, const struct kith_book_entry *entry, uint64_t now) {
+static void try_entry(struct kith_keeper *keeper, const struct kith_book_entry *entry,
+                      uint64_t now) {
     if (entry == NULL) {
         return;
     }
@@ -140,7 +141,8 @@ struct banned_walk {
     struct kith_point found;
 };
 
-static int find_banned(const struct kith_entry *entry, unsigned bucket, bool replacement, void *user) {
+static int find_banned(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                       void *user) {
     struct banned_walk *walk = user;
     (void)bucket;
     (void)replacement;
@@ -219,7 +221,9 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
     struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, exchange);
     const struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
     const struct kith_routing *table = tables[kith_random_below(&keeper->env->random, 2)];
-    table = table != NULL ? table : keeper->swarm->v4 != NULL ? keeper->swarm->v4 : keeper->swarm->v6;
+    table = table != NULL               ? table
+            : keeper->swarm->v4 != NULL ? keeper->swarm->v4
+                                        : keeper->swarm->v6;
     const struct kith_entry *entry = kith_routing_sample(table);
     if (entry != NULL && entry->failures == 0 && !keeper->env->client) {
         struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);

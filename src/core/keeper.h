@@ -2,10 +2,10 @@
 /*
  * keeper: keeps the address book true, and uses it to stay connected.
  *
- * Tells the book what happened to every contact; tests the holders of contested places; tries hints;
- * asks live peers for more (peer exchange); cleans up. Paced by two constants, coupling (lambda) and
- * damping (eta): contacts are revisited every 10/lambda seconds, live peers are asked for others
- * every 10/eta seconds, clean-up runs every 50/lambda seconds, each with jitter.
+ * Tells the book what happened to every contact; tests the holders of contested places; tries
+ * hints; asks live peers for more (peer exchange); cleans up. Paced by two constants, coupling
+ * (lambda) and damping (eta): contacts are revisited every 10/lambda seconds, live peers are asked
+ * for others every 10/eta seconds, clean-up runs every 50/lambda seconds, each with jitter.
  */
 #ifndef KITH_CORE_KEEPER_H
 #define KITH_CORE_KEEPER_H

@@ -202,7 +202,7 @@ int kith_ops_start(struct kith_ops *ops, const struct kith_query *query, uint64_
     }
     *ret_op = op->id;
     if (must_wait(op, now) && kith_timer_set(&ops->env->timers, &op->again, on_wait_over,
-                                        now + KITH_JOIN_WAIT_S * KITH_NS_PER_S) == 0) {
+                                             now + KITH_JOIN_WAIT_S * KITH_NS_PER_S) == 0) {
         op->waiting = true;
         ops->n_waiting++;
         return 0;

@@ -32,6 +32,7 @@ enum kith_method {
     KITH_METHOD_EXCHANGE,
     KITH_METHOD_REACH,
     KITH_METHOD_TALK,
+    KITH_METHOD_ARRIVE, /* pushed only: a peer record that changed */
 };
 
 /* Error codes on the wire: BEP 5, BEP 44, and kith's own from 310. */
@@ -71,7 +72,7 @@ struct kith_request {
     bool has_seq;   /* get: only if newer */
     bool has_cas;   /* put */
     uint8_t family; /* reach */
-    uint32_t n;     /* find, exchange: contacts wanted; topic: announcements wanted */
+    uint32_t n;     /* arrive: to how many to pass it on; find, exchange: contacts wanted; topic: announcements wanted */
     int64_t seq;
     int64_t cas;
     struct kith_point target;       /* find, get, topic, announce (the topic) */

@@ -265,9 +265,11 @@ static enum kith_method find_method(struct kith_span name) {
     return (enum kith_method)0;
 }
 
-static int read_request(const msgpack_object_array *array, struct kith_request *request) {
+/* A method's name at `name_at`, its args behind it. */
+static int read_call(const msgpack_object_array *array, uint32_t name_at,
+                     struct kith_request *request) {
     struct kith_span name;
-    if (array->size != 4 || !get_text(&array->ptr[2], &name)) {
+    if (array->size != name_at + 2 || !get_text(&array->ptr[name_at], &name)) {
         return KITH_ESYNTAX;
     }
     request->method = find_method(name);
@@ -275,8 +277,8 @@ static int read_request(const msgpack_object_array *array, struct kith_request *
     if (shape == NULL) {
         return KITH_DECODE_METHOD_UNKNOWN;
     }
-    int seen =
-        read_map(&array->ptr[3], kith_arg_names, KITH_N_ARGS, shape->known, read_arg, request);
+    int seen = read_map(&array->ptr[name_at + 1], kith_arg_names, KITH_N_ARGS, shape->known,
+                        read_arg, request);
     if (seen < 0 || ((unsigned)seen & shape->required) != shape->required) {
         return KITH_DECODE_ARGS_INVALID;
     }
@@ -386,16 +388,6 @@ static int read_failure(const msgpack_object_array *array, struct kith_wire_fail
     return 0;
 }
 
-/* No method of version 1 is pushed. */
-static int read_push(const msgpack_object_array *array) {
-    struct kith_span name;
-    if (array->size != 3 || !get_text(&array->ptr[1], &name) ||
-        array->ptr[2].type != MSGPACK_OBJECT_MAP) {
-        return KITH_ESYNTAX;
-    }
-    return KITH_DECODE_METHOD_UNKNOWN;
-}
-
 static bool read_txn(const msgpack_object *o, struct kith_txn *txn) {
     uint32_t number;
     if (!get_u32(o, &number)) {
@@ -419,13 +411,16 @@ static int read_message(const msgpack_object *root, struct kith_message *message
     }
     switch (message->kind) {
     case KITH_MESSAGE_REQUEST:
-        return read_request(&root->via.array, &message->u.request);
+        return read_call(&root->via.array, 2, &message->u.request);
     case KITH_MESSAGE_RESPONSE:
         return read_response(&root->via.array, &message->u.response);
     case KITH_MESSAGE_ERROR:
         return read_failure(&root->via.array, &message->u.failure);
     case KITH_MESSAGE_PUSH:
-        return read_push(&root->via.array);
+        /* Nobody can be told what is wrong with it. */
+        return root->via.array.ptr[2].type != MSGPACK_OBJECT_MAP
+                   ? KITH_ESYNTAX
+                   : read_call(&root->via.array, 1, &message->u.request);
     }
     return KITH_ESYNTAX;
 }

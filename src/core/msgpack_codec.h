@@ -31,6 +31,9 @@ KITH_MUST_CHECK int kith_msgpack_encode_request(const struct kith_txn *txn,
 KITH_MUST_CHECK int kith_msgpack_encode_response(const struct kith_txn *txn,
                                                  const struct kith_response *response, uint8_t *out,
                                                  size_t max, size_t *ret_size);
+/* A request that nobody answers. -> KITH_ETOO_LARGE, KITH_EINVALID */
+KITH_MUST_CHECK int kith_msgpack_encode_push(const struct kith_request *push, uint8_t *out,
+                                             size_t max, size_t *ret_size);
 KITH_MUST_CHECK int kith_msgpack_encode_error(const struct kith_txn *txn,
                                               const struct kith_wire_failure *failure, uint8_t *out,
                                               size_t max, size_t *ret_size);

@@ -33,6 +33,7 @@ static const struct kith_method_shape method_shapes[] = {
     [KITH_METHOD_EXCHANGE] = {"exchange", ARG(N) | ARG(RO) | ARG(W), 0},
     [KITH_METHOD_REACH] = {"reach", ARG(D) | ARG(F) | ARG(RO), ARG(F)},
     [KITH_METHOD_TALK] = {"talk", ARG(D) | ARG(P) | ARG(RO), ARG(D) | ARG(P)},
+    [KITH_METHOD_ARRIVE] = {"arrive", ARG(N) | ARG(R), ARG(R)},
 };
 
 const struct kith_method_shape *kith_method_shape(enum kith_method method) {
@@ -170,8 +171,8 @@ static void pack_arg(msgpack_packer *pk, const struct kith_request *request, enu
     }
 }
 
-int kith_msgpack_encode_request(const struct kith_txn *txn, const struct kith_request *request,
-                                uint8_t *out, size_t max, size_t *ret_size) {
+/* The method's name and its args, as they end both a request and a push. */
+static int pack_call(msgpack_packer *pk, const struct kith_request *request) {
     const struct kith_method_shape *shape = kith_method_shape(request->method);
     if (shape == NULL) {
         return KITH_EINVALID;
@@ -180,22 +181,38 @@ int kith_msgpack_encode_request(const struct kith_txn *txn, const struct kith_re
     if ((present & ARG(R)) != 0 && !record_complete(&request->record)) {
         return KITH_EINVALID;
     }
+    kith_msgpack_pack_text(pk, shape->name);
+    msgpack_pack_map(pk, count_bits(present));
+    for (int arg = 0; arg < KITH_N_ARGS; arg++) {
+        if ((present & (1u << arg)) != 0) {
+            kith_msgpack_pack_text(pk, kith_arg_names[arg]);
+            pack_arg(pk, request, (enum kith_arg)arg);
+        }
+    }
+    return 0;
+}
+
+int kith_msgpack_encode_request(const struct kith_txn *txn, const struct kith_request *request,
+                                uint8_t *out, size_t max, size_t *ret_size) {
     struct kith_msgpack_sink sink;
     msgpack_packer pk;
     kith_msgpack_packer(&pk, &sink, out, max);
     int r = pack_envelope(&pk, 4, KITH_MESSAGE_REQUEST, txn);
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = pack_call(&pk, request);
     }
-    kith_msgpack_pack_text(&pk, shape->name);
-    msgpack_pack_map(&pk, count_bits(present));
-    for (int arg = 0; arg < KITH_N_ARGS; arg++) {
-        if ((present & (1u << arg)) != 0) {
-            kith_msgpack_pack_text(&pk, kith_arg_names[arg]);
-            pack_arg(&pk, request, (enum kith_arg)arg);
-        }
-    }
-    return finish(&sink, ret_size);
+    return r < 0 ? r : finish(&sink, ret_size);
+}
+
+int kith_msgpack_encode_push(const struct kith_request *push, uint8_t *out, size_t max,
+                             size_t *ret_size) {
+    struct kith_msgpack_sink sink;
+    msgpack_packer pk;
+    kith_msgpack_packer(&pk, &sink, out, max);
+    msgpack_pack_array(&pk, 3);
+    msgpack_pack_uint8(&pk, KITH_MESSAGE_PUSH);
+    int r = pack_call(&pk, push);
+    return r < 0 ? r : finish(&sink, ret_size);
 }
 
 /* ---- answers ---- */

@@ -215,7 +215,9 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 /* The peer record reached nobody: again before the hour is over. */
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
-    (void)op;
+    if (status == 0) {
+        kith_gossip_own(publish->gossip, &op->best, now);
+    }
     bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT;
     if (failed && !kith_timer_is_set(&publish->soon)) {
         int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,

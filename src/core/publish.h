@@ -6,6 +6,7 @@
 #ifndef KITH_CORE_PUBLISH_H
 #define KITH_CORE_PUBLISH_H
 
+#include "core/gossip.h"
 #include "core/op.h"
 
 enum {
@@ -31,6 +32,7 @@ struct kith_publish {
     struct kith_ops *ops;
     struct kith_own own;
     struct kith_events *events;
+    struct kith_gossip *gossip; /* borrowed; tells our neighbours of changes */
     uint32_t n_bound;
     struct kith_endpoint bound[KITH_ENDPOINTS_MAX];
     struct kith_votes v4;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether we have sent to an address lately: everybody we talk to is in a session, so the sessions are
- * the memory; no separate list is kept. An initiation from an address without one, or with one that has
- * been silent for longer than any NAT remembers, is from a stranger.
+ * Whether we have sent to an address lately: everybody we talk to is in a session, so the sessions
+ * are the memory; no separate list is kept. An initiation from an address without one, or with one
+ * that has been silent for longer than any NAT remembers, is from a stranger.
  */
 #include "core/reach.h"
 
@@ -184,8 +184,8 @@ void kith_reach_help(struct kith_reach *reach, const struct kith_delivery *asker
 bool kith_reach_favour(struct kith_reach *reach, const struct kith_delivery *helper,
                        struct kith_span whom, uint64_t now) {
     struct kith_node_ref node = {.has_key = true};
-    if (whom.size < KITH_KEY_SIZE || (reach->last_favour != 0 && now - reach->last_favour <
-                                                                    FAVOUR_PAUSE_S * KITH_NS_PER_S) ||
+    if (whom.size < KITH_KEY_SIZE ||
+        (reach->last_favour != 0 && now - reach->last_favour < FAVOUR_PAUSE_S * KITH_NS_PER_S) ||
         !kith_endpoint_read(whom.data + KITH_KEY_SIZE, whom.size - KITH_KEY_SIZE, &node.endpoint) ||
         !kith_endpoint_usable(&node.endpoint) ||
         !kith_endpoint_reaches(&node.endpoint, &helper->from)) {
@@ -196,6 +196,7 @@ bool kith_reach_favour(struct kith_reach *reach, const struct kith_delivery *hel
     reach->last_favour = now;
     struct kith_request request = kith_swarm_request(reach->swarm, KITH_METHOD_PING);
     struct kith_rpc *rpc;
-    return kith_swarm_ask(reach->swarm, &node, &request, KITH_ASK_ONCE | KITH_ASK_QUIET | KITH_ASK_FRESH,
-                          NULL, NULL, now, &rpc) == 0;
+    return kith_swarm_ask(reach->swarm, &node, &request,
+                          KITH_ASK_ONCE | KITH_ASK_QUIET | KITH_ASK_FRESH, NULL, NULL, now,
+                          &rpc) == 0;
 }

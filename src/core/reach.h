@@ -2,15 +2,15 @@
 /*
  * reach: can strangers reach us?
  *
- * A helper is asked (method "reach"); it asks a third node of its own choice to ping us at the endpoint
- * the helper knows as proven. An initiation from somewhere we have not sent anything to is
- * the proof: no NAT or firewall lets it in unless it lets strangers in. A test in which a third node says that it
- * pinged and nothing arrived counts against us; three in a row say no. A node that cannot be reached calls itself
- * read-only, so that nobody puts it into a table; it goes on testing, and is a full node again with
- * the first proof.
+ * A helper is asked (method "reach"); it asks a third node of its own choice to ping us at the
+ * endpoint the helper knows as proven. An initiation from somewhere we have not sent anything to is
+ * the proof: no NAT or firewall lets it in unless it lets strangers in. A test in which a third
+ * node says that it pinged and nothing arrived counts against us; three in a row say no. A node
+ * that cannot be reached calls itself read-only, so that nobody puts it into a table; it goes on
+ * testing, and is a full node again with the first proof.
  *
- * A third node pings at most one endpoint a second, with one datagram, and only as far as its asker's
- * own address reaches: no use as a reflector.
+ * A third node pings at most one endpoint a second, with one datagram, and only as far as its
+ * asker's own address reaches: no use as a reflector.
  */
 #ifndef KITH_CORE_REACH_H
 #define KITH_CORE_REACH_H
@@ -35,10 +35,10 @@ struct kith_reach {
     struct kith_env *env;
     struct kith_swarm *swarm;
     enum kith_reachable state;
-    bool testing;          /* a helper said that it asked a third node */
-    bool sign;             /* an initiation came since, from whomever */
+    bool testing; /* a helper said that it asked a third node */
+    bool sign;    /* an initiation came since, from whomever */
     uint8_t misses;
-    uint64_t last_favour;  /* when we last pinged for others */
+    uint64_t last_favour; /* when we last pinged for others */
     struct kith_timer timer;
     struct kith_reach_pending pending[KITH_REACH_PENDING];
     /* Answers an asker. */

@@ -246,7 +246,8 @@ static void serve_announce(const struct request *q) {
     store(q, &q->args->target, true);
 }
 
-/* Peer exchange: contacts of the book that answered us lately; the book sees to what may be shared. */
+/* Peer exchange: contacts of the book that answered us lately; the book sees to what may be shared.
+ */
 static void serve_exchange(const struct request *q) {
     const struct kith_book_entry *entries[KITH_MESSAGE_CONTACTS_MAX];
     struct kith_response response;
@@ -273,8 +274,8 @@ static void serve_exchange(const struct request *q) {
     answer(q, &response);
 }
 
-/* Without `d`: the asker wants to know whether strangers reach it. With `d`: a helper of another asks
- * us to be the stranger. */
+/* Without `d`: the asker wants to know whether strangers reach it. With `d`: a helper of another
+ * asks us to be the stranger. */
 static void serve_reach(const struct request *q) {
     struct kith_span whom = q->args->bytes;
     if (whom.size == 0) {
@@ -289,8 +290,7 @@ static void serve_reach(const struct request *q) {
 
 void kith_serve_reach_answer(struct kith_serve *serve, const struct kith_reach_pending *asker,
                              bool asked, uint64_t now) {
-    struct request q = {
-        .serve = serve, .delivery = &asker->asker, .txn = &asker->txn, .now = now};
+    struct request q = {.serve = serve, .delivery = &asker->asker, .txn = &asker->txn, .now = now};
     struct kith_response response;
     init_response(&q, &response);
     response.reached = asked;
@@ -460,6 +460,9 @@ void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *de
         break;
     case KITH_METHOD_TALK:
         serve_talk(&q);
+        break;
+    case KITH_METHOD_ARRIVE: /* pushed only */
+        fail(&q, KITH_WIRE_METHOD_UNKNOWN, "unknown method");
         break;
     }
 }

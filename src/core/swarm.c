@@ -254,7 +254,10 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
         }
         break;
     case KITH_MESSAGE_PUSH:
-        break; /* no push is defined in this version; unknown ones are ignored */
+        if (r == 0 && swarm->on_push != NULL) { /* unknown ones are ignored */
+            swarm->on_push(swarm->context, delivery, &message.u.request, now);
+        }
+        break;
     }
 }
 
@@ -274,6 +277,7 @@ static size_t hope(const struct kith_swarm *swarm, const struct kith_request *re
     case KITH_METHOD_ANNOUNCE:
     case KITH_METHOD_REACH:
     case KITH_METHOD_TALK:
+    case KITH_METHOD_ARRIVE:
         break;
     }
     return ANSWER_BASE;

@@ -25,6 +25,9 @@ struct kith_swarm {
     /* Of the layer above. */
     void (*on_request)(void *context, const struct kith_delivery *delivery,
                        const struct kith_message *message, uint64_t now);
+    /* A push; nothing is answered. */
+    void (*on_push)(void *context, const struct kith_delivery *delivery,
+                    const struct kith_request *push, uint64_t now);
     /* A peer told us our endpoint. */
     void (*on_observed)(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now);

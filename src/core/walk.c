@@ -286,6 +286,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     walk->stats.in_flight = in_slots;
     *ret_waiting = false;
     unsigned considered = 0;
+    unsigned slow = 0;
     for (unsigned i = 0; i < walk->n_candidates && considered < walk->k; i++) {
         struct kith_candidate *c = walk->order[i];
         switch (c->state) {
@@ -300,6 +301,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
             break;
         case KITH_CANDIDATE_SLOW:
             if (walk->hasty) {
+                slow++;
                 continue;
             }
             *ret_waiting = true;
@@ -312,6 +314,9 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
         }
         considered++;
     }
+    /* Where nobody takes their places, the slow ones are awaited after all: in a small network
+     * they are part of it. */
+    *ret_waiting |= slow > 0 && considered < walk->k;
     return false;
 }
 

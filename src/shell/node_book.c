@@ -138,8 +138,16 @@ void kith_node_book_save_soon(struct kith_node *node) {
 
 /* ---- for the application ---- */
 
+static int count_ban(const struct kith_ban_info *info, void *user) {
+    ++*(uint32_t *)user;
+    return 0;
+}
+
+/* The book keeps bans that ended until it cleans up; they do not count here. */
 void kith_node_book_status(const struct kith_node *node, struct kith_book_status *ret_status) {
     kith_core_book_status(node->core, uv_hrtime(), ret_status);
+    ret_status->n_banned = 0;
+    (void)kith_node_each_ban(node, count_ban, &ret_status->n_banned);
 }
 
 int kith_node_each_book(const struct kith_node *node,

@@ -90,11 +90,11 @@ static void on_loaded_blob(void *user, struct kith_span key, struct kith_span va
 
 static void tell_restored(struct kith_node *node, const struct restore *restore) {
     if (restore->n_records + restore->n_expired + restore->n_refused + restore->book.n_kept > 0) {
-        kith_node_log(node, KITH_LOG_INFO,
-                      "restored %u records, %u entries and bans of the book; %u records expired, %u "
-                      "refused",
-                      restore->n_records, restore->book.n_kept, restore->n_expired,
-                      restore->n_refused);
+        kith_node_log(
+            node, KITH_LOG_INFO,
+            "restored %u records, %u entries and bans of the book; %u records expired, %u "
+            "refused",
+            restore->n_records, restore->book.n_kept, restore->n_expired, restore->n_refused);
     }
     if (restore->book.n_damaged + restore->book.n_refused > 0) {
         kith_node_log(

@@ -43,7 +43,7 @@ fi
 # Both tools work on an empty root and touch nothing else.
 if command -v systemd-sysusers >/dev/null; then
     mkdir -p "$scratch/root/etc"
-    systemd-sysusers --root="$scratch/root" "$dir/kith.sysusers" >/dev/null
+    systemd-sysusers --root="$scratch/root" "$dir/kith.sysusers" >/dev/null 2>&1
     grep -q '^kith:' "$scratch/root/etc/passwd"
     if command -v systemd-tmpfiles >/dev/null && [ "$(id -u)" -eq 0 ]; then
         systemd-tmpfiles --root="$scratch/root" --create "$dir/kith.tmpfiles"

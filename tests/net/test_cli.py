@@ -73,8 +73,7 @@ def case_usage():
     expect(kt.cli("find", "t", "-n", "0"), 2, "from 1")
     expect(kt.cli("put", "--immutable", "--cas", "1", "x"), 2, "no --cas")
     expect(kt.cli("--ephemeral", "--control", "/x", "id"), 2, "exclude")
-    for command in ("lan", "book", "add", "ban", "unban", "mainline"):
-        expect(kt.cli(command), 2, "not in this version")
+    expect(kt.cli("mainline"), 2, "not in this version")
     expect(kt.cli("mainline", "put", "--salt", "s", "v"), 2, "not in this version")
 
 
@@ -290,6 +289,120 @@ def case_lists():
     check({"key", "endpoint", "rtt_ms"} <= set(peers[0]), f"{peers[0]}")
 
 
+def book_of(daemon):
+    return fields(expect(kt.cli("--control", daemon.control_path, "--json", "book"), 0), "entries", "total", "new",
+                  "tried", "pinned", "banned")
+
+
+def case_book():
+    kt.wait_until(lambda: book_of(NODES[1])["tried"] >= 1, 20, "somebody is in tried")
+    data = book_of(NODES[1])
+    check(data["total"] == len(data["entries"]) == data["new"] + data["tried"] + data["pinned"], f"{data}")
+    entry = next(e for e in data["entries"] if e["table"] == "tried")
+    check(entry["key"] in [node.key for node in NODES], f"{entry}")
+    check(entry["endpoint"] in [node.endpoint for node in NODES], f"{entry}")
+    for name in ("origin", "roles", "health", "attempts", "seen_s", "success_s"):
+        check(name in entry, f"{name} is missing in {entry}")
+    check(0 <= entry["health"] <= 1, f"{entry}")
+    check(entry["key"] in expect(node_cli(1, "book"), 0).out, "for people")
+    plain = expect(node_cli(1, "book", "--plain"), 0).out.splitlines()
+    check({line.count("\t") for line in plain} == {8}, f"ragged: {plain}")
+    stats = fields(expect(node_cli(1, "stats", "--json"), 0), "discovered", "connected", "coupling", "damping",
+                   "discovery_exchange_ratio", "mean_reputation")
+    check(abs(stats["coupling"] - 0.70710678) < 1e-6 and abs(stats["damping"] - 0.70710678) < 1e-6, f"{stats}")
+    status = fields(expect(node_cli(1, "status", "--json"), 0), "book", "lan_peers", "lan")
+    check(status["book"]["tried"] >= 1, f"{status['book']}")
+
+
+def case_lan():
+    data = fields(expect(node_cli(0, "--json", "lan"), 0), "peers", "state", "total")
+    check(data["peers"] == [] and data["state"].startswith("off"), f"on loopback: {data}")
+    expect(node_cli(0, "lan"), 0, "LAN: off")
+    check(expect(node_cli(0, "lan", "--plain"), 0).out == "", "plain")
+
+
+def case_add():
+    daemon = PLACE.daemon()
+    cli = lambda *args: kt.cli("--control", daemon.control_path, *args)  # noqa: E731
+    data = fields(expect(cli("--json", "add", NODES[0].contact, "--private", "--persistent"), 0), "key", "endpoint",
+                  "roles")
+    check(data["key"] == NODES[0].key and sorted(data["roles"]) == ["persistent", "private"], f"{data}")
+    kt.wait_ready([daemon], 10)  # it had nobody: this peer was tried at once
+    entry = next(e for e in book_of(daemon)["entries"] if e["key"] == NODES[0].key)
+    check(entry["table"] == "pinned" and sorted(entry["roles"]) == ["persistent", "private"], f"{entry}")
+    port = NODES[1].endpoint.rsplit(":", 1)[1]
+    expect(cli("add", f"localhost:{port}"), 0)  # names are resolved
+    expect(cli("ping", f"localhost:{port}"), 0)
+    expect(cli("add", "host.invalid:7700"), 3, "'host.invalid' has no address")
+    expect(cli("add", daemon.contact), 2, "this node itself")
+    expect(cli("add", NODES[1].key), 2, "a key alone")
+    expect(cli("add"), 2, "argument is missing")
+    expect(cli("add", "nonsense:"), 2, "PEER")
+    expect(cli("add", NODES[1].contact, "--privat"), 2, "did you mean --private")
+    expect(cli("book", "--private"), 2, "belongs to add")
+    check(daemon.end() == 0, "exit")
+
+
+def case_ban():
+    daemon = PLACE.daemon("-p", NODES[0].contact)
+    kt.wait_ready([daemon])
+    cli = lambda *args: kt.cli("--control", daemon.control_path, *args)  # noqa: E731
+    data = fields(expect(cli("--json", "ban", NODES[0].key), 0), "key", "left_s")
+    check(data["key"] == NODES[0].key and data["left_s"] is None, f"{data}")
+    data = fields(expect(cli("--json", "ban", "192.0.2.77/24", "--for", "2h"), 0), "prefix", "left_s")
+    check(data["prefix"] == "192.0.2.0/24" and data["left_s"] == 7200, f"{data}")
+    expect(cli("ban", "2001:db8::/32", "--for", "1s"), 0)
+
+    def bans():
+        return {b.get("key") or b["prefix"]: b["left_s"] for b in fields(cli("--json", "ban"), "bans", "total")["bans"]}
+
+    kt.wait_until(lambda: "2001:db8::/32" not in bans(), 5, "the short ban ends")
+    check(set(bans()) == {NODES[0].key, "192.0.2.0/24"} and bans()["192.0.2.0/24"] <= 7200, f"{bans()}")
+    check(NODES[0].key in expect(cli("ban"), 0).out, "for people")
+    check(len(expect(cli("ban", "--plain"), 0).out.splitlines()) == 2, "plain")
+    expect(cli("add", NODES[0].contact), 1, "banned")
+    expect(cli("ban", daemon.key), 2, "own")
+    check(daemon.end() == 0, "exit")
+    daemon.start()  # bans are kept
+    check(set(bans()) == {NODES[0].key, "192.0.2.0/24"}, f"{bans()}")
+    check(daemon.status()["book"]["banned"] == 2, "status")
+    fields(expect(cli("--json", "unban", "192.0.2.1/24"), 0), "prefix")
+    expect(cli("unban", "192.0.2.1/24"), 1, "no such ban")
+    expect(cli("unban", NODES[0].key), 0)
+    check(bans() == {}, f"{bans()}")
+    expect(cli("add", NODES[0].contact), 0)
+    check(daemon.end() == 0, "exit")
+
+
+def case_ban_usage():
+    none = ("--control", "/nowhere")
+    expect(kt.cli(*none, "ban", "1.2.3"), 2, "expected KEY, ADDR or ADDR/BITS")
+    expect(kt.cli(*none, "ban", "10.0.0.0/7"), 2, "8 to 32")
+    expect(kt.cli(*none, "ban", "2001:db8::/129"), 2, "16 to 128")
+    expect(kt.cli(*none, "ban", ABSENT[:-1] + "l"), 2, "column 52")
+    expect(kt.cli(*none, "ban", ABSENT, "--for", "2"), 2, "a number and s, m, h or d")
+    expect(kt.cli(*none, "ban", ABSENT, "--for", "0s"), 2, "a number and s, m, h or d")
+    expect(kt.cli(*none, "ban", ABSENT, "--for", "99999999d"), 2, "a number and s, m, h or d")
+    expect(kt.cli(*none, "ban", "--for", "2s"), 2, "is missing")
+    expect(kt.cli(*none, "unban"), 2, "argument is missing")
+
+
+def case_book_restart():
+    """A node comes back through its book alone; a killed one too, from a second after it joined."""
+    daemon = PLACE.daemon("-p", NODES[0].contact)
+    kt.wait_ready([daemon])
+    kt.wait_until(lambda: book_of(daemon)["tried"] >= 2, 20, "two peers in tried")
+    time.sleep(1.5)  # saved a second after joining
+    daemon.extra = ()
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        daemon.end(number)
+        daemon.start()
+        start = time.monotonic()
+        kt.wait_ready([daemon], 10)
+        check(time.monotonic() - start < 3, "took more than 3 s")
+    check(daemon.end() == 0, "exit")
+
+
 def case_ephemeral():
     base = ("--ephemeral", "--peer", NODES[1].contact, "--json")
     data = fields(expect(kt.cli(*base, "lookup", NODES[2].key), 0), "endpoints")
@@ -357,6 +470,13 @@ def case_config():
     expect(kithd("-c", write("d.conf", "[nodes]\nnetwork = x\n")), 2, r"d\.conf:2: unknown section \[nodes\].*\[node\]")
     expect(kithd("-c", write("e.conf", "[limits]\nrecords = many\n")), 2, r"e\.conf:2: .*a number")
     expect(kithd("-c", PLACE.file("missing.conf")), 2, "No such file")
+    expect(kithd("-c", write("g.conf", "[node]\ncoupling = 0\n")), 2, r"g\.conf:2: .*from 0\.01 to 100")
+    lan = write("h.conf", "[node]\ndamping = 1.5\n[lan]\nhide_key = yes\ndeny = wg*\ndeny = eth1\n")
+    out = expect(kithd("-c", lan, "--no-lan", "--print-config"), 0).out
+    for line in ("damping = 1.5", "enabled = no", "hide_key = yes", "deny = wg*", "deny = eth1"):
+        check(line in out.splitlines(), f"{line!r} is missing in {out}")
+    again = write("i.conf", out)
+    check(expect(kithd("-c", again, "--print-config"), 0).out == out, "the printed file reads differently")
     secret = write("f.conf", "[node]\nnetwork_secret = " + "ab" * 32 + "\n")
     check("abab" not in expect(kithd("-c", secret, "--print-config"), 0).out, "the secret is printed")
 
@@ -377,11 +497,14 @@ def case_daemon_life():
         notify.bind(notify_path)
         notify.settimeout(10)
         os.environ["NOTIFY_SOCKET"] = notify_path
+        os.environ["WATCHDOG_USEC"] = "400000"
         try:
             daemon = PLACE.daemon("-s", seeds, "--log-format", "json")
         finally:
-            del os.environ["NOTIFY_SOCKET"]
+            del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
         check(notify.recv(100) == b"READY=1", "no READY=1")
+        for _ in range(2):
+            check(notify.recv(100) == b"WATCHDOG=1", "no sign of life")
     log = [json.loads(line) for line in daemon.log().splitlines()]
     check({"key", "endpoints", "network", "control"} <= {line["message"] for line in log}, f"{log}")
     check(any("seeds:3:11" in line["message"] for line in log), f"no place of the bad seed: {log}")

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A push reaches at most 4 + 8 + 8 nodes, each by one datagram of some 300 bytes. Duplicates are
+ * found in a ring of the last 128 records by key and seq, before the signature is looked at.
+ */
+#include "core/gossip.h"
+
+#include <stdlib.h>
+
+#include "core/endpoint.h"
+
+void kith_gossip_deinit(struct kith_gossip *gossip) {
+    free(gossip->seen);
+    gossip->seen = NULL;
+}
+
+/* Remembers a record; false if it, or a newer one of its key, is remembered already. */
+static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
+    if (gossip->seen == NULL) {
+        gossip->seen = calloc(KITH_GOSSIP_SEEN_MAX, sizeof(*gossip->seen));
+        if (gossip->seen == NULL) {
+            return false;
+        }
+        for (unsigned i = 0; i < KITH_GOSSIP_SEEN_MAX; i++) {
+            gossip->seen[i].seq = -1;
+        }
+    }
+    for (unsigned i = 0; i < KITH_GOSSIP_SEEN_MAX; i++) {
+        struct kith_gossip_seen *seen = &gossip->seen[i];
+        if (seen->seq >= 0 && memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
+            bool newer = seq > seen->seq;
+            seen->seq = newer ? seq : seen->seq;
+            return newer;
+        }
+    }
+    struct kith_gossip_seen *seen = &gossip->seen[gossip->next_seen];
+    gossip->next_seen = (gossip->next_seen + 1) % KITH_GOSSIP_SEEN_MAX;
+    memcpy(seen->key.bytes, key, KITH_KEY_SIZE);
+    seen->seq = seq;
+    return true;
+}
+
+static void push(struct kith_gossip *gossip, const struct kith_node_ref *node,
+                 const struct kith_record_view *record, uint32_t fanout, uint64_t now) {
+    struct kith_request request = {.method = KITH_METHOD_ARRIVE, .n = fanout, .record = *record};
+    uint8_t payload[KITH_DATAGRAM_MAX - KITH_SESSION_DATA_OVERHEAD];
+    size_t size;
+    if (gossip->swarm->dialect->encode_push(&request, payload, sizeof(payload), &size) < 0) {
+        return;
+    }
+    struct kith_send send = {
+        .key = node->key, .to = node->endpoint, .payload = kith_span(payload, size)};
+    if (kith_sessions_send(gossip->sessions, &send, now) >= 0) {
+        gossip->env->stats.gossip_sent++;
+    }
+}
+
+/* Tells up to `n` of the nodes nearest to the record's key, which are its neighbours. */
+static void tell(struct kith_gossip *gossip, const struct kith_record_view *record, uint32_t n,
+                 uint32_t fanout, const struct kith_key *but, uint64_t now) {
+    const struct kith_entry *entries[64];
+    struct kith_key key;
+    struct kith_point origin;
+    memcpy(key.bytes, record->key, sizeof(key.bytes));
+    kith_point_of_node(&key, &origin);
+    size_t known = kith_swarm_closest(gossip->swarm, &origin, gossip->swarm->dialect->k, entries);
+    if (known == 0) {
+        return;
+    }
+    size_t start = kith_random_below(&gossip->env->random, known);
+    uint32_t told = 0;
+    for (size_t i = 0; i < known && told < n; i++) {
+        const struct kith_node_ref *node = &entries[(start + i) % known]->node;
+        bool skip =
+            kith_key_equal(&node->key, &key) || (but != NULL && kith_key_equal(&node->key, but));
+        if (!skip) {
+            push(gossip, node, record, fanout, now);
+            told++;
+        }
+    }
+}
+
+void kith_gossip_own(struct kith_gossip *gossip, const struct kith_record *record, uint64_t now) {
+    if (gossip->told_size == record->value_size &&
+        memcmp(gossip->told, record->value, record->value_size) == 0) {
+        return;
+    }
+    gossip->told_size = record->value_size;
+    memcpy(gossip->told, record->value, record->value_size);
+    struct kith_record_view view;
+    kith_record_view(record, &view);
+    tell(gossip, &view, KITH_GOSSIP_FANOUT, KITH_GOSSIP_FANOUT / 2, NULL, now);
+}
+
+static bool within_rate(struct kith_gossip *gossip, uint64_t now) {
+    if (now - gossip->window >= KITH_NS_PER_S) {
+        gossip->window = now;
+        gossip->in_window = 0;
+    }
+    return gossip->in_window++ < KITH_GOSSIP_PER_S;
+}
+
+/* A verified peer record of somebody else: the book moves, the routing entry learns the seq, and
+ * what we hold of it is renewed. */
+static void learn(struct kith_gossip *gossip, const struct kith_record_view *view,
+                  const struct kith_point *point, const struct kith_delivery *delivery,
+                  uint64_t now) {
+    struct kith_record record;
+    struct kith_peer peer;
+    kith_record_copy(&record, view);
+    if (kith_peer_from_record(&record, &peer) < 0) {
+        gossip->env->stats.bad_records++;
+        return;
+    }
+    int r = kith_book_moved(gossip->book, &peer.key, peer.endpoints, peer.n_endpoints, peer.seq,
+                            kith_env_wall_us(gossip->env, now));
+    struct kith_point id;
+    kith_point_of_node(&peer.key, &id);
+    struct kith_entry *entry = kith_swarm_find(gossip->swarm, &id);
+    if (entry != NULL && peer.seq > entry->peer_seq) {
+        entry->peer_seq = peer.seq;
+    }
+    struct kith_held held;
+    if (kith_store_get(gossip->store, point, now, &held)) {
+        struct kith_store_put put = {.view = view,
+                                     .point = *point,
+                                     .from = &delivery->from,
+                                     .lifetime_ns = held.expires > now ? held.expires - now : 0};
+        r = kith_store_put(gossip->store, &put, now, NULL);
+    }
+    (void)r; /* what does not fit stays as it is */
+}
+
+void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery *delivery,
+                         const struct kith_request *push_in, uint64_t now) {
+    struct kith_stats *stats = &gossip->env->stats;
+    const struct kith_record_view *view = &push_in->record;
+    struct kith_span salt = kith_span(gossip->own->peer_salt, gossip->own->peer_salt_size);
+    bool proven = delivery->kind == KITH_DELIVERY_DATA && delivery->allowance.proven;
+    if (!proven || !view->is_mutable || view->seq < 0 || !kith_span_equal(view->salt, salt) ||
+        memcmp(view->key, gossip->env->identity.key.bytes, KITH_KEY_SIZE) == 0) {
+        stats->gossip_dropped++;
+        return;
+    }
+    struct kith_point point;
+    if (!within_rate(gossip, now)) {
+        stats->gossip_dropped++;
+        return;
+    }
+    kith_record_point(view, &point);
+    if (kith_record_verify(view, gossip->env->curve, &point) < 0) {
+        stats->bad_records++;
+        return;
+    }
+    if (!remember(gossip, view->key, view->seq)) {
+        stats->gossip_duplicates++;
+        return;
+    }
+    stats->gossip_received++;
+    learn(gossip, view, &point, delivery, now);
+    uint32_t fanout = push_in->n < KITH_GOSSIP_FANOUT / 2 ? push_in->n : KITH_GOSSIP_FANOUT / 2;
+    if (fanout > 0 && !gossip->env->client) {
+        tell(gossip, view, fanout, fanout / 2, &delivery->key, now);
+    }
+}

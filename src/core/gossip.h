@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gossip: a node tells its neighbours when its peer record has changed, so that they know its new
+ * endpoints before anybody asks. Push "arrive": the signed record, and how many to pass it on to.
+ *
+ * The fan-out decays: the node itself tells four, they tell two each, those one each, and no
+ * further. What was seen is not passed on again. Only pushes inside sessions with a proven address
+ * count, at a bounded rate of signature verifications, and what they bring is a verified peer
+ * record: nothing that could not be had by a get.
+ */
+#ifndef KITH_CORE_GOSSIP_H
+#define KITH_CORE_GOSSIP_H
+
+#include "core/book.h"
+#include "core/own.h"
+#include "core/store.h"
+#include "core/swarm.h"
+
+enum {
+    KITH_GOSSIP_FANOUT = 4,     /* neighbours the node itself tells */
+    KITH_GOSSIP_SEEN_MAX = 128, /* records remembered against duplicates */
+    KITH_GOSSIP_PER_S = 8,      /* records verified; more are dropped and counted */
+};
+
+struct kith_gossip_seen {
+    struct kith_key key;
+    int64_t seq;
+};
+
+struct kith_gossip {
+    struct kith_env *env;
+    struct kith_swarm *swarm;
+    struct kith_sessions *sessions;
+    struct kith_book *book;
+    struct kith_store *store;
+    const struct kith_own *own;
+    uint64_t window; /* start of the second that `in_window` counts */
+    uint32_t in_window;
+    uint16_t told_size; /* the value last told of ourselves */
+    uint8_t told[KITH_VALUE_MAX];
+    struct kith_gossip_seen *seen; /* ring, allocated with the first */
+    uint32_t next_seen;
+};
+
+void kith_gossip_deinit(struct kith_gossip *gossip);
+/* Our peer record was published: told to the neighbours if its value changed. */
+void kith_gossip_own(struct kith_gossip *gossip, const struct kith_record *record, uint64_t now);
+/* A push "arrive". */
+void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery *delivery,
+                         const struct kith_request *push, uint64_t now);
+
+#endif
