@@ -146,6 +146,11 @@ KITH_API void kith_node_stats(const struct kith_node *node, struct kith_stats *r
 KITH_API int kith_node_each_peer(const struct kith_node *node,
                                  int (*fn)(const struct kith_peer_info *info, void *user),
                                  void *user);
+/* The newest peer record of a key that this node holds, without asking anybody.
+ * -> KITH_ENOT_FOUND */
+KITH_API KITH_MUST_CHECK int kith_node_known_peer(const struct kith_node *node,
+                                                  const struct kith_key *key,
+                                                  struct kith_peer *ret_peer);
 KITH_API int kith_node_each_record(const struct kith_node *node,
                                    int (*fn)(const struct kith_record_info *info, void *user),
                                    void *user);

@@ -192,6 +192,9 @@ void kith_core_status(const struct kith_core *core, uint64_t now, struct kith_st
 struct kith_stats *kith_core_stats(struct kith_core *core);
 int kith_core_each_peer(const struct kith_core *core, uint64_t now,
                         int (*fn)(const struct kith_peer_info *info, void *user), void *user);
+/* The newest peer record of a key held here. -> KITH_ENOT_FOUND */
+KITH_MUST_CHECK int kith_core_known_peer(const struct kith_core *core, const struct kith_key *key,
+                                         uint64_t now, struct kith_peer *ret);
 int kith_core_each_record(const struct kith_core *core, uint64_t now,
                           int (*fn)(const struct kith_record_info *info, void *user), void *user);
 int kith_core_each_local(const struct kith_core *core, uint64_t now,

@@ -108,6 +108,20 @@ int kith_core_each_peer(const struct kith_core *core, uint64_t now,
     return 0;
 }
 
+int kith_core_known_peer(const struct kith_core *core, const struct kith_key *key, uint64_t now,
+                         struct kith_peer *ret) {
+    const struct kith_own *own = &core->publish.own;
+    struct kith_record record;
+    struct kith_point point;
+    struct kith_held held;
+    kith_point_of_record(key, kith_span(own->peer_salt, own->peer_salt_size), &point);
+    if (!kith_store_get(core->store, &point, now, &held)) {
+        return KITH_ENOT_FOUND;
+    }
+    kith_record_copy(&record, &held.view);
+    return kith_peer_from_record(&record, ret) < 0 ? KITH_ENOT_FOUND : 0;
+}
+
 struct record_walk {
     uint64_t now;
     int (*fn)(const struct kith_record_info *info, void *user);

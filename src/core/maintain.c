@@ -6,9 +6,10 @@
  * user and seeds are tried again for ever while we have too few live contacts, with doubling pauses
  * and jitter.
  *
- * Staying: every 14 s the stalest entry is asked for our neighbourhood, which proves it alive and
- * tells us of new neighbours; entries that failed come first, and faster. The self-lookup repeats.
- * An idle node stays under 100 bytes per second.
+ * Staying: every 14 s the stalest entry is asked for the nodes nearest to us, which proves it alive
+ * and tells us of new neighbours; entries that failed come first, and faster. The self-lookup
+ * repeats, and so does filling, in rounds that come less often the less they bring. An idle node
+ * stays under 100 bytes per second, of which refreshes are a third; hence their short answers.
  */
 #include "core/maintain.h"
 
@@ -24,9 +25,12 @@ enum {
     REFRESH_FAILED_MS = 2000,
     REFRESH_AGE_S = 60, /* entries heard from since are left alone */
     SELF_LOOKUP_SECOND_S = 12,
-    SELF_LOOKUP_S = 600,
+    SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
+    SELF_LOOKUP_S = 1800,
     FILL_PAUSE_MS = 100,
-    FILL_ROUND_S = 900,
+    FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
+    FILL_ROUND_MAX_S = 14400,
+    REFRESH_N = 8,        /* contacts asked for in a refresh: a few neighbours, not all */
     NEIGHBOURS_TRIED = 2, /* unknown neighbours tried per refresh */
     JITTER_PERCENT = 20,
 };
@@ -238,7 +242,11 @@ static void self_lookup_over(struct kith_op *op, int status, uint64_t now, void 
     (void)status;
     m->self_lookup_runs = false;
     m->n_self_lookups++;
-    uint64_t next = m->n_self_lookups < 2 ? SELF_LOOKUP_SECOND_S : SELF_LOOKUP_S;
+    uint64_t next = SELF_LOOKUP_SECOND_S;
+    for (uint32_t i = 1; i < m->n_self_lookups && next < SELF_LOOKUP_S; i++) {
+        next *= SELF_LOOKUP_FACTOR;
+    }
+    next = next < SELF_LOOKUP_S ? next : SELF_LOOKUP_S;
     set_timer(m, &m->self_lookup, on_self_lookup, next * KITH_NS_PER_S, now);
     if (!m->ready && kith_swarm_count_live(m->swarm) > 0) {
         m->ready = true;
@@ -267,6 +275,21 @@ static void fill_over(struct kith_op *op, int status, uint64_t now, void *contex
     set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
 }
 
+/* The next round begins as this one did. What cannot be filled, because nobody is there, is not
+ * worth a walk every quarter of an hour. */
+static void end_fill_round(struct kith_maintain *m, uint64_t now) {
+    size_t live = kith_swarm_count_live(m->swarm);
+    size_t change = live > m->fill_live ? live - m->fill_live : m->fill_live - live;
+    m->fill_idle = change > m->fill_live / 8 ? 0 : m->fill_idle + 1;
+    m->fill_live = live;
+    m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
+    uint64_t pause = FILL_ROUND_S;
+    for (uint32_t i = 0; i < m->fill_idle && pause < FILL_ROUND_MAX_S; i++) {
+        pause *= 2;
+    }
+    set_timer(m, &m->fill, on_fill, pause * KITH_NS_PER_S, now);
+}
+
 static void on_fill(struct kith_timer *timer, uint64_t now) {
     struct kith_maintain *m = kith_container_of(timer, struct kith_maintain, fill);
     if (m->fill_runs) {
@@ -286,9 +309,7 @@ static void on_fill(struct kith_timer *timer, uint64_t now) {
         m->fill_family = m->fill_family == 4 ? 6 : 0;
         m->fill_bucket = 0;
     }
-    /* The round is over; the next begins as this one did. */
-    m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
-    set_timer(m, &m->fill, on_fill, FILL_ROUND_S * KITH_NS_PER_S, now);
+    end_fill_round(m, now);
 }
 
 /* ---- stale-first refresh ---- */
@@ -334,6 +355,7 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
         }
         struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
         request.target = m->swarm->own_id;
+        request.n = REFRESH_N;
         struct kith_rpc *rpc;
         if (entry->failures > 0) {
             pause = REFRESH_FAILED_MS * KITH_NS_PER_MS;

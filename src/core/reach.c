@@ -10,8 +10,8 @@
 
 enum {
     FIRST_TEST_S = 15,  /* after the start: joining has filled the tables */
-    TEST_S = 30,        /* between tests while the answer is open */
-    RETEST_S = 600,     /* once it is known */
+    TEST_S = 30,        /* between tests while the answer is open, doubled each time, up to */
+    RETEST_S = 600,     /* and once it is known */
     SIGN_S = 5,         /* a third node's ping must come within */
     MAPPING_S = 330,    /* a NAT may let in for so long whom we sent to (RFC 4787: 5 minutes) */
     FAVOUR_PAUSE_S = 1, /* between two pings for others */
@@ -76,13 +76,29 @@ static void on_helped(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     }
 }
 
+/* Seconds until the next test. In a small network everybody knows everybody, and no test ever says anything:
+ * not worth three messages every half a minute. */
+static uint64_t pause(const struct kith_reach *reach) {
+    if (reach->misses > 0 && reach->misses < KITH_REACH_MISSES) {
+        return TEST_S;
+    }
+    uint64_t wait = TEST_S;
+    for (uint32_t i = 0; i < reach->n_tests && wait < RETEST_S; i++) {
+        wait *= 2;
+    }
+    bool known = reach->state != KITH_REACHABLE_UNKNOWN;
+    return known || wait > RETEST_S ? RETEST_S : wait;
+}
+
 static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_reach *reach = kith_container_of(timer, struct kith_reach, timer);
     if (reach->testing) {
         judge(reach, now);
+        set_timer(reach, pause(reach), now);
+        return;
     }
-    bool open = reach->state == KITH_REACHABLE_UNKNOWN || reach->misses > 0;
-    set_timer(reach, open ? TEST_S : RETEST_S, now);
+    set_timer(reach, pause(reach), now); /* if nobody helps */
+    reach->n_tests++;
     const struct kith_entry *helper = kith_routing_sample(any_table(reach));
     if (helper == NULL || helper->failures > 0) {
         return;

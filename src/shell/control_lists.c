@@ -14,6 +14,7 @@ enum { PROTOCOL_VERSION = 1 };
 
 struct list {
     struct kith_out *out;
+    const struct kith_node *node;
     const struct kith_page *page;
     uint64_t n; /* entries that belong to the list, shown or not */
 };
@@ -121,7 +122,19 @@ void kith_control_fill_stats(struct kith_out *out, const struct kith_node *node,
     kith_control_put_keeping(out, node);
 }
 
-static void put_peer(struct kith_out *out, const struct kith_peer_info *info, bool with_id) {
+/* What the peer says it can do, if its record is held here. */
+static void put_known_capabilities(struct kith_out *out, const struct kith_node *node,
+                                   const struct kith_key *key) {
+    struct kith_peer peer;
+    if (kith_node_known_peer(node, key, &peer) == 0 && peer.capabilities_size > 0) {
+        kith_out_raw(out, "capabilities", peer.capabilities, peer.capabilities_size);
+    } else {
+        kith_out_end(out, kith_out_map(out, "capabilities"));
+    }
+}
+
+static void put_peer(struct kith_out *out, const struct kith_node *node,
+                     const struct kith_peer_info *info, bool with_id) {
     struct kith_out_level level = kith_out_map(out, NULL);
     kith_out_key(out, "key", &info->key);
     if (with_id) {
@@ -137,13 +150,14 @@ static void put_peer(struct kith_out *out, const struct kith_peer_info *info, bo
     kith_out_s(out, "seen_s", info->seen_ns);
     kith_out_uint(out, "failures", info->failures);
     kith_out_uint(out, "bucket", info->bucket);
+    put_known_capabilities(out, node, &info->key);
     kith_out_end(out, level);
 }
 
 static int on_live_peer(const struct kith_peer_info *info, void *user) {
     struct list *list = user;
     if (info->live && on_page(list)) {
-        put_peer(list->out, info, false);
+        put_peer(list->out, list->node, info, false);
     }
     return 0;
 }
@@ -151,7 +165,7 @@ static int on_live_peer(const struct kith_peer_info *info, void *user) {
 static int on_table_entry(const struct kith_peer_info *info, void *user) {
     struct list *list = user;
     if (on_page(list)) {
-        put_peer(list->out, info, true);
+        put_peer(list->out, list->node, info, true);
     }
     return 0;
 }
@@ -204,7 +218,7 @@ static int on_session(const struct kith_session_info *info, void *user) {
 
 void kith_control_fill_peers(struct kith_out *out, const struct kith_node *node,
                              const struct kith_page *page) {
-    struct list list = {out, page, 0};
+    struct list list = {out, node, page, 0};
     struct kith_out_level level = kith_out_array(out, "peers");
     (void)kith_node_each_peer(node, on_live_peer, &list);
     kith_out_end(out, level);
@@ -213,7 +227,7 @@ void kith_control_fill_peers(struct kith_out *out, const struct kith_node *node,
 
 void kith_control_fill_table(struct kith_out *out, const struct kith_node *node,
                              const struct kith_page *page) {
-    struct list list = {out, page, 0};
+    struct list list = {out, node, page, 0};
     struct kith_out_level level = kith_out_array(out, "table");
     (void)kith_node_each_peer(node, on_table_entry, &list);
     kith_out_end(out, level);
@@ -222,7 +236,7 @@ void kith_control_fill_table(struct kith_out *out, const struct kith_node *node,
 
 void kith_control_fill_records(struct kith_out *out, const struct kith_node *node,
                                const struct kith_page *page) {
-    struct list list = {out, page, 0};
+    struct list list = {out, node, page, 0};
     struct kith_out_level level = kith_out_array(out, "records");
     (void)kith_node_each_record(node, on_record, &list);
     kith_out_end(out, level);
@@ -231,7 +245,7 @@ void kith_control_fill_records(struct kith_out *out, const struct kith_node *nod
 
 void kith_control_fill_sessions(struct kith_out *out, const struct kith_node *node,
                                 const struct kith_page *page) {
-    struct list list = {out, page, 0};
+    struct list list = {out, node, page, 0};
     struct kith_out_level level = kith_out_array(out, "sessions");
     (void)kith_node_each_session(node, on_session, &list);
     kith_out_end(out, level);

@@ -24,6 +24,11 @@ int kith_node_each_record(const struct kith_node *node,
     return kith_core_each_record(node->core, uv_hrtime(), fn, user);
 }
 
+int kith_node_known_peer(const struct kith_node *node, const struct kith_key *key,
+                         struct kith_peer *ret_peer) {
+    return kith_core_known_peer(node->core, key, uv_hrtime(), ret_peer);
+}
+
 int kith_node_each_local(const struct kith_node *node,
                          int (*fn)(const struct kith_local_info *info, void *user), void *user) {
     return kith_core_each_local(node->core, uv_hrtime(), fn, user);

@@ -161,6 +161,12 @@ class Lab:
     def interface(self, host, state):
         _ip("-n", self.ns(host), "link", "set", "eth0", state)
 
+    def ipv4(self, host, on):
+        """Adds or removes the host's IPv4 address."""
+        more = ("brd", "+") if on else ()
+        _ip("-n", self.ns(host), "addr", "add" if on else "del", f"{NET}.0.{host}/16", *more,
+            "dev", "eth0")
+
     def address(self, host, old, new):
         """Another IPv4 address, without a moment of none: the interface stays in use. Each has a
         prefix length of its own, so that it is not the other's secondary and goes with it."""

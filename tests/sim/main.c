@@ -29,7 +29,7 @@ static const struct kith_sim_scenario scenarios[] = {
      &kith_curve_sodium},
     {"restart", kith_sim_scenario_restart, "nodes come back with nothing but their key", 60, 60, 0,
      0, &kith_sim_fast_curve},
-    {"idle", kith_sim_scenario_idle, "what a network costs that nobody uses", 100, 0, 0, 0,
+    {"idle", kith_sim_scenario_idle, "what a network costs that nobody uses", 60, 0, 0, 0,
      &kith_sim_fast_curve},
     {"poison", kith_sim_scenario_poison, "a tenth of the nodes tells lies in peer exchange", 100,
      50, 0, 0, &kith_sim_fast_curve},

@@ -20,15 +20,15 @@
 #include "sim/swarm.h"
 
 enum {
-    AGE_S = 1800,        /* before the measurement */
-    IDLE_S = 600,        /* of the measurement */
+    AGE_S = 3600,        /* before the measurement */
+    IDLE_S = 3600,       /* of the measurement */
     IDLE_MAX = 100,      /* bytes per second, each way, on average over the nodes */
     ATTACKER_SHARE = 10, /* one in so many */
     ATTACKER_GROUPS = 2,
     ATTACK_S = 600,
     ATTACK_STEP_S = 20,
     FAKES_PER_STEP = 200,
-    FAKE_BUCKETS = 16,
+    FAKE_BUCKETS = 64,
     REACH = 1,  /* buckets of new that one group of sources reaches: a sixteenth of 16 */
     HASTE = 10, /* times the default damping */
 };

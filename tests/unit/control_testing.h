@@ -101,6 +101,11 @@ int kith_node_each_session(const struct kith_node *node,
     return 0;
 }
 
+int kith_node_known_peer(const struct kith_node *node, const struct kith_key *key,
+                         struct kith_peer *ret_peer) {
+    return KITH_ENOT_FOUND;
+}
+
 int kith_node_each_local(const struct kith_node *node,
                          int (*fn)(const struct kith_local_info *info, void *user), void *user) {
     struct kith_local_info info = {.name = "kith \xff\n", .n_endpoints = 1};

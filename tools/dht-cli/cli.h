@@ -52,6 +52,7 @@ struct cli {
     bool all, raw, immutable, json_value, plain;
     bool persistent, unconditional, private_role;
     int64_t ban_s; /* 0: for ever */
+    const char *capability; /* NULL: any */
     /* the command and its arguments */
     const struct cli_command *command;
     const char *args[CLI_ARGS_MAX];

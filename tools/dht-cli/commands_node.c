@@ -11,6 +11,15 @@
 #include "show.h"
 
 /* A request without args whose result is printed. */
+/* Leaves the peers that have the capability asked for. */
+static void keep_capable(const struct cli *cli, json_t *peers) {
+    for (size_t i = json_array_size(peers); i-- > 0;) {
+        const json_t *can = json_object_get(json_array_get(peers, i), "capabilities");
+        if (!json_object_get(can, cli->capability))
+            json_array_remove(peers, i);
+    }
+}
+
 static int ask(struct cli *cli, const char *method,
                void (*print)(struct cli *cli, json_t *result)) {
     struct client_reply reply;
@@ -19,6 +28,8 @@ static int ask(struct cli *cli, const char *method,
 
     client_args_init(&args);
     status = request_run(cli, method, &args, NULL, NULL, &reply);
+    if (status == CLI_OK && cli->capability)
+        keep_capable(cli, json_object_get(reply.result, "peers"));
     if (status == CLI_OK && cli->json)
         show_json(reply.result);
     else if (status == CLI_OK)

@@ -50,7 +50,9 @@ static const struct cli_command commands[] = {
      CLI_FLAG_NETWORK, cmd_watch},
     {"talk", "PEER PROTOCOL [TEXT|@FILE|-]", "send a small message, print the answer",
      "kithd answers the protocol 'echo'.", 2, 3, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS, cmd_talk},
-    {"peers", "[--plain]", "live contacts", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_peers},
+    {"peers", "[--capability NAME] [--plain]", "live contacts",
+     "--capability: only peers whose record, as far as this node holds it, names NAME", 0, 0,
+     CLI_FLAG_DAEMON, cmd_peers},
     {"table", "[--plain]", "the routing table with its replacement cache", NULL, 0, 0,
      CLI_FLAG_DAEMON, cmd_table},
     {"records", "[--plain]", "records held", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_records},
@@ -100,6 +102,7 @@ enum option_id {
     OPT_UNCONDITIONAL,
     OPT_PRIVATE,
     OPT_FOR,
+    OPT_CAPABILITY,
 };
 
 struct option {
@@ -125,6 +128,7 @@ static const struct option options[] = {
     {"unconditional", 0, OPT_UNCONDITIONAL, NULL, " add "},
     {"private", 0, OPT_PRIVATE, NULL, " add "},
     {"for", 0, OPT_FOR, "T", " ban "},
+    {"capability", 0, OPT_CAPABILITY, "NAME", " peers "},
     {"control", 0, OPT_CONTROL, "PATH", NULL},
     {"ephemeral", 0, OPT_EPHEMERAL, NULL, NULL},
     {"peer", 'p', OPT_PEER, "PEER", NULL},
@@ -369,6 +373,9 @@ static int apply_valued(struct cli *cli, const struct option *option, const char
     case OPT_CAS:
         cli->has_cas = true;
         return parse_seq(option, value, &cli->cas);
+    case OPT_CAPABILITY:
+        cli->capability = value;
+        return CLI_OK;
     case OPT_FOR:
         return parse_span(option, value, &cli->ban_s);
     case OPT_COUNT:
