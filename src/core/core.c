@@ -440,8 +440,8 @@ int kith_core_local_appeared(struct kith_core *core, const struct kith_local_rep
     return kith_locals_appeared(&core->locals, report, now);
 }
 
-void kith_core_local_vanished(struct kith_core *core, const char *name) {
-    kith_locals_vanished(&core->locals, name);
+void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now) {
+    kith_locals_vanished(&core->locals, name, now);
 }
 
 void kith_core_expect_contacts(struct kith_core *core, bool expected) {

@@ -138,7 +138,7 @@ KITH_MUST_CHECK int kith_core_add_contact(struct kith_core *core,
  * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
                                              const struct kith_local_report *report, uint64_t now);
-void kith_core_local_vanished(struct kith_core *core, const char *name);
+void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now);
 /* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
 void kith_core_expect_contacts(struct kith_core *core, bool expected);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,

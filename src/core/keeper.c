@@ -7,9 +7,11 @@
 #include "core/keeper.h"
 
 enum {
-    ALONE_PAUSE_MS = 1000, /* between revisits without a live contact */
-    ALONE_TRIES = 4,       /* contacts tried then */
-    FEELER_EVERY = 8,      /* revisits: about every two minutes a hint is tried */
+    ALONE_PAUSE_MS = 500, /* between revisits without a live contact */
+    ALONE_FAST = 6,       /* so many of them before the pause grows */
+    ALONE_TRIES = 8,      /* contacts tried in each */
+    FEELER_EVERY = 8,     /* revisits: about every two minutes a hint is tried */
+    PARTNERS = 4,         /* for an exchange, to choose from */
     JITTER_PERCENT = 20,
 };
 
@@ -38,7 +40,8 @@ int kith_keeper_start(struct kith_keeper *keeper, uint64_t now) {
     struct kith_timers *timers = &keeper->env->timers;
     int r = kith_timer_set(timers, &keeper->start, on_start, now);
     if (r == 0) {
-        r = kith_timer_set(timers, &keeper->revisit, on_revisit, now + pace(1, keeper->coupling));
+        r = kith_timer_set(timers, &keeper->revisit, on_revisit,
+                           now + ALONE_PAUSE_MS * KITH_NS_PER_MS);
     }
     if (r == 0) {
         r = kith_timer_set(timers, &keeper->exchange, on_exchange, now + pace(1, keeper->damping));
@@ -182,6 +185,17 @@ static void on_start(struct kith_timer *timer, uint64_t now) {
     }
 }
 
+/* Until the next revisit. */
+static uint64_t revisit_pause(struct kith_keeper *keeper, bool alone) {
+    uint64_t most = pace(1, keeper->coupling);
+    uint64_t pause = ALONE_PAUSE_MS * KITH_NS_PER_MS;
+    keeper->n_alone = alone ? keeper->n_alone + 1 : 0;
+    for (uint32_t i = ALONE_FAST; i < keeper->n_alone && pause < most; i++) {
+        pause *= 2;
+    }
+    return alone && pause < most ? pause : most;
+}
+
 static void on_revisit(struct kith_timer *timer, uint64_t now) {
     struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, revisit);
     uint64_t wall_us = wall(keeper, now);
@@ -197,8 +211,7 @@ static void on_revisit(struct kith_timer *timer, uint64_t now) {
     if (keeper->round % FEELER_EVERY == 0) {
         try_entry(keeper, kith_book_feeler(keeper->book, wall_us), now);
     }
-    uint64_t pause = live == 0 ? ALONE_PAUSE_MS * KITH_NS_PER_MS : pace(1, keeper->coupling);
-    set_timer(keeper, timer, on_revisit, pause, now);
+    set_timer(keeper, timer, on_revisit, revisit_pause(keeper, live == 0), now);
 }
 
 /* What a peer tells of others are hints from it, never more. */
@@ -217,6 +230,19 @@ static void on_exchanged(struct kith_rpc *rpc, const struct kith_rpc_event *even
     }
 }
 
+/* A random live entry; of a few, the one heard from last, with whom there most likely is a session:
+ * a handshake would cost as much as the exchange. Revisits bring everybody to the front in turn. */
+static const struct kith_entry *partner_of(const struct kith_routing *table) {
+    const struct kith_entry *best = NULL;
+    for (unsigned i = 0; i < PARTNERS; i++) {
+        const struct kith_entry *entry = kith_routing_sample(table);
+        if (entry != NULL && entry->failures == 0 && (best == NULL || entry->seen > best->seen)) {
+            best = entry;
+        }
+    }
+    return best;
+}
+
 static void on_exchange(struct kith_timer *timer, uint64_t now) {
     struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, exchange);
     const struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
@@ -224,8 +250,8 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
     table = table != NULL               ? table
             : keeper->swarm->v4 != NULL ? keeper->swarm->v4
                                         : keeper->swarm->v6;
-    const struct kith_entry *entry = kith_routing_sample(table);
-    if (entry != NULL && entry->failures == 0 && !keeper->env->client) {
+    const struct kith_entry *entry = partner_of(table);
+    if (entry != NULL && !keeper->env->client) {
         struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
         request.n = KITH_EXCHANGE_N;
         struct kith_rpc *rpc;

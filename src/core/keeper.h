@@ -16,7 +16,7 @@
 enum {
     KITH_KEEPER_START_MAX = 24, /* contacts of the book asked at the start, best first */
     KITH_KEEPER_LIVE_MIN = 20,  /* below so many live contacts the book is asked for more */
-    KITH_EXCHANGE_N = 8,        /* contacts asked for in one exchange */
+    KITH_EXCHANGE_N = 4,        /* contacts asked for in one exchange */
 };
 
 struct kith_keeper {
@@ -29,6 +29,7 @@ struct kith_keeper {
     bool has_bans;          /* some ban may be in force */
     bool begun;             /* the start's contacts were asked */
     uint32_t round;
+    uint32_t n_alone;     /* revisits in a row without a live contact */
     uint64_t n_discovery; /* contacts tried: starts, revisits, tests, feelers */
     uint64_t n_exchange;  /* peers asked for others */
     struct kith_timer start;

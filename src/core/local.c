@@ -198,9 +198,30 @@ int kith_locals_appeared(struct kith_locals *locals, const struct kith_local_rep
     return 0;
 }
 
-void kith_locals_vanished(struct kith_locals *locals, const char *name) {
+/* A goodbye is a hint like any other: whoever is still there answers, and whoever is not soon is no
+ * live entry of a routing table that others would wait for. */
+static void ask_once_more(const struct kith_local *local, uint64_t now) {
+    struct kith_swarm *swarm = local->owner->swarm;
+    struct kith_routing *tables[] = {swarm->v4, swarm->v6};
+    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_PING);
+    struct kith_point id;
+    kith_point_of_node(&local->key, &id);
+    for (size_t i = 0; i < 2; i++) {
+        struct kith_entry *entry = tables[i] == NULL ? NULL : kith_routing_find(tables[i], &id);
+        struct kith_rpc *rpc;
+        if (entry != NULL &&
+            kith_swarm_ask(swarm, &entry->node, &request, 0, NULL, NULL, now, &rpc) < 0) {
+            return; /* the tables' own refresh comes later */
+        }
+    }
+}
+
+void kith_locals_vanished(struct kith_locals *locals, const char *name, uint64_t now) {
     struct kith_local *local = find_name(locals, name);
     if (local != NULL) {
+        if (local->has_key) {
+            ask_once_more(local, now);
+        }
         drop(local);
     }
 }

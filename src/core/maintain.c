@@ -26,11 +26,11 @@ enum {
     REFRESH_AGE_S = 60, /* entries heard from since are left alone */
     SELF_LOOKUP_SECOND_S = 12,
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
-    SELF_LOOKUP_S = 1800,
+    SELF_LOOKUP_S = 3600,
     FILL_PAUSE_MS = 100,
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
     FILL_ROUND_MAX_S = 14400,
-    REFRESH_N = 8,        /* contacts asked for in a refresh: a few neighbours, not all */
+    REFRESH_N = 4,        /* contacts asked for in a refresh: a few neighbours, not all */
     NEIGHBOURS_TRIED = 2, /* unknown neighbours tried per refresh */
     JITTER_PERCENT = 20,
 };

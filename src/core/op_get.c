@@ -109,11 +109,16 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         break;
     }
     op->direct = NULL;
-    if (op->stage == STAGE_DIRECT && op->has_best) {
+    /* It answered but has no record yet: nobody else knows better where it is. */
+    bool is_there = op->has_peer && !wants_newest(op);
+    if (op->stage == STAGE_RECORD && !is_there) {
+        return; /* the walk goes on and ends the op */
+    }
+    if (op->has_best) {
         found(op, event->now); /* what this node holds itself */
-    } else if (op->stage == STAGE_DIRECT && op->has_peer) {
+    } else if (op->has_peer) {
         found_directly(op, event->now);
-    } else if (op->stage == STAGE_DIRECT) {
+    } else {
         kith_op_finish(op, KITH_ENO_NETWORK, false, event->now);
     }
 }
@@ -323,11 +328,11 @@ static void ask_if_known(struct kith_op *op, uint64_t now) {
     const struct kith_local *local = kith_locals_find(op->ops->locals, &op->query.key);
     const struct kith_entry *entry = kith_swarm_find(op->ops->swarm, &op->peer.id);
     struct kith_node_ref node = op->peer;
-    if (local != NULL) {
+    if (local != NULL && (local->confirmed || entry == NULL)) {
         op->direct_source = KITH_SOURCE_LAN;
         node.endpoint = local->confirmed ? local->endpoint : local->report.endpoints[0];
         ask_directly(op, &node, now);
-    } else if (entry != NULL) {
+    } else if (entry != NULL) { /* where it answered counts for more than what mDNS claims */
         op->direct_source = KITH_SOURCE_BOOK;
         ask_directly(op, &entry->node, now);
     }

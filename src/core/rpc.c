@@ -16,6 +16,8 @@ enum {
     SOFT_START_MS = 300, /* before the first sample */
     SOFT_MIN_MS = 100,   /* a busy machine pauses for that long without being dead */
     SOFT_MAX_MS = 2000,
+    PATIENCE = 8,     /* mean round trips before anybody is given up: few pairs are that slow */
+    PATIENCE_MS = 1500,
     SENDINGS_MAX = 3, /* with 10% loss each way, one sending fails 19%, three 0.7% */
     LATE_MS = 1500,   /* from STALE to TIMEOUT */
 };
@@ -121,6 +123,17 @@ static void send_again(struct kith_rpc *rpc, uint64_t now) {
     rpc->owner->transmit(rpc->owner->context, rpc, true, now);
 }
 
+/* A soft timeout; after the last sending until the slowest of pairs would have answered the first. */
+static uint64_t wait_after_sending(const struct kith_rpc *rpc, uint64_t now) {
+    uint64_t patience = PATIENCE * rpc->owner->rtt.mean_ns;
+    if (patience > PATIENCE_MS * KITH_NS_PER_MS) {
+        patience = PATIENCE_MS * KITH_NS_PER_MS;
+    }
+    uint64_t until = rpc->first_sent + patience;
+    bool last = rpc->attempts == SENDINGS_MAX;
+    return last && until > now + rpc->soft_ns ? until - now : rpc->soft_ns;
+}
+
 /* SLOW, then STALE a soft timeout after the last sending, then TIMEOUT. */
 static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_rpc *rpc = kith_container_of(timer, struct kith_rpc, timer);
@@ -130,7 +143,7 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
         if (first) {
             notify(rpc, KITH_RPC_SLOW, now);
         }
-        arm(rpc, rpc->soft_ns, now);
+        arm(rpc, wait_after_sending(rpc, now), now);
     } else if (!rpc->stale) {
         rpc->stale = true;
         notify(rpc, KITH_RPC_STALE, now);

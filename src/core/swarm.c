@@ -89,7 +89,10 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
     if (event->outcome == KITH_RPC_TIMEOUT) {
-        if (entry_at(swarm, &rpc->node) != NULL && !rpc->quiet) {
+        if (rpc->quiet) {
+            return;
+        }
+        if (entry_at(swarm, &rpc->node) != NULL) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }
         tell_node(swarm, &rpc->node, false, event->now);
@@ -309,7 +312,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         .answer_hope = hope(swarm, request),
         .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
         .once = (flags & KITH_ASK_ONCE) != 0,
-        .quiet = (flags & KITH_ASK_QUIET) != 0,
+        .quiet = (flags & (KITH_ASK_QUIET | KITH_ASK_ONCE)) != 0,
         .fresh = (flags & KITH_ASK_FRESH) != 0,
         .fn = fn,
         .context = context,

@@ -56,7 +56,7 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
 
 /* How a request is to be treated. */
 enum {
-    KITH_ASK_ONCE = 1u << 0,  /* do not repeat it */
+    KITH_ASK_ONCE = 1u << 0,  /* do not repeat it; so one lost datagram says nothing about the node */
     KITH_ASK_QUIET = 1u << 1, /* its failure says nothing about the node */
     KITH_ASK_FRESH = 1u << 2, /* in an initiation, whether there is a session or not */
 };

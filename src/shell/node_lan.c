@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_lan: the local network as a source of peers. What mDNS reports goes to the core as hints; the
- * core asks for a peer anew when it stays silent. Off when every socket is bound to loopback: nobody
- * on the LAN could reach us, and no test or throwaway node should announce itself by accident.
+ * node_lan: the local network as a source of peers. What mDNS reports goes to the core as hints;
+ * the core asks for a peer anew when it stays silent. Off when every socket is bound to loopback:
+ * nobody on the LAN could reach us, and no test or throwaway node should announce itself by
+ * accident.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
         return;
     }
     if (!present) {
-        kith_core_local_vanished(node->core, peer->instance);
+        kith_core_local_vanished(node->core, peer->instance, uv_hrtime());
+        kith_node_wake(node);
         return;
     }
     struct kith_local_report report = {

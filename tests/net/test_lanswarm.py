@@ -161,12 +161,15 @@ def families(answer):
 
 
 def lookup_until(control, key, end):
-    """Asks every 10 ms, whether the answers before are there or not; returns when one had found it, or
+    """Asks every 25 ms, whether the answers before are there or not; returns when one had found it, or
     None."""
-    control.socket.settimeout(0.01)
+    control.socket.settimeout(0.005)
     open_ids = set()
+    next_at = time.monotonic()
     while time.monotonic() < end:
-        open_ids.add(control.start("lookup", key=key))
+        if time.monotonic() >= next_at:
+            open_ids.add(control.start("lookup", key=key))
+            next_at += 0.025
         try:
             control.pump()
         except TimeoutError:
@@ -303,13 +306,13 @@ def case_one_host(case):
 
 def case_ephemeral(case):
     """dht-cli without a daemon and without configuration, on a host of the LAN."""
-    a, _ = case.settled((1, 2))
+    a, _ = case.settled((1, 2), network="kith")  # what is asked for without any option
     home = case.place.file("home")
     os.makedirs(home, exist_ok=True)
     times = []
     for _ in range(3):
         begin = time.monotonic()
-        run = case.run(3, kt.DHT_CLI, "-j", "--ephemeral", "-n", case.network, "lookup", a.key, home=home)
+        run = case.run(3, kt.DHT_CLI, "-j", "--ephemeral", "lookup", a.key, home=home)
         times.append(time.monotonic() - begin)
         check(run.code == 0, f"exit {run.code}: {run.err}")
         check(run.json["found"] and "lan" in run.json["sources"], f"{run.out}")
@@ -330,8 +333,12 @@ def case_hung(case):
                     control.call("status")
                     late.append(time.monotonic() - begin)
         check(max(late) < STATUS_S * SLACK, f"status took {max(late) * 1e3:.0f} ms")
-        run = b.cli("status")
-        check(run.code == 0, run.err)
+        shown = []
+        for _ in range(5):
+            begin = time.monotonic()
+            check(b.cli("status").code == 0, "dht-cli status")
+            shown.append(time.monotonic() - begin)
+        check(statistics.median(shown) < STATUS_S * SLACK, f"dht-cli status took {shown}")
         check(b.lookup(a) is not None, "lookup")
         ends = []
         for daemon in (b, caught):
@@ -341,7 +348,7 @@ def case_hung(case):
         check(max(ends) < 2 * SLACK, f"kithd took {max(ends):.2f} s to end")
     finally:
         case.lab.signal(2, "avahi", signal.SIGCONT)
-    return f"status {max(late) * 1e3:.1f} ms, ended in {ends[0]:.2f} and {ends[1]:.2f} s"
+    return f"status {max(late) * 1e3:.1f} ms, dht-cli {max(shown) * 1e3:.0f} ms, ended in {ends[0]:.2f} and {ends[1]:.2f} s"
 
 
 def case_networks(case):
@@ -355,7 +362,8 @@ def case_networks(case):
     for daemon, own in [(d, ours) for d in ours] + [(d, theirs) for d in theirs]:
         known = {p["key"] for p in daemon.lan()}
         check(known == {o.key for o in own if o is not daemon}, f"it sees {known}")
-        check(daemon.status()["contacts"] == len(own) - 1, f"contacts {daemon.status()}")
+        peers = {p["key"] for p in daemon.cli("peers").json["peers"]}
+        check(peers == known, f"its contacts are {peers}")
     check(ours[0].lookup(theirs[0]) is None and theirs[1].lookup(ours[1]) is None, "they mix")
 
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/endpoint.h"
 #include "core_net.h"
 
 static struct kith_local_report report_of(const struct net *net, unsigned i, bool with_key) {
@@ -115,7 +116,7 @@ static void test_refused_reports(void **state) {
     }
     snprintf(report.name, sizeof(report.name), "one more");
     assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EFULL);
-    kith_core_local_vanished(core, "flood-7");
+    kith_core_local_vanished(core, "flood-7", net.now);
     assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
     net_deinit(&net);
 }
@@ -156,6 +157,64 @@ static void test_silent_peer(void **state) {
     net_deinit(&net);
 }
 
+static int count_live(const struct kith_peer_info *info, void *user) {
+    *(unsigned *)user += info->live;
+    return 0;
+}
+
+static unsigned live_at(const struct net *net, unsigned i) {
+    unsigned n = 0;
+    kith_core_each_peer(net->nodes[i].core, net->now, count_live, &n);
+    return n;
+}
+
+/* After a goodbye the peer is asked once more: one that is gone leaves the live contacts at once,
+ * so that nobody waits for it; one whose avahi-daemon only restarted stays. */
+static void test_goodbye(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    for (unsigned i = 0; i < 3; i++) {
+        net_add(&net);
+    }
+    for (unsigned i = 1; i < 3; i++) {
+        struct kith_local_report report = report_of(&net, i, true);
+        appear(&net, 0, &report);
+    }
+    net_run(&net, KITH_NS_PER_S);
+    assert_int_equal(live_at(&net, 0), 2);
+    net.nodes[2].dead = true;
+    kith_core_local_vanished(net.nodes[0].core, "peer-1", net.now);
+    kith_core_local_vanished(net.nodes[0].core, "peer-2", net.now);
+    net_drain(&net, 0);
+    assert_int_equal(status_of(&net, 0).lan_peers, 0);
+    net_run(&net, 4 * KITH_NS_PER_S);
+    assert_int_equal(live_at(&net, 0), 1);
+    net_deinit(&net);
+}
+
+/* A newcomer is found before it has a record, though others that the walk asks are dead. */
+static void test_newcomer_without_record(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 6);
+    for (unsigned i = 1; i < 6; i++) {
+        net.nodes[i].dead = true;
+    }
+    unsigned newcomer = net_add(&net);
+    struct kith_local_report report = report_of(&net, 0, true);
+    appear(&net, newcomer, &report);
+    net_drain(&net, newcomer);
+    net_run(&net, 20 * KITH_NS_PER_MS);
+    struct kith_query q = lookup_of(&net, newcomer);
+    uint64_t before = net.now;
+    assert_int_equal(net_ask(&net, 0, &q), 0);
+    assert_true(net.now - before < 50 * KITH_NS_PER_MS);
+    assert_int_equal(net.seen.peer.seq, 0);
+    assert_true(kith_endpoint_equal(&net.seen.peer.endpoints[0], &net.nodes[newcomer].endpoint));
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_swarm_from_reports_alone),
@@ -163,6 +222,8 @@ int main(void) {
         cmocka_unit_test(test_several_endpoints),
         cmocka_unit_test(test_refused_reports),
         cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_goodbye),
+        cmocka_unit_test(test_newcomer_without_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
