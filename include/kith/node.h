@@ -5,7 +5,7 @@
  * A node is one identity, its sockets, its storage and its running ops. It lives on the loop it was
  * opened on: every function here must be called from that loop's thread, and every callback is made
  * from it, never from inside the call that started the op. Several nodes may share a loop or a
- * process. No globals, no threads of its own but the loop's pool (for disk writes and DNS), no
+ * process. No globals, no threads of its own but one for Avahi and the loop's pool (disk writes, DNS), no
  * signal handlers.
  */
 #ifndef KITH_NODE_H

@@ -30,7 +30,7 @@ enum {
     FILL_PAUSE_MS = 100,
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
     FILL_ROUND_MAX_S = 14400,
-    REFRESH_N = 4,        /* contacts asked for in a refresh: a few neighbours, not all */
+    REFRESH_N = 2,        /* contacts asked for in a refresh: a few neighbours, not all */
     NEIGHBOURS_TRIED = 2, /* unknown neighbours tried per refresh */
     JITTER_PERCENT = 20,
 };

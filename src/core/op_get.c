@@ -22,9 +22,28 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now);
 static void on_walk_done(struct kith_walk *walk, uint64_t now);
 
+static bool is_lookup(const struct kith_op *op) {
+    return op->kind == KITH_QUERY_LOOKUP || op->kind == KITH_QUERY_PING ||
+           op->kind == KITH_QUERY_TALK;
+}
+
+/* A lookup of a peer that was reported on the local network names where it is there; while it has
+ * not answered yet, what we hold does not settle the question. */
+static bool local_agrees(struct kith_op *op) {
+    const struct kith_local *local =
+        is_lookup(op) ? kith_locals_find(op->ops->locals, &op->query.key) : NULL;
+    if (local != NULL && local->confirmed) {
+        op->result.sources |= KITH_SOURCE_LAN;
+        op->result.contact =
+            (struct kith_contact){.has_key = true, .key = local->key, .endpoint = local->endpoint};
+    }
+    return local == NULL || local->confirmed;
+}
+
 /* A lookup on behalf of a ping or talk goes on with that; everything else is told. */
 static void found(struct kith_op *op, uint64_t now) {
     if (op->kind != KITH_QUERY_PING && op->kind != KITH_QUERY_TALK) {
+        (void)local_agrees(op); /* whoever brought the record was only faster */
         kith_op_finish(op, 0, false, now);
         return;
     }
@@ -53,6 +72,7 @@ static void found(struct kith_op *op, uint64_t now) {
 /* Found without a record: the peer itself answered at this endpoint. */
 static void found_directly(struct kith_op *op, uint64_t now) {
     if (op->kind == KITH_QUERY_LOOKUP) {
+        (void)local_agrees(op);
         op->result.contact = (struct kith_contact){
             .has_key = true, .key = op->peer.key, .endpoint = op->peer.endpoint};
         struct kith_peer peer = {
@@ -70,11 +90,6 @@ static void found_directly(struct kith_op *op, uint64_t now) {
 
 static bool wants_newest(const struct kith_op *op) {
     return op->kind == KITH_QUERY_WATCH || (op->flags & KITH_FLAG_NEWEST) != 0;
-}
-
-static bool is_lookup(const struct kith_op *op) {
-    return op->kind == KITH_QUERY_LOOKUP || op->kind == KITH_QUERY_PING ||
-           op->kind == KITH_QUERY_TALK;
 }
 
 /* The peer's answer to a question for its own record. */
@@ -305,19 +320,6 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     op->result.sources |= KITH_SOURCE_STORE;
     op->result.holders = 1;
     return is_own || ought_to_hold(op);
-}
-
-/* A lookup of a peer that was reported on the local network names where it is there; while it has
- * not answered yet, what we hold does not settle the question. */
-static bool local_agrees(struct kith_op *op) {
-    const struct kith_local *local =
-        is_lookup(op) ? kith_locals_find(op->ops->locals, &op->query.key) : NULL;
-    if (local != NULL && local->confirmed) {
-        op->result.sources |= KITH_SOURCE_LAN;
-        op->result.contact =
-            (struct kith_contact){.has_key = true, .key = local->key, .endpoint = local->endpoint};
-    }
-    return local == NULL || local->confirmed;
 }
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */

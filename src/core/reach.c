@@ -76,8 +76,8 @@ static void on_helped(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     }
 }
 
-/* Seconds until the next test. In a small network everybody knows everybody, and no test ever says anything:
- * not worth three messages every half a minute. */
+/* Seconds until the next test. In a small network everybody knows everybody, and no test ever says
+ * anything: not worth three messages every half a minute. */
 static uint64_t pause(const struct kith_reach *reach) {
     if (reach->misses > 0 && reach->misses < KITH_REACH_MISSES) {
         return TEST_S;

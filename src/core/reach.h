@@ -38,7 +38,7 @@ struct kith_reach {
     bool testing; /* a helper said that it asked a third node */
     bool sign;    /* an initiation came since, from whomever */
     uint8_t misses;
-    uint32_t n_tests;      /* since the start */
+    uint32_t n_tests;     /* since the start */
     uint64_t last_favour; /* when we last pinged for others */
     struct kith_timer timer;
     struct kith_reach_pending pending[KITH_REACH_PENDING];

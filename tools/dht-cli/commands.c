@@ -86,8 +86,9 @@ static void print_record(struct cli *cli, json_t *record) {
     printf("%s\n", value ? value : "");
     if (!cli->quiet && json_is_string(json_object_get(record, "key")) &&
         json_object_get(record, "seq"))
-        fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %.0f holders, found by %s; %s\n",
+        fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %.0f holder%s, found by %s; %s\n",
                 show_integer(record, "seq"), show_number(record, "holders"),
+                show_number(record, "holders") == 1 ? "" : "s",
                 show_list(json_object_get(record, "sources"), "-"), show_walk(record));
     free(value);
 }
