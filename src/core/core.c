@@ -53,6 +53,11 @@ static void on_observed(void *context, const struct kith_node_ref *by,
     }
 }
 
+static bool is_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
+    const struct kith_core *core = context;
+    return kith_keeper_banned(&core->keeper, &node->key, &node->endpoint, now);
+}
+
 static void on_push(void *context, const struct kith_delivery *delivery,
                     const struct kith_request *push, uint64_t now) {
     struct kith_core *core = context;
@@ -197,6 +202,7 @@ static int init_swarm(struct kith_core *core) {
     core->swarm.on_observed = on_observed;
     core->swarm.on_node = on_node;
     core->swarm.on_push = on_push;
+    core->swarm.is_banned = is_banned;
     core->swarm.context = core;
     return r;
 }

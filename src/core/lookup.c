@@ -9,6 +9,8 @@
  */
 #include "core/op.h"
 
+#include "core/endpoint.h"
+
 #include <stdlib.h>
 
 void kith_ops_init(struct kith_ops *ops) {
@@ -364,13 +366,22 @@ void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_
     kith_events_push(op->ops->events, box, false);
 }
 
+/* A link-local address that is stated comes without the link, which only we know. */
+static bool same_place(const struct kith_endpoint *stated, const struct kith_endpoint *endpoint) {
+    struct kith_endpoint linked = *stated;
+    if (linked.scope == 0) {
+        linked.scope = endpoint->scope; /* 0 but for link-local addresses */
+    }
+    return kith_endpoint_equal(&linked, endpoint);
+}
+
 /* Where the peer answered us itself is the best of its endpoints, stated or not. */
 static void put_endpoint_first(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
     if (endpoint->family == 0) {
         return;
     }
     uint32_t at = 0;
-    while (at < peer->n_endpoints && !kith_endpoint_equal(&peer->endpoints[at], endpoint)) {
+    while (at < peer->n_endpoints && !same_place(&peer->endpoints[at], endpoint)) {
         at++;
     }
     if (at == peer->n_endpoints) {

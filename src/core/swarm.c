@@ -292,6 +292,9 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     if (!node->has_key || kith_swarm_table(swarm, node->endpoint.family) == NULL) {
         return KITH_EINVALID;
     }
+    if (swarm->is_banned != NULL && swarm->is_banned(swarm->context, node, now)) {
+        return KITH_EREFUSED;
+    }
     uint8_t payload[KITH_DATAGRAM_MAX - KITH_SESSION_DATA_OVERHEAD];
     uint32_t id = kith_rpcs_new_txn(&swarm->rpcs);
     struct kith_txn txn = {

@@ -31,6 +31,8 @@ struct kith_swarm {
     /* A peer told us our endpoint. */
     void (*on_observed)(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now);
+    /* Whether to have nothing to do with a node; may be NULL. */
+    bool (*is_banned)(void *context, const struct kith_node_ref *node, uint64_t now);
     /* A node answered as a full node does, or did not answer. */
     void (*on_node)(void *context, const struct kith_node_ref *node, bool answered, uint64_t now);
     /* The number of entries in the tables changed. */
@@ -61,8 +63,8 @@ enum {
     KITH_ASK_FRESH = 1u << 2, /* in an initiation, whether there is a session or not */
 };
 
-/* Asks a node whose key is known. `fn` (may be NULL) is never called from inside this call.
- * -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID, KITH_ETOO_LARGE */
+/* Asks a node whose key is known and that is not banned. `fn` (may be NULL) is never called from inside this call.
+ * -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID, KITH_ETOO_LARGE, KITH_EREFUSED */
 KITH_MUST_CHECK int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
                                    const struct kith_request *request, unsigned flags,
                                    kith_rpc_fn fn, void *context, uint64_t now,

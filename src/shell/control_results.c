@@ -70,7 +70,7 @@ static void end_lookup(struct kith_out *out, const struct kith_control_request *
     kith_out_bool(out, "found", found);
     kith_out_text(out, "network", network);
     put_sources(out, result->sources);
-    if (found && peer != NULL) {
+    if (found && peer != NULL && peer->seq != 0) {
         kith_out_int(out, "seq", peer->seq);
         kith_out_endpoints(out, "endpoints", peer->endpoints, peer->n_endpoints);
         put_capabilities(out, peer);

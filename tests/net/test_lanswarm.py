@@ -154,6 +154,9 @@ def wait_known(daemons, seconds=15):
 def check_lan(answer, what):
     check(answer is not None, f"{what}: not found")
     check("lan" in answer["sources"], f"{what}: from {answer['sources']}")
+    check(answer["endpoints"], f"{what}: nowhere")
+    check((answer["seq"] is None) == (answer["age_s"] is None) and (answer["age_s"] or 0) < 3600,
+          f"{what}: {answer}")
 
 
 def families(answer):
@@ -250,7 +253,7 @@ def case_ipv6(case):
         answer = a.lookup(b)
         check_lan(answer, "link-local only")
         check(families(answer) == {6}, f"link-local only: {answer}")
-        check(all("fe80" in e for e in answer["endpoints"]), f"link-local only: {answer}")
+        check(all("fe80" in e and "%" in e for e in answer["endpoints"]), f"without a link: {answer}")
         check(any("%" in p["endpoint"] for p in a.lan()), f"no scope: {a.lan()}")
     finally:
         for host in (1, 2, 3):

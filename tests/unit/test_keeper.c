@@ -446,6 +446,31 @@ static void test_ban_key(void **state) {
     net_deinit(&net);
 }
 
+static bool count_to_banned(struct net *net, struct net_packet *packet) {
+    unsigned *count = net->hook_context;
+    const size_t size = sizeof(packet->to.ip);
+    *count += memcmp(packet->from.ip, net->nodes[0].endpoint.ip, size) == 0 &&
+              memcmp(packet->to.ip, net->nodes[3].endpoint.ip, size) == 0;
+    return true;
+}
+
+/* Others go on naming a banned node in their answers: it is not asked either. */
+static void test_ban_is_not_asked(void **state) {
+    struct net net;
+    unsigned count = 0;
+    net_swarm(&net, 8);
+    struct kith_ban_info ban = ban_of_key(&net.nodes[3].key, UINT64_MAX);
+    assert_int_equal(kith_core_ban(net.nodes[0].core, &ban, net.now), 0);
+    net.hook = count_to_banned;
+    net.hook_context = &count;
+    struct kith_query q = {
+        .kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[3].key};
+    assert_int_equal(net_ask(&net, 0, &q), 0);
+    net_run(&net, 20 * MINUTE);
+    assert_int_equal(count, 0);
+    net_deinit(&net);
+}
+
 static void test_ban_prefix(void **state) {
     struct net net;
     net_swarm(&net, 8);
@@ -601,6 +626,7 @@ int main(void) {
         cmocka_unit_test(test_restart_best_dead),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_ban_key),
+        cmocka_unit_test(test_ban_is_not_asked),
         cmocka_unit_test(test_ban_prefix),
         cmocka_unit_test(test_ban_expires),
         cmocka_unit_test(test_ban_kept),
