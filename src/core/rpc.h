@@ -34,6 +34,7 @@ struct kith_rpc_event {
     enum kith_rpc_outcome outcome;
     const struct kith_response *response;
     const struct kith_wire_failure *failure;
+    bool elsewhere; /* it came from another endpoint than was asked: says nothing about that one */
     uint64_t rtt_ns; /* since the sending that is being answered */
     uint64_t now;
 };

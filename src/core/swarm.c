@@ -98,6 +98,9 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
         tell_node(swarm, &rpc->node, false, event->now);
         return;
     }
+    if (event->elsewhere) {
+        return;
+    }
     bool admit = event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method);
     refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
     const struct kith_response *response = event->response;
@@ -187,7 +190,12 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
         stats->drop_unmatched++;
         return;
     }
-    struct kith_rpc_event event = {.now = now};
+    /* A host with several addresses may answer from another than it was asked at: the session and the
+     * txn tell whose answer it is, the endpoint whether it proves the one that was asked. */
+    struct kith_rpc_event event = {
+        .now = now,
+        .elsewhere = !kith_endpoint_equal(&delivery->from, &rpc->node.endpoint),
+    };
     if (message->kind == KITH_MESSAGE_RESPONSE) {
         stats->responses_received++;
         keep_usable(swarm, &message->u.response, &delivery->from);
