@@ -13,8 +13,6 @@ enum kith_event_kind {
         1, /* joined: `n_contacts` live contacts, `elapsed_ns` since the start or the loss */
     KITH_EVENT_LOST,     /* no live contact is left; joining starts over by itself */
     KITH_EVENT_OBSERVED, /* others see us at `endpoint` */
-    KITH_EVENT_TALK,     /* a message for a protocol without handler was refused; for diagnosis */
-    KITH_EVENT_VERSION,  /* a peer at `endpoint` speaks another protocol version or network */
 };
 
 struct kith_event {

@@ -145,8 +145,6 @@ void kith_core_expect_contacts(struct kith_core *core, bool expected);
  * KITH_ENOMEM */
 KITH_MUST_CHECK int kith_core_restore(struct kith_core *core, const struct kith_core_saved *saved,
                                       uint64_t now);
-/* Up to `n` live contacts worth remembering, best first. Returns their number. */
-size_t kith_core_contacts(const struct kith_core *core, struct kith_contact *out, size_t n);
 
 /* ---- the address book ---- */
 

@@ -46,33 +46,6 @@ void kith_core_status(const struct kith_core *core, uint64_t now, struct kith_st
     }
 }
 
-size_t kith_core_contacts(const struct kith_core *core, struct kith_contact *out, size_t n) {
-    const struct kith_entry *entries[64];
-    size_t most = n < 64 ? n : 64;
-    size_t found = kith_swarm_closest(&core->swarm, &core->swarm.own_id, most / 2, entries);
-    size_t count = 0;
-    for (size_t i = 0; i < found; i++) {
-        out[count++] = (struct kith_contact){
-            .has_key = true, .key = entries[i]->node.key, .endpoint = entries[i]->node.endpoint};
-    }
-    /* Then far ones, so that a neighbourhood that vanished as a whole does not leave us alone. */
-    struct kith_point opposite = core->swarm.own_id;
-    opposite.bytes[0] ^= 0x80;
-    found = kith_swarm_closest(&core->swarm, &opposite, most, entries);
-    for (size_t i = 0; i < found && count < n; i++) {
-        bool known = false;
-        for (size_t j = 0; j < count && !known; j++) {
-            known = kith_key_equal(&out[j].key, &entries[i]->node.key);
-        }
-        if (!known) {
-            out[count++] = (struct kith_contact){.has_key = true,
-                                                 .key = entries[i]->node.key,
-                                                 .endpoint = entries[i]->node.endpoint};
-        }
-    }
-    return count;
-}
-
 struct peer_walk {
     uint64_t now;
     int (*fn)(const struct kith_peer_info *info, void *user);

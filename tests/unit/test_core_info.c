@@ -43,26 +43,6 @@ static int see_session(const struct kith_session_info *info, void *user) {
     return go_on(user);
 }
 
-static void test_contacts(void **state) {
-    struct net net;
-    struct kith_contact contacts[16];
-    net_swarm(&net, 12);
-    struct kith_core *core = net.nodes[3].core;
-    size_t n = kith_core_contacts(core, contacts, 16);
-    assert_int_equal(n, 11); /* everybody else, nobody twice */
-    for (size_t i = 0; i < n; i++) {
-        assert_true(contacts[i].has_key);
-        assert_false(kith_key_equal(&contacts[i].key, &net.nodes[3].key));
-        for (size_t j = 0; j < i; j++) {
-            assert_false(kith_key_equal(&contacts[i].key, &contacts[j].key));
-        }
-    }
-    assert_int_equal(kith_core_contacts(core, contacts, 4), 4);
-    assert_int_equal(kith_core_contacts(core, contacts, 1), 1);
-    assert_int_equal(kith_core_contacts(core, contacts, 0), 0);
-    net_deinit(&net);
-}
-
 static void test_peers(void **state) {
     struct net net;
     net_swarm(&net, 6);
@@ -133,8 +113,9 @@ static void test_observed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contacts), cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_records),  cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_observed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,11 @@ int cmd_ping(struct cli *cli);
 int cmd_trace(struct cli *cli);
 int cmd_talk(struct cli *cli);
 /* commands_book.c: whom the node knows */
+/* Asks for a list with all its pages and shows it. What changes between two of them may be missed or
+ * seen twice. */
+int cli_run_list(struct cli *cli, const char *method, const char *list,
+                 void (*print)(struct cli *cli, json_t *result));
+
 int cmd_lan(struct cli *cli);
 int cmd_book(struct cli *cli);
 int cmd_add(struct cli *cli);

@@ -9,57 +9,11 @@
 #include "request.h"
 #include "show.h"
 
-enum {
-    PAGES_MAX = 64, /* of a list: more than any book has */
-};
-
 static int run(struct cli *cli, const char *method, struct client_args *args,
                void (*print)(struct cli *cli, json_t *result)) {
     struct client_reply reply;
     int status = request_run(cli, method, args, NULL, NULL, &reply);
 
-    if (status == CLI_OK && cli->json)
-        show_json(reply.result);
-    else if (status == CLI_OK)
-        print(cli, reply.result);
-    client_reply_deinit(&reply);
-    return status;
-}
-
-/* One more page of `list` behind those in `result`. Returns an exit status; 0 and nothing new at
- * the end. */
-static int next_page(struct cli *cli, const char *method, const char *list, json_t *result) {
-    json_t *rows = json_object_get(result, list);
-    struct client_reply reply;
-    struct client_args args;
-    int status;
-
-    client_args_init(&args);
-    client_args_int(&args, "offset", (int64_t)json_array_size(rows));
-    status = request_run(cli, method, &args, NULL, NULL, &reply);
-    if (status == CLI_OK)
-        json_array_extend(rows, json_object_get(reply.result, list));
-    client_reply_deinit(&reply);
-    return status;
-}
-
-/* A list with all its pages. What changes between two of them may be missed or seen twice. */
-static int run_list(struct cli *cli, const char *method, const char *list,
-                    void (*print)(struct cli *cli, json_t *result)) {
-    struct client_reply reply;
-    struct client_args args;
-    int status;
-
-    client_args_init(&args);
-    status = request_run(cli, method, &args, NULL, NULL, &reply);
-    for (unsigned i = 0; status == CLI_OK && i < PAGES_MAX; i++) {
-        size_t n = json_array_size(json_object_get(reply.result, list));
-        if ((double)n >= show_number(reply.result, "total"))
-            break;
-        status = next_page(cli, method, list, reply.result);
-        if (json_array_size(json_object_get(reply.result, list)) == n)
-            break;
-    }
     if (status == CLI_OK && cli->json)
         show_json(reply.result);
     else if (status == CLI_OK)
@@ -85,7 +39,7 @@ static void print_lan(struct cli *cli, json_t *result) {
 }
 
 int cmd_lan(struct cli *cli) {
-    return run_list(cli, "lan", "peers", print_lan);
+    return cli_run_list(cli, "lan", "peers", print_lan);
 }
 
 static void print_book(struct cli *cli, json_t *result) {
@@ -107,7 +61,7 @@ static void print_book(struct cli *cli, json_t *result) {
 }
 
 int cmd_book(struct cli *cli) {
-    return run_list(cli, "book", "entries", print_book);
+    return cli_run_list(cli, "book", "entries", print_book);
 }
 
 /* ---- add ---- */
@@ -212,7 +166,7 @@ int cmd_ban(struct cli *cli) {
         return CLI_USAGE;
     }
     if (cli->n_args == 0)
-        return run_list(cli, "bans", "bans", print_bans);
+        return cli_run_list(cli, "bans", "bans", print_bans);
     client_args_init(&args);
     status = add_whom(cli, &args);
     if (status) {

@@ -11,15 +11,6 @@
 #include "show.h"
 
 /* A request without args whose result is printed. */
-/* Leaves the peers that have the capability asked for. */
-static void keep_capable(const struct cli *cli, json_t *peers) {
-    for (size_t i = json_array_size(peers); i-- > 0;) {
-        const json_t *can = json_object_get(json_array_get(peers, i), "capabilities");
-        if (!json_object_get(can, cli->capability))
-            json_array_remove(peers, i);
-    }
-}
-
 static int ask(struct cli *cli, const char *method,
                void (*print)(struct cli *cli, json_t *result)) {
     struct client_reply reply;
@@ -28,8 +19,6 @@ static int ask(struct cli *cli, const char *method,
 
     client_args_init(&args);
     status = request_run(cli, method, &args, NULL, NULL, &reply);
-    if (status == CLI_OK && cli->capability)
-        keep_capable(cli, json_object_get(reply.result, "peers"));
     if (status == CLI_OK && cli->json)
         show_json(reply.result);
     else if (status == CLI_OK)
@@ -104,6 +93,62 @@ int cmd_stats(struct cli *cli) {
 
 /* ---- lists ---- */
 
+enum {
+    PAGES_MAX = 64, /* of a list: more than any node holds */
+};
+
+/* Leaves the peers that have the capability asked for. */
+static void keep_capable(const struct cli *cli, json_t *peers) {
+    for (size_t i = json_array_size(peers); i-- > 0;) {
+        const json_t *can = json_object_get(json_array_get(peers, i), "capabilities");
+        if (!json_object_get(can, cli->capability))
+            json_array_remove(peers, i);
+    }
+}
+
+/* One more page of `list` behind those in `result`. Returns an exit status; 0 and nothing new at
+ * the end. */
+static int next_page(struct cli *cli, const char *method, const char *list, json_t *result) {
+    json_t *rows = json_object_get(result, list);
+    struct client_reply reply;
+    struct client_args args;
+    int status;
+
+    client_args_init(&args);
+    client_args_int(&args, "offset", (int64_t)json_array_size(rows));
+    status = request_run(cli, method, &args, NULL, NULL, &reply);
+    if (status == CLI_OK)
+        json_array_extend(rows, json_object_get(reply.result, list));
+    client_reply_deinit(&reply);
+    return status;
+}
+
+int cli_run_list(struct cli *cli, const char *method, const char *list,
+                 void (*print)(struct cli *cli, json_t *result)) {
+    struct client_reply reply;
+    struct client_args args;
+    int status;
+
+    client_args_init(&args);
+    status = request_run(cli, method, &args, NULL, NULL, &reply);
+    for (unsigned i = 0; status == CLI_OK && i < PAGES_MAX; i++) {
+        size_t n = json_array_size(json_object_get(reply.result, list));
+        if ((double)n >= show_number(reply.result, "total"))
+            break;
+        status = next_page(cli, method, list, reply.result);
+        if (json_array_size(json_object_get(reply.result, list)) == n)
+            break;
+    }
+    if (status == CLI_OK && cli->capability)
+        keep_capable(cli, json_object_get(reply.result, list));
+    if (status == CLI_OK && cli->json)
+        show_json(reply.result);
+    else if (status == CLI_OK)
+        print(cli, reply.result);
+    client_reply_deinit(&reply);
+    return status;
+}
+
 static void print_peers(struct cli *cli, json_t *result) {
     static const struct show_column columns[] = {
         {"key", "KEY", SHOW_TEXT},          {"endpoint", "ENDPOINT", SHOW_TEXT},
@@ -154,19 +199,19 @@ static void print_sessions(struct cli *cli, json_t *result) {
 }
 
 int cmd_peers(struct cli *cli) {
-    return ask(cli, "peers", print_peers);
+    return cli_run_list(cli, "peers", "peers", print_peers);
 }
 
 int cmd_table(struct cli *cli) {
-    return ask(cli, "table", print_table);
+    return cli_run_list(cli, "table", "table", print_table);
 }
 
 int cmd_records(struct cli *cli) {
-    return ask(cli, "records", print_records);
+    return cli_run_list(cli, "records", "records", print_records);
 }
 
 int cmd_sessions(struct cli *cli) {
-    return ask(cli, "sessions", print_sessions);
+    return cli_run_list(cli, "sessions", "sessions", print_sessions);
 }
 
 /* ---- identities ---- */

@@ -62,7 +62,6 @@ static void on_log(enum kith_log_level level, const char *message, void *user) {
 static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
     struct daemon *daemon = user;
     char endpoint[KITH_ENDPOINT_TEXT_SIZE] = "";
-    const char *text = event->text ? event->text : "";
 
     if (event->endpoint.family)
         kith_endpoint_format(&event->endpoint, endpoint);
@@ -76,13 +75,6 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
         break;
     case KITH_EVENT_OBSERVED:
         log_say(daemon->log, KITH_LOG_INFO, "others see this node at %s", endpoint);
-        break;
-    case KITH_EVENT_TALK:
-        log_say(daemon->log, KITH_LOG_DEBUG, "refused a message: %s", text);
-        break;
-    case KITH_EVENT_VERSION:
-        log_say(daemon->log, KITH_LOG_WARN, "%s: %s", endpoint,
-                *text ? text : "speaks another version");
         break;
     }
 }
