@@ -8,17 +8,32 @@
 
 #include "core/msgpack_codec.h"
 
+/* What an encoder says of the sender besides the message. Only dialects without sessions read it. */
+struct kith_sender {
+    const struct kith_point *id;
+    uint8_t family; /* of the swarm: "nodes" or "nodes6" */
+};
+
 struct kith_dialect {
     const char *name;
     unsigned id_bits;
-    unsigned k;    /* bucket size, and the number of nodes a record is stored on */
-    bool sessions; /* messages travel inside sessions and peers are known by key */
-    int (*encode_request)(const struct kith_txn *txn, const struct kith_request *request,
-                          uint8_t *out, size_t max, size_t *ret_size);
-    int (*encode_response)(const struct kith_txn *txn, const struct kith_response *response,
-                           uint8_t *out, size_t max, size_t *ret_size);
-    int (*encode_error)(const struct kith_txn *txn, const struct kith_wire_failure *failure,
-                        uint8_t *out, size_t max, size_t *ret_size);
+    unsigned k;         /* bucket size, and the number of nodes a record is stored on */
+    unsigned sendings;  /* of a request at most, the first included */
+    bool sessions;      /* messages travel inside sessions and peers are known by key */
+    bool tokens;        /* writes need a token that the node gave with an answer */
+    size_t datagram_max; /* UDP payload that it sends, and accepts */
+    uint32_t source;    /* KITH_SOURCE_* of what its walks bring */
+    /* Where a record lies in this id space. */
+    void (*point)(const struct kith_record_view *view, struct kith_point *ret);
+    int (*encode_request)(const struct kith_sender *from, const struct kith_txn *txn,
+                          const struct kith_request *request, uint8_t *out, size_t max,
+                          size_t *ret_size);
+    int (*encode_response)(const struct kith_sender *from, const struct kith_txn *txn,
+                           const struct kith_response *response, uint8_t *out, size_t max,
+                           size_t *ret_size);
+    int (*encode_error)(const struct kith_sender *from, const struct kith_txn *txn,
+                        const struct kith_wire_failure *failure, uint8_t *out, size_t max,
+                        size_t *ret_size);
     int (*encode_push)(const struct kith_request *push, uint8_t *out, size_t max,
                        size_t *ret_size);
     int (*decode)(struct kith_codec *codec, struct kith_span bytes, struct kith_message *ret);
@@ -26,5 +41,7 @@ struct kith_dialect {
 
 /* msgpack inside Noise sessions: kith's own swarm. */
 extern const struct kith_dialect kith_dialect_kith;
+/* KRPC: the BitTorrent Mainline DHT. */
+extern const struct kith_dialect kith_dialect_krpc;
 
 #endif

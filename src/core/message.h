@@ -18,6 +18,9 @@
 enum {
     KITH_MESSAGE_CONTACTS_MAX = 40, /* in one answer: k of each family */
     KITH_MESSAGE_RECORDS_MAX = 8,   /* announcements in one answer */
+    KITH_MESSAGE_PEERS_MAX = 128,   /* Mainline: peers of an info-hash in one answer */
+    KITH_TOKEN_MAX = 200,           /* Mainline: bytes of another's write token that we give back */
+    KITH_BLOOM_SIZE = 256,          /* BEP 33 */
     KITH_TXN_MAX = 20,              /* bytes of a transaction id that we echo */
     KITH_TXN_SIZE = 4,              /* bytes of our own */
 };
@@ -33,6 +36,10 @@ enum kith_method {
     KITH_METHOD_REACH,
     KITH_METHOD_TALK,
     KITH_METHOD_ARRIVE, /* pushed only: a peer record that changed */
+    /* Mainline only, whose other methods are PING, FIND, GET and PUT. */
+    KITH_METHOD_PEERS,         /* get_peers */
+    KITH_METHOD_ANNOUNCE_PEER, /* announce_peer */
+    KITH_METHOD_SAMPLE,        /* sample_infohashes, BEP 51 */
 };
 
 /* Error codes on the wire: BEP 5, BEP 44, and kith's own from 310. */
@@ -79,6 +86,13 @@ struct kith_request {
     struct kith_record_view record; /* put, announce */
     struct kith_span protocol;      /* talk */
     struct kith_span bytes; /* talk; reach: a third node's key and endpoint, to be pinged */
+    /* Mainline. `target` is the info-hash of peers and announce_peer, zero-padded. */
+    bool no_seeds;     /* peers: downloaders only (BEP 33) */
+    bool scrape;       /* peers: with filters (BEP 33) */
+    bool seed;         /* announce_peer */
+    bool implied_port; /* announce_peer: the port it came from counts */
+    uint16_t port;     /* announce_peer */
+    struct kith_span token; /* put, announce_peer: what the node gave us before */
 };
 
 struct kith_response {
@@ -99,6 +113,16 @@ struct kith_response {
     uint32_t n_records;
     struct kith_record_view records[KITH_MESSAGE_RECORDS_MAX]; /* topic */
     struct kith_span bytes;                                    /* talk */
+    /* Mainline. */
+    struct kith_span token;           /* find (where given), get, peers: to write here */
+    struct kith_span filter_seeds;    /* scrape: KITH_BLOOM_SIZE bytes, or empty */
+    struct kith_span filter_peers;    /* likewise */
+    bool has_samples;
+    struct kith_span samples;         /* n times 20 bytes */
+    uint32_t interval_s;              /* sample: until it is worth asking again */
+    uint32_t n_sampled;               /* sample: info-hashes there in all */
+    uint32_t n_peers;
+    struct kith_endpoint peers[KITH_MESSAGE_PEERS_MAX];
 };
 
 struct kith_wire_failure {
@@ -118,6 +142,10 @@ enum kith_message_kind {
 struct kith_message {
     enum kith_message_kind kind;
     struct kith_txn txn;
+    /* Mainline, where nothing but the message names the sender; kith's sessions know the key. An
+     * error may come without. */
+    bool has_id;
+    struct kith_point id;
     union {
         struct kith_request request;
         struct kith_response response;

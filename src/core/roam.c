@@ -44,7 +44,7 @@ static void probe(struct kith_core *core, const struct kith_delivery *delivery, 
     struct kith_request ping = kith_swarm_request(&core->swarm, KITH_METHOD_PING);
     uint8_t payload[64];
     size_t size;
-    if (core->swarm.dialect->encode_request(&txn, &ping, payload, sizeof(payload), &size) < 0 ||
+    if (core->swarm.dialect->encode_request(NULL, &txn, &ping, payload, sizeof(payload), &size) < 0 ||
         kith_sessions_probe(core->sessions, delivery->session, &delivery->from,
                             kith_span(payload, size), now) < 0) {
         roam->session = 0;

@@ -462,6 +462,9 @@ void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *de
         serve_talk(&q);
         break;
     case KITH_METHOD_ARRIVE: /* pushed only */
+    case KITH_METHOD_PEERS:  /* Mainline only */
+    case KITH_METHOD_ANNOUNCE_PEER:
+    case KITH_METHOD_SAMPLE:
         fail(&q, KITH_WIRE_METHOD_UNKNOWN, "unknown method");
         break;
     }

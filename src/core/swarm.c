@@ -289,6 +289,9 @@ static size_t hope(const struct kith_swarm *swarm, const struct kith_request *re
     case KITH_METHOD_REACH:
     case KITH_METHOD_TALK:
     case KITH_METHOD_ARRIVE:
+    case KITH_METHOD_PEERS:
+    case KITH_METHOD_ANNOUNCE_PEER:
+    case KITH_METHOD_SAMPLE:
         break;
     }
     return ANSWER_BASE;
@@ -310,7 +313,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         .bytes = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id},
     };
     size_t size;
-    int r = swarm->dialect->encode_request(&txn, request, payload, sizeof(payload), &size);
+    int r = swarm->dialect->encode_request(NULL, &txn, request, payload, sizeof(payload), &size);
     if (r < 0) {
         return r;
     }
@@ -340,8 +343,8 @@ void kith_swarm_answer(struct kith_swarm *swarm, const struct kith_delivery *del
     uint8_t payload[KITH_DATAGRAM_MAX];
     size_t max = delivery->answer_max < sizeof(payload) ? delivery->answer_max : sizeof(payload);
     size_t size;
-    int r = response != NULL ? swarm->dialect->encode_response(txn, response, payload, max, &size)
-                             : swarm->dialect->encode_error(txn, failure, payload, max, &size);
+    int r = response != NULL ? swarm->dialect->encode_response(NULL, txn, response, payload, max, &size)
+                             : swarm->dialect->encode_error(NULL, txn, failure, payload, max, &size);
     struct kith_stats *stats = &swarm->env->stats;
     if (r == 0) {
         r = kith_sessions_answer(swarm->sessions, delivery, kith_span(payload, size), now);

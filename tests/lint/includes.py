@@ -18,10 +18,11 @@ from pathlib import Path
 # apart from core.c: it declares the contract, among it the event types that events queues and ops
 # fill, while core.c holds everything together.
 CORE_LEVELS = [
-    ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text"],
-    ["record", "noise", "outbox"],
+    ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text",
+     "pace", "token"],
+    ["record", "noise", "outbox", "target"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
-     "env", "core.h"],
+     "env", "core.h", "bloom", "torrents", "krpc"],
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip"],
     ["lookup", "publish", "op"],

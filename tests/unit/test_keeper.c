@@ -88,7 +88,7 @@ static int encode_lies(const struct kith_txn *txn, const struct kith_response *r
         changed.n_contacts = the_liar.n;
         memcpy(changed.contacts, the_liar.lies, the_liar.n * sizeof(the_liar.lies[0]));
     }
-    return kith_dialect_kith.encode_response(txn, &changed, out, max, ret_size);
+    return kith_dialect_kith.encode_response(NULL, txn, &changed, out, max, ret_size);
 }
 
 static struct kith_key lie_key(uint8_t i) {

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * krpc: the Mainline dialect's bytes: bencoded dictionaries, BEP 5, 32, 33, 42, 43, 44, 45, 51.
+ *
+ * Decoding is total, allocates nothing and copies nothing: spans point into the datagram. What
+ * others send is read leniently where the field needs it (unsorted keys, one concatenated string
+ * of peers, mixed families), but the one value that is signed or hashed, "v", must be strict
+ * bencoding and is handed on verbatim. Writing is strict: sorted keys, no surplus.
+ */
+#ifndef KITH_CORE_KRPC_H
+#define KITH_CORE_KRPC_H
+
+#include "core/dialect.h"
+
+enum {
+    KITH_KRPC_ID_SIZE = 20,
+    KITH_KRPC_DATAGRAM_MAX = 1472, /* sent; a put of 1000 bytes with salt and token needs 1,340 */
+    KITH_KRPC_RECEIVE_MAX = 2048,
+    KITH_KRPC_DEPTH_MAX = 32, /* of a datagram; "v" has its own bound, KITH_BENCODE_DEPTH_MAX */
+    KITH_KRPC_ELEMENTS_MAX = 1024,
+};
+
+/*
+ * One message that fills `bytes`; a dict, "t" of 0..KITH_TXN_MAX bytes (longer: KITH_ESYNTAX).
+ * Contacts: "nodes" and "nodes6" of any number, those with unusable endpoints (port 0 too) are left
+ * out, surplus beyond the arrays is ignored; a "nodes" string that is no multiple of 26 counts as
+ * far as it goes. A request of an unknown method that has a "target" or "info_hash" of 20 bytes is a
+ * FIND of it. "want" absent: both want flags false. Errors need no "id". Of "r" in a response only
+ * "id" is required.
+ * Sizes and signs are not judged here where an error code of its own exists (a "v" over 1000 bytes, a
+ * salt over 64, a negative seq): who serves the request does. A "v" that is no strict bencoding
+ * makes a request KITH_DECODE_ARGS_INVALID; in a response it is as if there were no record.
+ * A response's record carries no salt.
+ * -> KITH_ESYNTAX, KITH_DECODE_METHOD_UNKNOWN, KITH_DECODE_ARGS_INVALID (txn and id are set)
+ */
+KITH_MUST_CHECK int kith_krpc_decode(struct kith_codec *unused, struct kith_span bytes,
+                                     struct kith_message *ret);
+
+/* As in struct kith_dialect. Requests: "ro" 1 if read_only; "v" our version; "want" only if it differs
+ * from what the family implies; a put also carries "target", which some implementations need, and
+ * an immutable one a "seq" of 0.
+ * -> KITH_ETOO_LARGE, KITH_EINVALID (a method that Mainline does not have) */
+KITH_MUST_CHECK int kith_krpc_encode_request(const struct kith_sender *from,
+                                             const struct kith_txn *txn,
+                                             const struct kith_request *request, uint8_t *out,
+                                             size_t max, size_t *ret_size);
+/* Fits `max`: leaves out filters, then peers, then samples, then contacts from the farthest (of
+ * both families in turn), and last the record. "ip" from `you`. -> KITH_ETOO_LARGE */
+KITH_MUST_CHECK int kith_krpc_encode_response(const struct kith_sender *from,
+                                              const struct kith_txn *txn,
+                                              const struct kith_response *response, uint8_t *out,
+                                              size_t max, size_t *ret_size);
+KITH_MUST_CHECK int kith_krpc_encode_error(const struct kith_sender *from,
+                                           const struct kith_txn *txn,
+                                           const struct kith_wire_failure *failure, uint8_t *out,
+                                           size_t max, size_t *ret_size);
+
+#endif
