@@ -22,11 +22,22 @@ enum kith_query_kind {
     KITH_QUERY_ANNOUNCE,   /* `point`: announce this node under the topic, and keep doing so */
     KITH_QUERY_UNANNOUNCE, /* `point`: stop announcing; finishes at once */
     KITH_QUERY_FIND,       /* `point`: up to `n` peers announced under the topic */
-    KITH_QUERY_PING,       /* `contact` or `key`: `n` round trips */
-    KITH_QUERY_TRACE,      /* `key` or `point`: full walk with a KITH_RESULT_HOP for each answer */
+    KITH_QUERY_PING,       /* `contact` or `key`: `n` round trips; in Mainline `contact` only */
+    KITH_QUERY_TRACE,      /* `key` or `point`: full walk with a KITH_RESULT_HOP for each answer; in
+                              Mainline towards the record of `key` and `salt` */
     KITH_QUERY_WATCH,      /* `key` and `salt`: a KITH_RESULT_RECORD for each newer record, until
                               canceled */
     KITH_QUERY_TALK,       /* `contact` or `key`, `protocol`, `value`: one message, one answer */
+    /* The public swarm in its own terms; `point` holds 20 bytes, an info-hash, and zeros. */
+    KITH_QUERY_PEERS,         /* up to `n` peers announced under the info-hash */
+    KITH_QUERY_ANNOUNCE_PEER, /* announce this host under it, once; `port` 0: the node's own */
+    KITH_QUERY_SAMPLE,        /* info-hashes that nodes near the point (none: anywhere) know */
+};
+
+/* Where to ask or store. 0 in a query means: LOOKUP, GET, WATCH everywhere, all else in kith's own. */
+enum {
+    KITH_SWARM_KITH = 1u << 0,
+    KITH_SWARM_MAINLINE = 1u << 1, /* where it is on, see kith_options */
 };
 
 enum {
@@ -45,9 +56,11 @@ enum {
 struct kith_query {
     enum kith_query_kind kind;
     uint32_t flags;
+    uint32_t swarms; /* KITH_SWARM_*, or 0 */
     struct kith_key key;
-    struct kith_point point;
+    struct kith_point point; /* in Mainline: 20 bytes (a BEP 44 target or an info-hash), then zeros */
     struct kith_contact contact; /* family 0: none */
+    uint16_t port;               /* announce a peer */
     uint8_t salt_size;
     uint8_t salt[KITH_SALT_MAX];
     int64_t seq;
@@ -104,6 +117,8 @@ enum kith_result_kind {
     KITH_RESULT_PROGRESS = 1, /* `walk` */
     KITH_RESULT_HOP,          /* `hop`, `walk` */
     KITH_RESULT_RECORD,       /* `record` (and `peer`), `source`: a valid record, or a newer one */
+    KITH_RESULT_PEER,         /* `contact`: a peer of the info-hash */
+    KITH_RESULT_SAMPLE,       /* `bytes`: info-hashes, 20 bytes each; `found`: that node knows in all */
     KITH_RESULT_PONG,         /* `rtt_ns`, `contact`, `index` of n; status KITH_ETIMEOUT: lost */
     KITH_RESULT_DONE,         /* `status`, and what the op's kind promises */
 };
@@ -124,6 +139,12 @@ struct kith_result {
     uint32_t acks;               /* put, announce: nodes that stored it */
     uint32_t asked;              /* put, announce: nodes asked to */
     uint32_t quorum;             /* put, announce: acks needed */
+    struct kith_point target;    /* put, get: in Mainline, where `sources` names it */
+    uint32_t mainline_acks;      /* put in both swarms: of the public one */
+    uint32_t mainline_asked;
+    uint32_t mainline_quorum;
+    double scrape_seeds;         /* peers: seeds and downloaders, estimated (BEP 33); 0: unknown */
+    double scrape_peers;
     uint32_t holders;            /* get: nodes seen holding the returned seq */
     uint32_t found;              /* find: peers reported */
     uint32_t index;              /* ping: 0-based number of the round trip */

@@ -82,9 +82,38 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     kith_keeper_heard(&core->keeper, node, answered, now);
 }
 
+static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now) {
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        core->env.stats.events_lost++;
+        return;
+    }
+    box->event.kind = KITH_CORE_NODE;
+    box->event.node.kind = kind;
+    box->event.node.n_contacts = (uint32_t)kith_swarm_count_live(&core->swarm);
+    box->event.node.elapsed_ns = now - core->maintain.since;
+    kith_events_push(&core->events, box, true);
+}
+
+static void on_ready(void *context, uint64_t now) {
+    struct kith_core *core = context;
+    tell(core, KITH_EVENT_READY, now);
+    kith_publish_start(&core->publish, now);
+}
+
+static void on_lost(void *context, uint64_t now) {
+    tell(context, KITH_EVENT_LOST, now);
+}
+
+static bool is_self(void *context, const struct kith_endpoint *endpoint) {
+    const struct kith_core *core = context;
+    return kith_publish_is_self(&core->publish, endpoint);
+}
+
 static bool may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
-    return kith_maintain_may_join(&core->maintain) || kith_keeper_may_join(&core->keeper, now);
+    return kith_maintain_may_join(&core->maintain) || core->locals.n > 0 ||
+           kith_keeper_may_join(&core->keeper, now);
 }
 
 static int describe(void *context, struct kith_peer *ret) {
@@ -256,9 +285,10 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .swarm = &core->swarm,
         .sessions = core->sessions,
         .ops = &core->ops,
-        .publish = &core->publish,
-        .events = &core->events,
-        .locals = &core->locals,
+        .on_ready = on_ready,
+        .on_lost = on_lost,
+        .is_self = is_self,
+        .context = core,
     };
     core->locals = (struct kith_locals){
         .env = &core->env,
@@ -352,6 +382,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
 static void deliver(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
     switch (delivery->kind) {
     case KITH_DELIVERY_NONE:
+    case KITH_DELIVERY_PLAIN: /* the sessions make none */
         break;
     case KITH_DELIVERY_IAM:
         kith_maintain_key(&core->maintain, &delivery->key, &delivery->from, now);
@@ -460,7 +491,8 @@ static int restore_own(struct kith_core *core, const struct kith_core_saved *sav
     if (!saved->is_announcement) {
         kith_record_point(view, &point);
     }
-    int r = kith_own_set(&core->publish.own, saved->record, &point, saved->is_announcement, now);
+    int r = kith_own_set(&core->publish.own, saved->record, &point, saved->is_announcement,
+                         saved->swarms != 0 ? saved->swarms : KITH_SWARM_KITH, now);
     if (r == 0) {
         /* Goes out again after joining: the swarm may have forgotten it while we were away. */
         kith_own_find(&core->publish.own, &point)->pending = true;

@@ -88,6 +88,7 @@ struct kith_core_saved {
     bool is_announcement; /* held: under `topic` */
     struct kith_point topic;
     uint64_t op;          /* own: the op that published it, or 0 */
+    uint32_t swarms;      /* own: KITH_SWARM_* it is published in */
     uint64_t lifetime_ns; /* held: what is left of it */
     const struct kith_record *record;
 };
@@ -127,6 +128,7 @@ enum kith_contact_source {
     KITH_CONTACT_PEER = 1, /* asked for by the user: tried at once, and again for ever */
     KITH_CONTACT_SEED,     /* tried when too few others answer within seconds, and again for ever */
     KITH_CONTACT_KNOWN,    /* from our own disk: tried at once, then forgotten */
+    KITH_CONTACT_ROUTER,   /* Mainline: names others, is none of them; asked when too few answer */
 };
 
 /* A node to join through. Without a key it is asked for it first. -> KITH_EINVALID (unusable

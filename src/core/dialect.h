@@ -18,6 +18,7 @@ struct kith_dialect {
     const char *name;
     unsigned id_bits;
     unsigned k;         /* bucket size, and the number of nodes a record is stored on */
+    unsigned alpha;     /* questions of a walk at a time */
     unsigned sendings;  /* of a request at most, the first included */
     bool sessions;      /* messages travel inside sessions and peers are known by key */
     bool tokens;        /* writes need a token that the node gave with an answer */

@@ -38,6 +38,7 @@ const struct kith_dialect kith_dialect_kith = {
     .name = "kith",
     .id_bits = KITH_ID_BITS,
     .k = 20,
+    .alpha = 3,
     .sendings = 3, /* with 10% loss each way, one sending fails 19%, three 0.7% */
     .sessions = true,
     .datagram_max = KITH_DATAGRAM_MAX,

@@ -14,8 +14,6 @@
 
 enum {
     KITH_KRPC_ID_SIZE = 20,
-    KITH_KRPC_DATAGRAM_MAX = 1472, /* sent; a put of 1000 bytes with salt and token needs 1,340 */
-    KITH_KRPC_RECEIVE_MAX = 2048,
     KITH_KRPC_DEPTH_MAX = 32, /* of a datagram; "v" has its own bound, KITH_BENCODE_DEPTH_MAX */
     KITH_KRPC_ELEMENTS_MAX = 1024,
 };

@@ -51,23 +51,31 @@ static int copy_query(struct kith_op *op, const struct kith_query *query) {
     return 0;
 }
 
+static void free_leg(struct kith_leg *leg) {
+    if (leg->started) {
+        kith_walk_deinit(&leg->walk);
+    }
+    for (uint32_t i = 0; i < leg->n_targets; i++) {
+        if (leg->targets[i].rpc != NULL) {
+            kith_rpc_detach(leg->targets[i].rpc);
+        }
+    }
+}
+
 static struct kith_op *free_op(struct kith_op *op) {
     struct kith_timers *timers = &op->ops->env->timers;
     kith_timer_stop(timers, &op->deadline);
     kith_timer_stop(timers, &op->again);
-    if (op->started_walk) {
-        kith_walk_deinit(&op->walk);
-    }
     if (op->direct != NULL) {
         kith_rpc_detach(op->direct);
     }
-    for (uint32_t i = 0; i < op->n_targets; i++) {
-        if (op->targets[i].rpc != NULL) {
-            kith_rpc_detach(op->targets[i].rpc);
-        }
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        free_leg(&op->legs[i]);
     }
     kith_event_box_free(op->done);
     free(op->seen);
+    free(op->seen_endpoints);
+    free(op->filters);
     free(op->value);
     free(op->record);
     free(op);
@@ -85,6 +93,7 @@ void kith_ops_deinit(struct kith_ops *ops) {
 
 /* The limits of each kind, so that later stages need not check. */
 static int check_query(const struct kith_query *q) {
+    bool only_mainline = q->swarms == KITH_SWARM_MAINLINE;
     bool has_peer = q->contact.endpoint.family != 0 || (q->flags & KITH_FLAG_HAS_KEY) != 0;
     if (q->salt_size > KITH_SALT_MAX ||
         (q->protocol != NULL && strlen(q->protocol) > KITH_PROTOCOL_NAME_MAX)) {
@@ -113,7 +122,15 @@ static int check_query(const struct kith_query *q) {
         }
         return q->value_size > KITH_VALUE_MAX ? KITH_ETOO_LARGE : 0;
     case KITH_QUERY_PING:
+        if (only_mainline && q->contact.endpoint.family == 0) {
+            return KITH_EINVALID;
+        }
         return has_peer && q->n <= KITH_PING_MAX ? 0 : KITH_EINVALID;
+    case KITH_QUERY_PEERS:
+    case KITH_QUERY_ANNOUNCE_PEER:
+        return (q->flags & KITH_FLAG_HAS_POINT) != 0 ? 0 : KITH_EINVALID;
+    case KITH_QUERY_SAMPLE:
+        return 0;
     case KITH_QUERY_TALK:
         if (!has_peer || q->protocol == NULL || q->protocol[0] == '\0') {
             return KITH_EINVALID;
@@ -143,18 +160,78 @@ static void begin(struct kith_op *op, uint64_t now) {
     case KITH_QUERY_TALK:
         kith_op_begin_peer(op, now);
         return;
+    case KITH_QUERY_PEERS:
+    case KITH_QUERY_ANNOUNCE_PEER:
+    case KITH_QUERY_SAMPLE:
+        kith_op_begin_torrent(op, now);
+        return;
     }
+}
+
+/* Where a query of this kind goes when it does not say. */
+static uint32_t default_swarms(enum kith_query_kind kind) {
+    switch (kind) {
+    case KITH_QUERY_LOOKUP:
+    case KITH_QUERY_GET:
+    case KITH_QUERY_WATCH:
+        return KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
+    case KITH_QUERY_PEERS:
+    case KITH_QUERY_ANNOUNCE_PEER:
+    case KITH_QUERY_SAMPLE:
+        return KITH_SWARM_MAINLINE;
+    case KITH_QUERY_PUT:
+    case KITH_QUERY_ANNOUNCE:
+    case KITH_QUERY_UNANNOUNCE:
+    case KITH_QUERY_FIND:
+    case KITH_QUERY_PING:
+    case KITH_QUERY_TRACE:
+    case KITH_QUERY_TALK:
+        break;
+    }
+    return KITH_SWARM_KITH;
+}
+
+/* A point names a place in one id space only. */
+static uint32_t swarms_of(const struct kith_query *query) {
+    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(query->kind);
+    bool by_point = (query->flags & KITH_FLAG_HAS_POINT) != 0;
+    return by_point && swarms != KITH_SWARM_MAINLINE ? KITH_SWARM_KITH : swarms;
+}
+
+static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
+    struct kith_ops *ops = op->ops;
+    uint32_t swarms = only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(&op->query);
+    struct kith_swarm *of[KITH_LEGS] = {NULL};
+    of[KITH_LEG_KITH] = (swarms & KITH_SWARM_KITH) != 0 ? ops->swarm : NULL;
+    for (unsigned i = 0; i < 2 && (swarms & KITH_SWARM_MAINLINE) != 0; i++) {
+        of[KITH_LEG_MAINLINE4 + i] = ops->mainline[i];
+    }
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        op->legs[i].op = op;
+        op->legs[i].swarm = only == NULL || only == of[i] ? of[i] : NULL;
+    }
+}
+
+/* A live contact in one of the op's swarms at least. */
+static bool has_contact(const struct kith_op *op) {
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        const struct kith_swarm *swarm = op->legs[i].swarm;
+        if (swarm != NULL && kith_swarm_count_live(swarm) > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool must_wait(const struct kith_op *op, uint64_t now) {
     const struct kith_ops *ops = op->ops;
     bool needs_contact =
         op->kind != KITH_QUERY_UNANNOUNCE && op->query.contact.endpoint.family == 0;
-    return !op->internal && needs_contact && kith_swarm_count_live(ops->swarm) == 0 &&
-           ops->may_join(ops->context, now);
+    return !op->internal && needs_contact && !has_contact(op) && ops->may_join(ops->context, now);
 }
 
-static int new_op(struct kith_ops *ops, const struct kith_query *query, bool internal, uint64_t now,
+static int new_op(struct kith_ops *ops, const struct kith_swarm *only,
+                  const struct kith_query *query, bool internal, uint64_t now,
                   struct kith_op **ret) {
     int r = check_query(query);
     if (r < 0) {
@@ -169,6 +246,7 @@ static int new_op(struct kith_ops *ops, const struct kith_query *query, bool int
     op->started = now;
     op->newest_seen = -1;
     r = copy_query(op, query);
+    init_legs(op, only);
     if (r == 0 && !internal) {
         op->done = kith_event_box_new();
         r = op->done == NULL ? KITH_ENOMEM : 0;
@@ -198,7 +276,7 @@ int kith_ops_start(struct kith_ops *ops, const struct kith_query *query, uint64_
         return KITH_EFULL;
     }
     struct kith_op *op;
-    int r = new_op(ops, query, false, now, &op);
+    int r = new_op(ops, NULL, query, false, now, &op);
     if (r < 0) {
         return r;
     }
@@ -213,11 +291,12 @@ int kith_ops_start(struct kith_ops *ops, const struct kith_query *query, uint64_
     return 0;
 }
 
-int kith_ops_start_internal(struct kith_ops *ops, const struct kith_query *query,
+int kith_ops_start_internal(struct kith_ops *ops, const struct kith_swarm *only,
+                            const struct kith_query *query,
                             void (*on_end)(struct kith_op *, int, uint64_t, void *), void *context,
                             uint64_t now) {
     struct kith_op *op;
-    int r = new_op(ops, query, true, now, &op);
+    int r = new_op(ops, only, query, true, now, &op);
     if (r < 0) {
         return r;
     }
@@ -247,7 +326,7 @@ void kith_ops_wake(struct kith_ops *ops, uint64_t now) {
     while (l != NULL && ops->n_waiting > 0) {
         struct kith_list *next = kith_list_next(&ops->running, l);
         struct kith_op *op = kith_container_of(l, struct kith_op, all);
-        if (op->waiting) {
+        if (op->waiting && has_contact(op)) {
             stop_waiting(op);
             begin(op, now);
         }
@@ -291,15 +370,41 @@ static struct kith_event_box *new_result(struct kith_op *op, enum kith_result_ki
         return NULL;
     }
     box->event.kind = KITH_CORE_RESULT;
-    box->event.result = (struct kith_result){
-        .kind = kind, .op = op->id, .query = op->kind, .point = op->point, .walk = op->result.walk};
+    box->event.result = (struct kith_result){.kind = kind,
+                                             .op = op->id,
+                                             .query = op->kind,
+                                             .point = op->point,
+                                             .target = op->result.target,
+                                             .walk = op->result.walk};
     return box;
+}
+
+/* Counts add up over the swarms; how deep a walk went is told of the one that found something, else
+ * of the first. */
+static void collect_leg(struct kith_walk_stats *to, const struct kith_leg *leg, bool *has_depth) {
+    const struct kith_walk_stats *stats = &leg->walk.stats;
+    to->candidates += stats->candidates;
+    to->messages += stats->messages;
+    to->answered += stats->answered;
+    to->timeouts += stats->timeouts;
+    to->in_flight += stats->in_flight;
+    if (!*has_depth || leg->gave_best) {
+        *has_depth = true;
+        to->hops = stats->hops;
+        to->distance_bits = stats->distance_bits;
+    }
 }
 
 void kith_op_collect(struct kith_op *op, uint64_t now) {
     struct kith_walk_stats *to = &op->result.walk;
     uint64_t first = to->first_ns;
-    *to = op->started_walk ? op->walk.stats : (struct kith_walk_stats){0};
+    *to = (struct kith_walk_stats){0};
+    bool has_depth = false;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        if (op->legs[i].started) {
+            collect_leg(to, &op->legs[i], &has_depth);
+        }
+    }
     to->messages += op->extra_messages;
     to->answered += op->extra_answered;
     to->first_ns = first;
@@ -320,7 +425,8 @@ void kith_op_progress(struct kith_op *op, uint64_t now) {
 }
 
 static void on_hop(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now) {
-    struct kith_op *op = walk->context;
+    const struct kith_leg *leg = walk->context;
+    struct kith_op *op = leg->op;
     struct kith_event_box *box = new_result(op, KITH_RESULT_HOP);
     if (box == NULL) {
         return;
@@ -361,8 +467,33 @@ void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_
     r->index = index;
     r->status = status;
     r->rtt_ns = rtt_ns;
-    r->contact =
-        (struct kith_contact){.has_key = true, .key = op->peer.key, .endpoint = op->peer.endpoint};
+    r->contact = (struct kith_contact){
+        .has_key = op->peer.has_key, .key = op->peer.key, .endpoint = op->peer.endpoint};
+    kith_events_push(op->ops->events, box, false);
+}
+
+void kith_op_report_peer(struct kith_op *op, const struct kith_endpoint *peer, uint64_t now) {
+    kith_op_collect(op, now);
+    struct kith_event_box *box = new_result(op, KITH_RESULT_PEER);
+    if (box != NULL) {
+        box->event.result.contact.endpoint = *peer;
+        kith_events_push(op->ops->events, box, false);
+    }
+}
+
+void kith_op_report_sample(struct kith_op *op, const struct kith_endpoint *from,
+                           const struct kith_response *response, uint64_t now) {
+    kith_op_collect(op, now);
+    struct kith_event_box *box = new_result(op, KITH_RESULT_SAMPLE);
+    if (box == NULL) {
+        return;
+    }
+    box->event.result.contact.endpoint = *from;
+    box->event.result.found = response->n_sampled;
+    if (kith_event_box_bytes(box, response->samples) < 0) {
+        kith_event_box_free(box);
+        return;
+    }
     kith_events_push(op->ops->events, box, false);
 }
 
@@ -471,32 +602,102 @@ static void on_deadline(struct kith_timer *timer, uint64_t now) {
 
 /* ---- for the kinds ---- */
 
-bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
-                  bool (*on_answer)(struct kith_walk *, struct kith_candidate *,
-                                    const struct kith_response *, uint64_t),
-                  void (*on_done)(struct kith_walk *, uint64_t), uint64_t now) {
-    struct kith_walk_stats before = {0};
-    if (op->started_walk) {
-        before = op->walk.stats;
-        kith_walk_deinit(&op->walk);
-    }
-    kith_walk_init(&op->walk, op->ops->swarm, request);
-    op->walk.stats.messages = before.messages;
-    op->walk.stats.answered = before.answered;
-    op->walk.stats.timeouts = before.timeouts;
-    op->walk.hasty = op->hasty;
-    op->walk.on_answer = on_answer;
-    op->walk.on_done = on_done;
-    op->walk.context = op;
-    if (op->kind == KITH_QUERY_TRACE || (op->flags & KITH_FLAG_TRACE) != 0) {
-        op->walk.on_hop = on_hop;
-    }
-    op->started_walk = true;
-    return kith_walk_start(&op->walk, now);
+bool kith_op_in_mainline(const struct kith_op *op) {
+    return op->legs[KITH_LEG_MAINLINE4].swarm != NULL || op->legs[KITH_LEG_MAINLINE6].swarm != NULL;
 }
 
-int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view, uint64_t now) {
-    int r = kith_record_verify(view, op->ops->env->curve, &op->point);
+struct kith_swarm *kith_op_swarm_of(const struct kith_op *op,
+                                    const struct kith_endpoint *endpoint) {
+    unsigned mainline = endpoint->family == 6 ? KITH_LEG_MAINLINE6 : KITH_LEG_MAINLINE4;
+    return op->legs[KITH_LEG_KITH].swarm != NULL ? op->legs[KITH_LEG_KITH].swarm
+                                                 : op->legs[mainline].swarm;
+}
+
+static void leg_over(struct kith_walk *walk, uint64_t now) {
+    struct kith_leg *leg = walk->context;
+    leg->running = false;
+    leg->on_over(leg, now);
+}
+
+bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct kith_point *target,
+                  const struct kith_walk_hooks *hooks, uint64_t now) {
+    struct kith_op *op = leg->op;
+    struct kith_walk *walk = &leg->walk;
+    struct kith_walk_stats before = {0};
+    if (leg->started) {
+        before = walk->stats;
+        kith_walk_deinit(walk);
+    }
+    struct kith_request request = kith_swarm_request(leg->swarm, method);
+    request.target = *target;
+    request.no_seeds = false;
+    request.scrape = op->kind == KITH_QUERY_PEERS;
+    kith_walk_init(walk, leg->swarm, &request);
+    walk->stats.messages = before.messages;
+    walk->stats.answered = before.answered;
+    walk->stats.timeouts = before.timeouts;
+    walk->hasty = op->hasty;
+    walk->on_answer = hooks->on_answer;
+    walk->on_done = leg_over;
+    walk->context = leg;
+    if (op->kind == KITH_QUERY_TRACE || (op->flags & KITH_FLAG_TRACE) != 0) {
+        walk->on_hop = on_hop;
+    }
+    leg->on_over = hooks->on_over;
+    leg->started = true;
+    leg->running = true; /* before it starts: its first answer may end the op */
+    leg->running = kith_walk_start(walk, now);
+    return leg->running;
+}
+
+bool kith_op_walk_all(struct kith_op *op, enum kith_method method,
+                      const struct kith_walk_hooks *hooks, uint64_t now) {
+    bool any = false;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        struct kith_leg *leg = &op->legs[i];
+        if (leg->swarm != NULL) {
+            any = kith_op_walk(leg, method, &leg->point, hooks, now) || any;
+        }
+    }
+    return any;
+}
+
+bool kith_op_walking(const struct kith_op *op) {
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        if (op->legs[i].running) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void kith_op_stop_walks(struct kith_op *op) {
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        if (op->legs[i].running) {
+            op->legs[i].running = false;
+            kith_walk_stop(&op->legs[i].walk);
+        }
+    }
+}
+
+static int check_place(const struct kith_leg *leg, const struct kith_record_view *view) {
+    struct kith_point point;
+    int r = kith_record_check(view);
+    if (r < 0) {
+        return r;
+    }
+    leg->swarm->dialect->point(view, &point);
+    return kith_point_equal(&point, &leg->point) ? 0 : KITH_EVERIFY;
+}
+
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now) {
+    struct kith_op *op = leg->op;
+    struct kith_record_view salted = *view;
+    if (view->is_mutable && leg->swarm->sessions == NULL) {
+        salted.salt = kith_span(op->salt, op->salt_size);
+    }
+    int r = check_place(leg, &salted);
+    r = r == 0 ? kith_record_verify(&salted, op->ops->env->curve, NULL) : r;
     if (r < 0) {
         op->ops->env->stats.bad_records++;
         return r;
@@ -504,12 +705,15 @@ int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view,
     if (op->has_best) {
         struct kith_record_view best;
         kith_record_view(&op->best, &best);
-        if (kith_record_compare(view, &best) <= 0) {
+        if (kith_record_compare(&salted, &best) <= 0) {
             return 0;
         }
     }
-    kith_record_copy(&op->best, view);
+    kith_record_copy(&op->best, &salted);
     op->has_best = true;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        op->legs[i].gave_best = &op->legs[i] == leg;
+    }
     if (op->result.walk.first_ns == 0) {
         op->result.walk.first_ns = now - op->started;
     }

@@ -20,6 +20,7 @@ enum {
     ENOUGH_LIVE = 4,      /* live contacts from which on nobody is asked for help */
     BOOT_FIRST_MS = 1000, /* pause after the first failed attempt, doubled up to the maximum */
     BOOT_MAX_S = 60,
+    KNOWN_STEP_MS = 20,
     KNOWN_ATTEMPTS = 3, /* contacts from our own disk are forgotten after so many */
     REFRESH_MS = 14142, /* 10 / (1/sqrt 2) s */
     REFRESH_FAILED_MS = 2000,
@@ -70,6 +71,22 @@ static uint64_t backoff(const struct kith_boot *boot) {
     return pause < most ? pause : most;
 }
 
+/* Asks a node that another told us of, if there is room for it. */
+static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *node, uint64_t now) {
+    struct kith_routing *table = kith_swarm_table(m->swarm, node->endpoint.family);
+    if (table == NULL || kith_point_equal(&node->id, &m->swarm->own_id) ||
+        kith_routing_find(table, &node->id) != NULL ||
+        kith_routing_bucket_size(table, kith_point_common_bits(&node->id, &m->swarm->own_id)) >=
+            m->swarm->dialect->k) {
+        return false;
+    }
+    struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
+    request.target = m->swarm->own_id;
+    request.n = 1;
+    struct kith_rpc *rpc;
+    return kith_swarm_ask(m->swarm, node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc) == 0;
+}
+
 static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *event,
                            void *context) {
     struct kith_boot *boot = context;
@@ -88,6 +105,11 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
         boot->rpc = NULL;
         break;
     }
+    if (event->outcome == KITH_RPC_RESPONSE && boot->source == KITH_CONTACT_ROUTER) {
+        for (uint32_t i = 0; i < event->response->n_contacts; i++) {
+            (void)try_neighbour(boot->owner, &event->response->contacts[i], event->now);
+        }
+    }
     if (boot->source == KITH_CONTACT_KNOWN &&
         (event->outcome == KITH_RPC_RESPONSE || !kith_timer_is_set(&boot->timer))) {
         free_boot(boot);
@@ -96,7 +118,7 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
 
 static void ask_boot(struct kith_boot *boot, uint64_t now) {
     struct kith_maintain *m = boot->owner;
-    if (!boot->contact.has_key) {
+    if (!boot->contact.has_key && m->sessions != NULL) {
         int r = kith_sessions_who(m->sessions, &boot->contact.endpoint, now);
         (void)r; /* the timer tries again */
         return;
@@ -104,12 +126,18 @@ static void ask_boot(struct kith_boot *boot, uint64_t now) {
     if (boot->rpc != NULL) {
         return;
     }
-    struct kith_node_ref node = {
-        .key = boot->contact.key, .has_key = true, .endpoint = boot->contact.endpoint};
-    kith_point_of_node(&node.key, &node.id);
+    struct kith_node_ref node = {.key = boot->contact.key,
+                                 .has_key = boot->contact.has_key,
+                                 .any_id = !boot->contact.has_key,
+                                 .endpoint = boot->contact.endpoint};
+    if (node.has_key) {
+        kith_point_of_node(&node.key, &node.id);
+    }
     struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
     request.target = m->swarm->own_id;
-    if (kith_swarm_ask(m->swarm, &node, &request, 0, on_boot_answer, boot, now, &boot->rpc) < 0) {
+    unsigned flags = boot->source == KITH_CONTACT_ROUTER ? KITH_ASK_ROUTER : 0;
+    if (kith_swarm_ask(m->swarm, &node, &request, flags, on_boot_answer, boot, now, &boot->rpc) <
+        0) {
         boot->rpc = NULL;
     }
 }
@@ -140,7 +168,7 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
                       enum kith_contact_source source, uint64_t now) {
     if (!kith_endpoint_usable(&contact->endpoint) ||
         (contact->has_key && kith_key_equal(&contact->key, &m->env->identity.key)) ||
-        kith_publish_is_self(m->publish, &contact->endpoint)) {
+        m->is_self(m->context, &contact->endpoint)) {
         return KITH_EINVALID;
     }
     struct kith_list *l = kith_list_first(&m->boots);
@@ -169,6 +197,9 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
     boot->source = source;
     bool later = source == KITH_CONTACT_SEED && m->n_boots > 0;
     uint64_t delay = later ? SEED_DELAY_S * KITH_NS_PER_S : 0;
+    if (source == KITH_CONTACT_KNOWN) {
+        delay = m->n_boots * KNOWN_STEP_MS * KITH_NS_PER_MS; /* the first few will do */
+    }
     int r = kith_timer_set(&m->env->timers, &boot->timer, on_boot_timer, now + delay);
     if (r < 0) {
         free(boot);
@@ -203,7 +234,7 @@ void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
 }
 
 bool kith_maintain_may_join(const struct kith_maintain *m) {
-    return m->n_boots > 0 || m->locals->n > 0 || m->expecting;
+    return m->n_boots > 0 || m->expecting;
 }
 
 /* ---- the self-lookup ---- */
@@ -212,22 +243,9 @@ static void start_walk(struct kith_maintain *m, const struct kith_point *target,
                        void (*on_end)(struct kith_op *, int, uint64_t, void *), uint64_t now) {
     struct kith_query query = {
         .kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT, .point = *target};
-    if (kith_ops_start_internal(m->ops, &query, on_end, m, now) < 0) {
+    if (kith_ops_start_internal(m->ops, m->swarm, &query, on_end, m, now) < 0) {
         on_end(NULL, KITH_ENOMEM, now, m);
     }
-}
-
-static void tell(struct kith_maintain *m, enum kith_event_kind kind, uint64_t now) {
-    struct kith_event_box *box = kith_event_box_new();
-    if (box == NULL) {
-        m->env->stats.events_lost++;
-        return;
-    }
-    box->event.kind = KITH_CORE_NODE;
-    box->event.node.kind = kind;
-    box->event.node.n_contacts = (uint32_t)kith_swarm_count_live(m->swarm);
-    box->event.node.elapsed_ns = now - m->since;
-    kith_events_push(m->events, box, true);
 }
 
 static void begin_fill(struct kith_maintain *m, uint64_t now) {
@@ -250,8 +268,7 @@ static void self_lookup_over(struct kith_op *op, int status, uint64_t now, void 
     set_timer(m, &m->self_lookup, on_self_lookup, next * KITH_NS_PER_S, now);
     if (!m->ready && kith_swarm_count_live(m->swarm) > 0) {
         m->ready = true;
-        tell(m, KITH_EVENT_READY, now);
-        kith_publish_start(m->publish, now);
+        m->on_ready(m->context, now);
         begin_fill(m, now);
     }
 }
@@ -314,22 +331,6 @@ static void on_fill(struct kith_timer *timer, uint64_t now) {
 
 /* ---- stale-first refresh ---- */
 
-/* Asks a node that a neighbour told us of, if there is room for it. */
-static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *node, uint64_t now) {
-    struct kith_routing *table = kith_swarm_table(m->swarm, node->endpoint.family);
-    if (table == NULL || kith_point_equal(&node->id, &m->swarm->own_id) ||
-        kith_routing_find(table, &node->id) != NULL ||
-        kith_routing_bucket_size(table, kith_point_common_bits(&node->id, &m->swarm->own_id)) >=
-            m->swarm->dialect->k) {
-        return false;
-    }
-    struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
-    request.target = m->swarm->own_id;
-    request.n = 1;
-    struct kith_rpc *rpc;
-    return kith_swarm_ask(m->swarm, node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc) == 0;
-}
-
 static void on_refreshed(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_maintain *m = context;
     (void)rpc;
@@ -344,12 +345,11 @@ static void on_refreshed(struct kith_rpc *rpc, const struct kith_rpc_event *even
 
 static void on_refresh(struct kith_timer *timer, uint64_t now) {
     struct kith_maintain *m = kith_container_of(timer, struct kith_maintain, refresh);
-    uint64_t pause = REFRESH_MS * KITH_NS_PER_MS;
+    uint64_t pause = m->refresh_ns;
     struct kith_routing *tables[] = {m->swarm->v4, m->swarm->v6};
     for (size_t i = 0; i < 2; i++) {
         struct kith_entry *entry =
-            tables[i] == NULL ? NULL
-                              : kith_routing_stalest(tables[i], now, REFRESH_AGE_S * KITH_NS_PER_S);
+            tables[i] == NULL ? NULL : kith_routing_stalest(tables[i], now, m->refresh_age_ns);
         if (entry == NULL) {
             continue;
         }
@@ -371,7 +371,7 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
 /* Timers that could not be set for want of memory. A walk that is under way sets its own. */
 static void revive(struct kith_maintain *m, uint64_t now) {
     if (!kith_timer_is_set(&m->refresh)) {
-        set_timer(m, &m->refresh, on_refresh, REFRESH_MS * KITH_NS_PER_MS, now);
+        set_timer(m, &m->refresh, on_refresh, m->refresh_ns, now);
     }
     if (m->ready && !m->self_lookup_runs && !kith_timer_is_set(&m->self_lookup)) {
         set_timer(m, &m->self_lookup, on_self_lookup, SELF_LOOKUP_S * KITH_NS_PER_S, now);
@@ -393,7 +393,7 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
         m->ready = false;
         m->since = now;
         m->n_self_lookups = 0;
-        tell(m, KITH_EVENT_LOST, now);
+        m->on_lost(m->context, now);
         struct kith_list *l = kith_list_first(&m->boots);
         for (; l != NULL; l = kith_list_next(&m->boots, l)) {
             struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
@@ -406,8 +406,9 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
 int kith_maintain_start(struct kith_maintain *m, uint64_t now) {
     kith_list_init(&m->boots);
     m->since = now;
-    return kith_timer_set(&m->env->timers, &m->refresh, on_refresh,
-                          now + REFRESH_MS * KITH_NS_PER_MS);
+    m->refresh_ns = m->refresh_ns != 0 ? m->refresh_ns : REFRESH_MS * KITH_NS_PER_MS;
+    m->refresh_age_ns = m->refresh_age_ns != 0 ? m->refresh_age_ns : REFRESH_AGE_S * KITH_NS_PER_S;
+    return kith_timer_set(&m->env->timers, &m->refresh, on_refresh, now + m->refresh_ns);
 }
 
 void kith_maintain_stop(struct kith_maintain *m) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * maintain: joining the swarm and staying in it: contacts to join through, the self-lookup, filling
- * of buckets, stale-first refresh. One question at a time, paced, for ever.
+ * of buckets, stale-first refresh. One question at a time, paced, for ever. One of these for each
+ * swarm, whatever its dialect.
  */
 #ifndef KITH_CORE_MAINTAIN_H
 #define KITH_CORE_MAINTAIN_H
 
 #include "core/core.h"
 #include "core/op.h"
-#include "core/publish.h"
 
 enum {
     KITH_BOOT_MAX = 512, /* contacts to join through */
@@ -28,11 +28,15 @@ struct kith_boot {
 struct kith_maintain {
     struct kith_env *env;
     struct kith_swarm *swarm;
-    struct kith_sessions *sessions;
+    struct kith_sessions *sessions; /* NULL: a dialect without */
     struct kith_ops *ops;
-    struct kith_publish *publish;
-    struct kith_events *events;
-    struct kith_locals *locals;
+    uint64_t refresh_ns;     /* between two stale entries asked; 0: 14.1 s */
+    uint64_t refresh_age_ns; /* entries heard from since are left alone; 0: 60 s */
+    /* Of the owner. `on_ready`, `on_lost`: joined, or every contact lost, at `since`. */
+    void (*on_ready)(void *context, uint64_t now);
+    void (*on_lost)(void *context, uint64_t now);
+    bool (*is_self)(void *context, const struct kith_endpoint *endpoint);
+    void *context;
     struct kith_list boots;
     uint32_t n_boots;
     bool expecting; /* the shell may add contacts soon */

@@ -68,6 +68,7 @@ struct kith_node_ref {
     struct kith_point id;
     struct kith_key key;
     bool has_key;
+    bool any_id; /* Mainline: only the endpoint is known yet; `id` is zero */
     struct kith_endpoint endpoint;
 };
 
@@ -122,8 +123,28 @@ struct kith_response {
     uint32_t interval_s;              /* sample: until it is worth asking again */
     uint32_t n_sampled;               /* sample: info-hashes there in all */
     uint32_t n_peers;
-    struct kith_endpoint peers[KITH_MESSAGE_PEERS_MAX];
+    struct kith_endpoint peers[KITH_MESSAGE_PEERS_MAX]; /* the last member: not always zeroed */
 };
+
+/* An answer without content. Zeroing the arrays would cost more than the answer. */
+static inline void kith_response_init(struct kith_response *response) {
+    response->has_you = false;
+    response->has_record = false;
+    response->has_seq = false;
+    response->has_own_seq = false;
+    response->truncated = false;
+    response->reached = false;
+    memcpy(response->version, "KI\0\1", sizeof(response->version));
+    response->ttl_s = 0;
+    response->n_contacts = 0;
+    response->n_records = 0;
+    response->bytes = kith_span(NULL, 0);
+    response->token = kith_span(NULL, 0);
+    response->filter_seeds = kith_span(NULL, 0);
+    response->filter_peers = kith_span(NULL, 0);
+    response->has_samples = false;
+    response->n_peers = 0;
+}
 
 struct kith_wire_failure {
     int code; /* enum kith_wire_error, or anything a peer sends */

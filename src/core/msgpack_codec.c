@@ -437,10 +437,11 @@ int kith_msgpack_decode(struct kith_codec *codec, struct kith_span bytes,
         MSGPACK_UNPACK_SUCCESS) {
         return KITH_ESYNTAX;
     }
-    memset(&codec->message, 0, sizeof(codec->message));
+    const size_t used = offsetof(struct kith_message, u.response.peers); /* Mainline's come last */
+    memset(&codec->message, 0, used);
     r = read_message(&root, &codec->message);
     if (r >= 0) {
-        *ret = codec->message;
+        memcpy(ret, &codec->message, used);
     }
     return r;
 }

@@ -23,6 +23,7 @@ enum {
     KITH_OP_TARGETS_MAX = 32,  /* nodes a put stores on: k and stale holders */
     KITH_PUT_QUORUM = 15,      /* of k = 20 */
     KITH_FIND_MAX = 256,       /* peers one find reports */
+    KITH_PEERS_MAX = 1000,     /* peers of an info-hash that one query reports */
     KITH_PING_MAX = 1000,
     KITH_JOIN_WAIT_S = 10,              /* an op waits so long for a first live contact */
     KITH_RECORD_LIFETIME_S = 24 * 3600, /* granted to records of others */
@@ -32,7 +33,8 @@ struct kith_op;
 
 struct kith_ops {
     struct kith_env *env;
-    struct kith_swarm *swarm;
+    struct kith_swarm *swarm;       /* kith's own */
+    struct kith_swarm *mainline[2]; /* IPv4, IPv6; NULL: off */
     struct kith_store *store;
     struct kith_sessions *sessions;
     struct kith_events *events;
@@ -51,10 +53,33 @@ struct kith_ops {
     void *context;
 };
 
+/* An op's part in one swarm: Mainline's address families are swarms of their own (BEP 32). */
+enum kith_leg_index { KITH_LEG_KITH, KITH_LEG_MAINLINE4, KITH_LEG_MAINLINE6, KITH_LEGS };
+
+struct kith_leg;
+
 /* One node that a put stores on. */
 struct kith_target {
-    struct kith_op *op;
+    struct kith_leg *leg;
     struct kith_rpc *rpc;
+    bool has_same; /* it was seen holding what is to be stored, or that seq at least */
+};
+
+struct kith_leg {
+    struct kith_op *op;
+    struct kith_swarm *swarm; /* NULL: the op has no part in this one */
+    struct kith_point point;  /* where it looks or stores */
+    bool started;             /* `walk` is to be deinitialized */
+    bool running;
+    bool gave_best; /* the newest record came from here */
+    struct kith_walk walk;
+    void (*on_over)(struct kith_leg *leg, uint64_t now); /* nothing is left to ask here */
+    /* Of a put. */
+    uint32_t asked; /* the nearest; targets beyond are holders of older records */
+    uint32_t acks;
+    uint32_t quorum;
+    uint32_t n_targets;
+    struct kith_target targets[KITH_OP_TARGETS_MAX];
 };
 
 struct kith_op {
@@ -64,8 +89,7 @@ struct kith_op {
     bool internal; /* the node's own: no events */
     bool told;     /* DONE was reported; working in the background */
     bool waiting;  /* for a first live contact */
-    bool started_walk;
-    bool hasty; /* its walks do not await slow nodes */
+    bool hasty;    /* its walks do not await slow nodes */
     enum kith_query_kind kind;
     uint32_t flags;
     struct kith_query query; /* pointers in it lead into `value`, `record`, `protocol` below */
@@ -75,11 +99,11 @@ struct kith_op {
     uint64_t last_progress;
     struct kith_event_box *done; /* allocated at the start */
     struct kith_result result;   /* what DONE will say */
-    struct kith_walk walk;
+    struct kith_leg legs[KITH_LEGS];
     struct kith_rpc *direct;   /* a question outside the walk */
-    uint32_t direct_source; /* KITH_SOURCE_*: who told us of the peer asked directly */
-    uint32_t extra_messages; /* sent outside the walk */
-    uint32_t extra_answered; /* of those */
+    uint32_t direct_source;    /* KITH_SOURCE_*: who told us of the peer asked directly */
+    uint32_t extra_messages;   /* sent outside the walk */
+    uint32_t extra_answered;   /* of those */
     struct kith_node_ref peer; /* ping, talk, lookup: the peer, once resolved */
     bool has_peer;
     struct kith_point point;
@@ -89,14 +113,14 @@ struct kith_op {
     struct kith_record best; /* newest valid record; put: the one to publish */
     int64_t newest_seen;     /* put: newest seq of a valid record met on the way, -1 none */
     uint32_t stage;          /* of the op's own machine */
-    uint32_t n_targets;
     uint32_t n_resolved;
     uint32_t n_conflicts;
     uint32_t n_cas;
-    struct kith_target targets[KITH_OP_TARGETS_MAX];
-    uint32_t n_seen; /* find: distinct keys reported */
+    uint32_t n_seen; /* find: distinct keys reported; peers: endpoints */
     struct kith_key *seen;
-    uint32_t rounds; /* ping */
+    struct kith_endpoint *seen_endpoints;
+    uint8_t *filters; /* peers: two of KITH_BLOOM_SIZE, seeds and downloaders */
+    uint32_t rounds;  /* ping */
     uint32_t lost;
     uint8_t *value;
     struct kith_record *record;
@@ -109,19 +133,37 @@ struct kith_op {
 
 /* The contact of a ping or talk is known now. */
 void kith_op_peer_resolved(struct kith_op *op, uint64_t now);
-void kith_op_begin_get(struct kith_op *op, uint64_t now);  /* get, lookup, watch, trace */
-void kith_op_begin_put(struct kith_op *op, uint64_t now);  /* put, announce */
-void kith_op_begin_find(struct kith_op *op, uint64_t now); /* find */
-void kith_op_begin_peer(struct kith_op *op, uint64_t now); /* ping, talk */
+void kith_op_begin_get(struct kith_op *op, uint64_t now);     /* get, lookup, watch, trace */
+void kith_op_begin_put(struct kith_op *op, uint64_t now);     /* put, announce */
+void kith_op_begin_find(struct kith_op *op, uint64_t now);    /* find */
+void kith_op_begin_peer(struct kith_op *op, uint64_t now);    /* ping, talk */
+void kith_op_begin_torrent(struct kith_op *op, uint64_t now); /* peers, announce peer, sample */
 /* An answer to a who: ops that wait for the key of this endpoint go on. */
 void kith_op_peer_key(struct kith_op *op, const struct kith_key *key,
                       const struct kith_endpoint *endpoint, uint64_t now);
 
-/* Starts the op's walk with the usual hooks; false: nobody to ask. */
-KITH_MUST_CHECK bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
-                                  bool (*on_answer)(struct kith_walk *, struct kith_candidate *,
-                                                    const struct kith_response *, uint64_t),
-                                  void (*on_done)(struct kith_walk *, uint64_t), uint64_t now);
+/* How an op takes part in its walks; `context` of a walk is its leg. `on_over`: nothing is left to
+ * ask in this leg. */
+struct kith_walk_hooks {
+    bool (*on_answer)(struct kith_walk *, struct kith_candidate *, const struct kith_response *,
+                      uint64_t);
+    void (*on_over)(struct kith_leg *leg, uint64_t now);
+};
+
+/* Whether the op has a part in Mainline. */
+bool kith_op_in_mainline(const struct kith_op *op);
+/* Starts a walk of one leg to `target`; false: nobody to ask. */
+KITH_MUST_CHECK bool kith_op_walk(struct kith_leg *leg, enum kith_method method,
+                                  const struct kith_point *target,
+                                  const struct kith_walk_hooks *hooks, uint64_t now);
+/* Starts walks of all legs of the op, each to its point. False: nobody to ask anywhere. */
+KITH_MUST_CHECK bool kith_op_walk_all(struct kith_op *op, enum kith_method method,
+                                      const struct kith_walk_hooks *hooks, uint64_t now);
+/* Whether a walk of the op still runs. */
+bool kith_op_walking(const struct kith_op *op);
+void kith_op_stop_walks(struct kith_op *op);
+/* The nodes that can be asked directly are those of this swarm. */
+struct kith_swarm *kith_op_swarm_of(const struct kith_op *op, const struct kith_endpoint *endpoint);
 /* Reports progress if it is due. */
 void kith_op_progress(struct kith_op *op, uint64_t now);
 /* Reports a record (and the peer it describes, or NULL). */
@@ -130,15 +172,25 @@ void kith_op_report_record(struct kith_op *op, const struct kith_record *record,
 /* Reports one round trip; status 0 or KITH_ETIMEOUT. */
 void kith_op_report_pong(struct kith_op *op, uint32_t index, int status, uint64_t rtt_ns,
                          uint64_t now);
+/* Reports a peer of an info-hash. */
+void kith_op_report_peer(struct kith_op *op, const struct kith_endpoint *peer, uint64_t now);
+/* Reports the info-hashes that one node told. */
+void kith_op_report_sample(struct kith_op *op, const struct kith_endpoint *from,
+                           const struct kith_response *response, uint64_t now);
+/* A leg whose walk is over sends a write to the k nearest. `request` without its token. */
+void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now);
+/* All legs have sent theirs: the op ends when enough of them are acknowledged. */
+void kith_op_stored(struct kith_op *op, uint64_t now);
 /* Copies what the walk counted into the op's result. */
 void kith_op_collect(struct kith_op *op, uint64_t now);
 /* Reports DONE once. `more`: the op goes on in the background and calls kith_op_end() itself;
  * otherwise the op is freed here and must not be touched. */
 void kith_op_finish(struct kith_op *op, int status, bool more, uint64_t now);
 void kith_op_end(struct kith_op *op);
-/* Takes a record if it is valid, belongs at the op's point and wins over the best so far.
+/* Takes a record if it is valid, belongs at the leg's point and wins over the best so far. The salt
+ * of a record that came without is the op's.
  * Returns 1 if taken, 0 if valid but not newer, negative if invalid (counted). */
-int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view, uint64_t now);
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now);
 
 /* ---- for the node ---- */
 
@@ -147,8 +199,9 @@ void kith_ops_deinit(struct kith_ops *ops);
 /* -> see kith_core_start() */
 KITH_MUST_CHECK int kith_ops_start(struct kith_ops *ops, const struct kith_query *query,
                                    uint64_t now, uint64_t *ret_op);
-/* An op of the node itself; `on_end` may be NULL. */
-KITH_MUST_CHECK int kith_ops_start_internal(struct kith_ops *ops, const struct kith_query *query,
+/* An op of the node itself, in one swarm only if `only` is not NULL; `on_end` may be NULL. */
+KITH_MUST_CHECK int kith_ops_start_internal(struct kith_ops *ops, const struct kith_swarm *only,
+                                            const struct kith_query *query,
                                             void (*on_end)(struct kith_op *, int, uint64_t, void *),
                                             void *context, uint64_t now);
 void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now);

@@ -49,7 +49,8 @@ static void take(struct kith_op *op, const struct kith_record_view *view, uint32
 
 static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
-    struct kith_op *op = walk->context;
+    const struct kith_leg *leg = walk->context;
+    struct kith_op *op = leg->op;
     (void)from;
     for (uint32_t i = 0; i < response->n_records; i++) {
         take(op, &response->records[i], KITH_SOURCE_KITH, now);
@@ -62,12 +63,13 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     return true;
 }
 
-static void on_done(struct kith_walk *walk, uint64_t now) {
-    struct kith_op *op = walk->context;
+static void on_over(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
     kith_op_finish(op, op->n_seen > 0 ? 0 : KITH_ENOT_FOUND, false, now);
 }
 
 void kith_op_begin_find(struct kith_op *op, uint64_t now) {
+    static const struct kith_walk_hooks hooks = {.on_answer = on_answer, .on_over = on_over};
     struct kith_ops *ops = op->ops;
     op->point = op->query.point;
     op->salt_size = (uint8_t)kith_topic_salt(&op->point, op->salt);
@@ -84,9 +86,9 @@ void kith_op_begin_find(struct kith_op *op, uint64_t now) {
     for (size_t i = 0; i < n; i++) {
         take(op, &held[i].view, KITH_SOURCE_STORE, now);
     }
-    struct kith_request request = kith_swarm_request(ops->swarm, KITH_METHOD_TOPIC);
-    request.target = op->point;
-    if (enough(op) || !kith_op_walk(op, &request, on_answer, on_done, now)) {
+    struct kith_leg *leg = &op->legs[KITH_LEG_KITH];
+    leg->point = op->point;
+    if (enough(op) || !kith_op_walk(leg, KITH_METHOD_TOPIC, &leg->point, &hooks, now)) {
         kith_op_finish(op, op->n_seen > 0 ? 0 : KITH_ENO_NETWORK, false, now);
     }
 }

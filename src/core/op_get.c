@@ -7,8 +7,13 @@
  * by its neighbours before its record is stored. The first valid record ends a get, unless the
  * newest is wanted. A record that this node holds ends it only if we are among the nodes that ought
  * to hold it: otherwise ours may be a left-over and counts as one more answer.
+ *
+ * All swarms are asked at once. The first record ends the walk that found it; the other swarms then
+ * have a short time to come up with a newer one.
  */
 #include "core/op.h"
+
+#include "core/target.h"
 
 enum stage {
     STAGE_RECORD, /* walking to the record's storage point */
@@ -16,11 +21,11 @@ enum stage {
     STAGE_DIRECT, /* lookup only: the peer answered there; asking it for its record */
 };
 
-enum { WATCH_INTERVAL_S = 5, REPAIR_MAX = 8 };
-
-static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
-                      const struct kith_response *response, uint64_t now);
-static void on_walk_done(struct kith_walk *walk, uint64_t now);
+enum {
+    WATCH_INTERVAL_S = 5,
+    REPAIR_MAX = 8,
+    GRACE_MS = 500, /* for the other swarms, once one has answered */
+};
 
 static bool is_lookup(const struct kith_op *op) {
     return op->kind == KITH_QUERY_LOOKUP || op->kind == KITH_QUERY_PING ||
@@ -47,7 +52,8 @@ static void found(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, 0, false, now);
         return;
     }
-    kith_walk_stop(&op->walk);
+    kith_op_stop_walks(op);
+    kith_timer_stop(&op->ops->env->timers, &op->again);
     if (op->direct != NULL) {
         kith_rpc_detach(op->direct);
         op->direct = NULL;
@@ -107,7 +113,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         op->has_peer = true;
         op->peer = rpc->node;
         if (event->response->has_record &&
-            kith_op_take_record(op, &event->response->record, event->now) >= 0) {
+            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, event->now) >=
+                0) {
             op->direct = NULL;
             op->result.sources |= op->direct_source;
             op->result.contact = (struct kith_contact){
@@ -126,8 +133,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     op->direct = NULL;
     /* It answered but has no record yet: nobody else knows better where it is. */
     bool is_there = op->has_peer && !wants_newest(op);
-    if (op->stage == STAGE_RECORD && !is_there) {
-        return; /* the walk goes on and ends the op */
+    if (op->stage == STAGE_RECORD && !is_there && kith_op_walking(op)) {
+        return; /* the walks go on and end the op */
     }
     if (op->has_best) {
         found(op, event->now); /* what this node holds itself */
@@ -153,7 +160,8 @@ static void ask_directly(struct kith_op *op, const struct kith_node_ref *node, u
 
 static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
                            const struct kith_response *response, uint64_t now) {
-    struct kith_op *op = walk->context;
+    struct kith_leg *leg = walk->context;
+    struct kith_op *op = leg->op;
     (void)response;
     if (!kith_point_equal(&from->node.id, &walk->target)) {
         kith_op_progress(op, now);
@@ -163,6 +171,7 @@ static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
     op->has_peer = true;
     op->stage = STAGE_DIRECT;
     kith_walk_stop(walk);
+    leg->running = false;
     ask_directly(op, &op->peer, now);
     if (op->direct == NULL) {
         found_directly(op, now);
@@ -170,39 +179,68 @@ static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
     return false;
 }
 
-static void on_node_done(struct kith_walk *walk, uint64_t now) {
-    kith_op_finish(walk->context, KITH_ENOT_FOUND, false, now);
+/* Nothing is left to ask in the swarm of the peer; Mainline may still know its record. */
+static void on_node_walk_over(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
+    if (kith_op_walking(op)) {
+        return;
+    }
+    if (op->has_best) {
+        found(op, now);
+    } else {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    }
 }
 
-static void walk_to_node(struct kith_op *op, uint64_t now) {
-    struct kith_request request = kith_swarm_request(op->ops->swarm, KITH_METHOD_FIND);
-    kith_point_of_node(&op->query.key, &request.target);
+static void walk_to_node(struct kith_leg *leg, uint64_t now) {
+    static const struct kith_walk_hooks hooks = {.on_answer = on_node_answer,
+                                                 .on_over = on_node_walk_over};
+    struct kith_op *op = leg->op;
+    struct kith_point target;
+    kith_point_of_node(&op->query.key, &target);
     op->stage = STAGE_NODE;
     if (op->direct != NULL) {
         kith_rpc_detach(op->direct); /* it had as long as a whole walk */
         op->direct = NULL;
     }
-    if (!kith_op_walk(op, &request, on_node_answer, on_node_done, now)) {
-        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    if (!kith_op_walk(leg, KITH_METHOD_FIND, &target, &hooks, now)) {
+        on_node_walk_over(leg, now);
     }
 }
 
 /* ---- the walk to the record ---- */
 
+static void on_grace_over(struct kith_timer *timer, uint64_t now) {
+    found(kith_container_of(timer, struct kith_op, again), now);
+}
+
+/* A record is there that is as good as any, unless a swarm that still walks holds a newer one. */
+static void found_unless_newer(struct kith_op *op, uint64_t now) {
+    struct kith_timers *timers = &op->ops->env->timers;
+    bool waiting = kith_timer_is_set(&op->again);
+    if (!kith_op_walking(op) || (!waiting && kith_timer_set(timers, &op->again, on_grace_over,
+                                                            now + GRACE_MS * KITH_NS_PER_MS) < 0)) {
+        found(op, now);
+    }
+}
+
 static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
-    struct kith_op *op = walk->context;
+    struct kith_leg *leg = walk->context;
+    struct kith_op *op = leg->op;
     if (response->has_record && op->kind != KITH_QUERY_TRACE) {
-        int taken = kith_op_take_record(op, &response->record, now);
+        int taken = kith_op_take_record(leg, &response->record, now);
         if (taken >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
-            op->result.sources |= KITH_SOURCE_KITH;
+            op->result.sources |= leg->swarm->dialect->source;
             walk->stats.hops = from->depth;
             if (!wants_newest(op)) {
                 op->result.holders = 1;
                 kith_op_collect(op, now);
-                found(op, now);
+                kith_walk_stop(walk);
+                leg->running = false;
+                found_unless_newer(op, now);
                 return false;
             }
         }
@@ -212,25 +250,27 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
 }
 
 /* Nodes that hold an older record than the newest are told the newest: read repair. */
-static void repair(struct kith_op *op, uint64_t now) {
-    struct kith_request request = kith_swarm_request(op->ops->swarm, KITH_METHOD_PUT);
+static void repair(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
+    struct kith_request request = kith_swarm_request(leg->swarm, KITH_METHOD_PUT);
     kith_record_view(&op->best, &request.record);
-    request.target = op->point;
+    request.target = leg->point;
     unsigned n = 0;
-    for (unsigned i = 0; i < op->walk.n_candidates && n < REPAIR_MAX; i++) {
-        struct kith_candidate *c = op->walk.order[i];
-        if (c->has_record && c->seq < op->best.seq) {
+    for (unsigned i = 0; i < leg->walk.n_candidates && n < REPAIR_MAX; i++) {
+        const struct kith_candidate *c = leg->walk.order[i];
+        if (c->has_record && c->seq < op->best.seq &&
+            (c->has_token || !leg->swarm->dialect->tokens)) {
             struct kith_rpc *rpc;
-            n += kith_swarm_ask(op->ops->swarm, &c->node, &request, KITH_ASK_ONCE, NULL, NULL, now,
+            request.token = kith_span(c->token, c->token_size);
+            n += kith_swarm_ask(leg->swarm, &c->node, &request, KITH_ASK_ONCE, NULL, NULL, now,
                                 &rpc) == 0;
         }
     }
 }
 
-static void count_holders(struct kith_op *op) {
-    op->result.holders = 0;
-    for (unsigned i = 0; i < op->walk.n_candidates; i++) {
-        const struct kith_candidate *c = op->walk.order[i];
+static void count_holders(struct kith_op *op, const struct kith_leg *leg) {
+    for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
+        const struct kith_candidate *c = leg->walk.order[i];
         op->result.holders += c->has_record && c->seq == op->best.seq;
     }
 }
@@ -252,11 +292,14 @@ static void watch_next(struct kith_op *op, uint64_t now) {
     }
 }
 
-static void on_walk_done(struct kith_walk *walk, uint64_t now) {
-    struct kith_op *op = walk->context;
-    if (op->has_best) {
-        count_holders(op);
-        repair(op, now);
+/* All walks are over and nothing ended the op before. */
+static void all_over(struct kith_op *op, uint64_t now) {
+    op->result.holders = 0;
+    for (unsigned i = 0; i < KITH_LEGS && op->has_best; i++) {
+        if (op->legs[i].started && op->stage == STAGE_RECORD) {
+            count_holders(op, &op->legs[i]);
+            repair(&op->legs[i], now);
+        }
     }
     if (op->kind == KITH_QUERY_WATCH) {
         watch_next(op, now);
@@ -266,28 +309,47 @@ static void on_walk_done(struct kith_walk *walk, uint64_t now) {
         found(op, now);
     } else if (is_lookup(op) && op->has_peer) {
         found_directly(op, now);
-    } else if (is_lookup(op)) {
-        walk_to_node(op, now);
     } else {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
     }
 }
 
+static void on_record_walk_over(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
+    bool in_kith = leg == &op->legs[KITH_LEG_KITH];
+    if (in_kith && is_lookup(op) && !op->has_best && !op->has_peer) {
+        walk_to_node(leg, now);
+    } else if (!kith_op_walking(op) && op->stage != STAGE_DIRECT) {
+        all_over(op, now);
+    }
+}
+
 /* ---- beginning ---- */
 
-static void resolve_point(struct kith_op *op) {
+/* Where the record lies in each swarm. A trace goes to the peer's node in kith, which has no such
+ * place in Mainline: there it goes to the record. */
+static void resolve_points(struct kith_op *op) {
     struct kith_ops *ops = op->ops;
-    if (op->kind == KITH_QUERY_TRACE && (op->flags & KITH_FLAG_HAS_POINT) == 0) {
-        kith_point_of_node(&op->query.key, &op->point);
-    } else if (is_lookup(op)) {
+    bool by_point = (op->flags & KITH_FLAG_HAS_POINT) != 0;
+    if (is_lookup(op)) {
         op->salt_size = (uint8_t)ops->own->peer_salt_size;
         memcpy(op->salt, ops->own->peer_salt, op->salt_size);
-        kith_point_of_record(&op->query.key, kith_span(op->salt, op->salt_size), &op->point);
-    } else if ((op->flags & KITH_FLAG_HAS_POINT) != 0) {
-        op->point = op->query.point;
-    } else {
-        kith_point_of_record(&op->query.key, kith_span(op->salt, op->salt_size), &op->point);
     }
+    struct kith_span salt = kith_span(op->salt, op->salt_size);
+    if (by_point) {
+        op->point = op->query.point;
+    } else if (op->kind == KITH_QUERY_TRACE) {
+        kith_point_of_node(&op->query.key, &op->point);
+    } else {
+        kith_point_of_record(&op->query.key, salt, &op->point);
+    }
+    op->result.target = op->query.point;
+    if (!by_point) {
+        kith_target_of_key(&op->query.key, salt, &op->result.target);
+    }
+    op->legs[KITH_LEG_KITH].point = op->point;
+    op->legs[KITH_LEG_MAINLINE4].point = op->result.target;
+    op->legs[KITH_LEG_MAINLINE6].point = op->result.target;
 }
 
 /* Whether we are one of the k nodes nearest to the op's point, as far as we know. */
@@ -302,24 +364,28 @@ static bool ought_to_hold(const struct kith_op *op) {
 /* What this node has itself. Returns whether that settles the question. */
 static bool answer_from_here(struct kith_op *op, uint64_t now) {
     struct kith_ops *ops = op->ops;
+    struct kith_leg *leg = &op->legs[KITH_LEG_KITH];
+    if (leg->swarm == NULL) {
+        return false;
+    }
     const struct kith_own_record *own = kith_own_find(ops->own, &op->point);
     bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
     bool taken = false;
     if (is_own) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
-        taken = kith_op_take_record(op, &view, now) >= 0;
+        taken = kith_op_take_record(leg, &view, now) >= 0;
     }
     struct kith_held held;
     if (kith_store_get(ops->store, &op->point, now, &held)) {
-        taken = kith_op_take_record(op, &held.view, now) >= 0 || taken;
+        taken = kith_op_take_record(leg, &held.view, now) >= 0 || taken;
     }
     if (!taken) {
         return false;
     }
     op->result.sources |= KITH_SOURCE_STORE;
     op->result.holders = 1;
-    return is_own || ought_to_hold(op);
+    return is_own || (ought_to_hold(op) && !kith_op_in_mainline(op));
 }
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */
@@ -341,22 +407,20 @@ static void ask_if_known(struct kith_op *op, uint64_t now) {
 }
 
 void kith_op_begin_get(struct kith_op *op, uint64_t now) {
-    struct kith_ops *ops = op->ops;
+    static const struct kith_walk_hooks hooks = {.on_answer = on_answer,
+                                                 .on_over = on_record_walk_over};
+    bool is_trace = op->kind == KITH_QUERY_TRACE;
     op->stage = STAGE_RECORD;
-    resolve_point(op);
-    bool settled = op->kind != KITH_QUERY_TRACE && answer_from_here(op, now);
+    resolve_points(op);
+    bool settled = !is_trace && answer_from_here(op, now);
     if (settled && !wants_newest(op) && local_agrees(op)) {
         found(op, now);
         return;
     }
-    bool is_trace = op->kind == KITH_QUERY_TRACE;
-    struct kith_request request =
-        kith_swarm_request(ops->swarm, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET);
-    request.target = op->point;
-    if (is_lookup(op)) {
+    if (is_lookup(op) && op->legs[KITH_LEG_KITH].swarm != NULL) {
         ask_if_known(op, now);
     }
-    if (kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
+    if (kith_op_walk_all(op, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
         return;
     }
     if (op->kind == KITH_QUERY_WATCH) {

@@ -95,17 +95,20 @@ static void on_talk(struct kith_rpc *rpc, const struct kith_rpc_event *event, vo
 }
 
 static void next_round(struct kith_op *op, uint64_t now) {
-    struct kith_swarm *swarm = op->ops->swarm;
+    struct kith_swarm *swarm = kith_op_swarm_of(op, &op->peer.endpoint);
     bool talk = op->kind == KITH_QUERY_TALK;
-    struct kith_request request =
-        kith_swarm_request(swarm, talk ? KITH_METHOD_TALK : KITH_METHOD_PING);
+    struct kith_request request = {.method = KITH_METHOD_PING};
+    if (swarm != NULL) {
+        request = kith_swarm_request(swarm, talk ? KITH_METHOD_TALK : KITH_METHOD_PING);
+    }
     if (talk) {
         request.protocol = kith_span_text(op->protocol);
         request.bytes = kith_span(op->value, op->query.value_size);
     }
     unsigned flags = talk ? KITH_ASK_ONCE : 0;
-    int r = kith_swarm_ask(swarm, &op->peer, &request, flags, talk ? on_talk : on_ping, op, now,
-                           &op->direct);
+    int r = swarm == NULL ? KITH_ENO_NETWORK
+                          : kith_swarm_ask(swarm, &op->peer, &request, flags,
+                                           talk ? on_talk : on_ping, op, now, &op->direct);
     op->extra_messages += r == 0;
     if (r < 0) {
         op->direct = NULL;
@@ -145,9 +148,9 @@ static void greet(struct kith_op *op, uint64_t now) {
 }
 
 void kith_op_peer_resolved(struct kith_op *op, uint64_t now) {
-    op->result.contact =
-        (struct kith_contact){.has_key = true, .key = op->peer.key, .endpoint = op->peer.endpoint};
-    if (kith_key_equal(&op->peer.key, &op->ops->env->identity.key)) {
+    op->result.contact = (struct kith_contact){
+        .has_key = op->peer.has_key, .key = op->peer.key, .endpoint = op->peer.endpoint};
+    if (op->peer.has_key && kith_key_equal(&op->peer.key, &op->ops->env->identity.key)) {
         op->result.text = "that is this node's own key";
         kith_op_finish(op, KITH_EINVALID, false, now);
         return;
@@ -208,6 +211,12 @@ void kith_op_begin_peer(struct kith_op *op, uint64_t now) {
             return;
         }
         op->peer = entry->node;
+        op->has_peer = true;
+        kith_op_peer_resolved(op, now);
+        return;
+    }
+    if (op->legs[KITH_LEG_KITH].swarm == NULL) {
+        op->peer = (struct kith_node_ref){.any_id = true, .endpoint = contact->endpoint};
         op->has_peer = true;
         kith_op_peer_resolved(op, now);
         return;

@@ -13,7 +13,7 @@
  */
 #include "core/op.h"
 
-static void resolved_all(struct kith_op *op, uint64_t now);
+#include "core/target.h"
 
 static bool is_announce(const struct kith_op *op) {
     return op->kind == KITH_QUERY_ANNOUNCE;
@@ -33,24 +33,62 @@ static int failure_status(const struct kith_op *op) {
     return op->n_conflicts > 0 ? KITH_EOUTDATED : KITH_EQUORUM;
 }
 
+static bool in_mainline(const struct kith_leg *leg) {
+    return leg->swarm->sessions == NULL;
+}
+
+/* Sums up the legs; Mainline beside kith is told apart, alone it is what the op is about. */
+static bool count_acks(struct kith_op *op, uint32_t *ret_targets, bool *ret_open) {
+    struct kith_result *result = &op->result;
+    uint32_t sums[2][3] = {{0}};
+    bool enough = true;
+    *ret_targets = 0;
+    *ret_open = false;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        const struct kith_leg *leg = &op->legs[i];
+        if (leg->swarm == NULL) {
+            continue;
+        }
+        uint32_t *sum = sums[in_mainline(leg) && op->legs[KITH_LEG_KITH].swarm != NULL];
+        sum[0] += leg->acks;
+        sum[1] += leg->asked;
+        sum[2] += leg->quorum;
+        enough = enough && leg->acks >= leg->quorum;
+        *ret_targets += leg->n_targets;
+        for (uint32_t j = 0; j < leg->n_targets; j++) {
+            *ret_open = *ret_open || leg->targets[j].rpc != NULL;
+        }
+    }
+    result->acks = sums[0][0];
+    result->asked = sums[0][1];
+    result->quorum = sums[0][2];
+    result->mainline_acks = sums[1][0];
+    result->mainline_asked = sums[1][1];
+    result->mainline_quorum = sums[1][2];
+    return enough && *ret_targets > 0;
+}
+
 /* Tells the end as soon as it is certain; ends the op when no answer is awaited any more. */
 static void check_end(struct kith_op *op, uint64_t now) {
-    bool all = op->n_resolved == op->n_targets;
-    bool open = false;
-    for (uint32_t i = 0; i < op->n_targets; i++) {
-        open = open || op->targets[i].rpc != NULL;
-    }
-    if (!op->told && op->result.acks >= op->result.quorum) {
+    uint32_t targets;
+    bool open;
+    bool enough = count_acks(op, &targets, &open);
+    if (!op->told && enough) {
         op->result.seq = op->best.seq;
         kith_op_finish(op, 0, open, now);
-    } else if (!op->told && all) {
+    } else if (!op->told && op->n_resolved == targets) {
         kith_op_finish(op, failure_status(op), open, now);
     } else if (!open) {
         kith_op_end(op);
     }
 }
 
-static void count_failure(struct kith_op *op, const struct kith_wire_failure *failure) {
+static void count_failure(struct kith_target *target, const struct kith_wire_failure *failure) {
+    struct kith_op *op = target->leg->op;
+    if (failure->code == KITH_WIRE_SEQ_TOO_LOW && target->has_same) {
+        target->leg->acks += target < target->leg->targets + target->leg->asked;
+        return; /* some nodes of Mainline refuse what they hold already */
+    }
     if (failure->code == KITH_WIRE_SEQ_TOO_LOW) {
         op->n_conflicts++;
     } else if (failure->code == KITH_WIRE_CAS_MISMATCH) {
@@ -65,7 +103,8 @@ static void count_failure(struct kith_op *op, const struct kith_wire_failure *fa
 
 static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_target *target = context;
-    struct kith_op *op = target->op;
+    struct kith_leg *leg = target->leg;
+    struct kith_op *op = leg->op;
     switch (event->outcome) {
     case KITH_RPC_SLOW:
         op->extra_messages++;
@@ -75,12 +114,12 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         break;
     case KITH_RPC_RESPONSE:
         op->n_resolved += !rpc->stale;
-        op->result.acks += target < op->targets + op->result.asked; /* one of the k nearest */
+        leg->acks += target < leg->targets + leg->asked; /* one of the k nearest */
         target->rpc = NULL;
         break;
     case KITH_RPC_ERROR:
         op->n_resolved += !rpc->stale;
-        count_failure(op, event->failure);
+        count_failure(target, event->failure);
         target->rpc = NULL;
         break;
     case KITH_RPC_TIMEOUT:
@@ -91,41 +130,52 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     check_end(op, event->now);
 }
 
-static void send_to(struct kith_op *op, const struct kith_request *request,
-                    const struct kith_node_ref *node, uint64_t now) {
-    if (op->n_targets == KITH_OP_TARGETS_MAX) {
+static void send_to(struct kith_leg *leg, const struct kith_request *request,
+                    const struct kith_candidate *c, uint64_t now) {
+    if (leg->n_targets == KITH_OP_TARGETS_MAX || (leg->swarm->dialect->tokens && !c->has_token)) {
         return;
     }
-    struct kith_target *target = &op->targets[op->n_targets];
-    target->op = op;
-    if (kith_swarm_ask(op->ops->swarm, node, request, 0, on_stored, target, now, &target->rpc) ==
+    struct kith_target *target = &leg->targets[leg->n_targets];
+    struct kith_request to_this = *request;
+    to_this.token = kith_span(c->token, c->token_size);
+    *target =
+        (struct kith_target){.leg = leg, .has_same = c->has_record && c->seq == leg->op->best.seq};
+    if (kith_swarm_ask(leg->swarm, &c->node, &to_this, 0, on_stored, target, now, &target->rpc) ==
         0) {
-        op->n_targets++;
-        op->extra_messages++;
+        leg->n_targets++;
+        leg->op->extra_messages++;
     }
 }
 
+void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now) {
+    struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
+    size_t n = kith_walk_answered(&leg->walk, leg->walk.k, nearest);
+    for (size_t i = 0; i < n; i++) {
+        send_to(leg, request, nearest[i], now);
+    }
+    leg->asked = leg->n_targets;
+    leg->quorum = quorum_of(leg->n_targets);
+}
+
 /* Stores on the k nearest that answered, and on whoever was seen with an older record. */
-static void store_on_all(struct kith_op *op, uint64_t now) {
-    struct kith_request request = kith_swarm_request(
-        op->ops->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
-    request.target = op->point;
+static void store_on_all(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
+    struct kith_request request =
+        kith_swarm_request(leg->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
+    request.target = leg->point;
     kith_record_view(&op->best, &request.record);
     request.has_cas = (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
     request.cas = op->query.cas;
-    struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
-    size_t n = kith_walk_answered(&op->walk, op->walk.k, nearest);
-    for (size_t i = 0; i < n; i++) {
-        send_to(op, &request, &nearest[i]->node, now);
+    kith_op_store(leg, &request, now);
+    if (leg->asked == 0) {
+        return;
     }
-    op->result.asked = op->n_targets;
-    op->result.quorum = quorum_of(op->n_targets);
+    struct kith_point farthest = leg->targets[leg->asked - 1].rpc->node.id;
     request.has_cas = false;
-    for (unsigned i = 0; i < op->walk.n_candidates; i++) {
-        const struct kith_candidate *c = op->walk.order[i];
-        if (n > 0 && c->has_record &&
-            kith_point_compare(&op->point, &c->node.id, &nearest[n - 1]->node.id) > 0) {
-            send_to(op, &request, &c->node, now);
+    for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
+        const struct kith_candidate *c = leg->walk.order[i];
+        if (c->has_record && kith_point_compare(&leg->point, &c->node.id, &farthest) > 0) {
+            send_to(leg, &request, c, now);
         }
     }
 }
@@ -206,7 +256,9 @@ static int save(struct kith_op *op, uint64_t now) {
     if ((op->flags & KITH_FLAG_FORGET) != 0) {
         return 0;
     }
-    int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op), now);
+    uint32_t swarms = (op->legs[KITH_LEG_KITH].swarm != NULL ? KITH_SWARM_KITH : 0u) |
+                      (kith_op_in_mainline(op) ? KITH_SWARM_MAINLINE : 0u);
+    int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op), swarms, now);
     if (r < 0) {
         return r;
     }
@@ -223,6 +275,7 @@ static int save(struct kith_op *op, uint64_t now) {
     box->event.saved.own = true;
     box->event.saved.is_announcement = is_announce(op);
     box->event.saved.topic = op->point;
+    box->event.saved.swarms = swarms;
     box->event.saved.op = op->internal ? 0 : op->id;
     kith_events_push(ops->events, box, true);
     return 0;
@@ -258,19 +311,24 @@ static void publish(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, r, false, now);
         return;
     }
-    if (op->started_walk) {
-        store_on_all(op, now);
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        if (op->legs[i].started) {
+            store_on_all(&op->legs[i], now);
+        }
     }
-    resolved_all(op, now);
+    kith_op_stored(op, now);
 }
 
-/* After storing began: there may be nobody to wait for. */
-static void resolved_all(struct kith_op *op, uint64_t now) {
+void kith_op_stored(struct kith_op *op, uint64_t now) {
+    uint32_t targets;
+    bool open;
+    (void)count_acks(op, &targets, &open);
     struct kith_own_record *own = kith_own_find(op->ops->own, &op->point);
     if (own != NULL) {
-        own->pending = op->n_targets == 0;
+        const struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
+        own->pending = targets == 0 || (kith->swarm != NULL && kith->n_targets == 0);
     }
-    if (op->n_targets == 0) {
+    if (targets == 0) { /* there is nobody to wait for */
         op->result.text = "kept here; it will be published when the network can be reached";
         kith_op_finish(op, KITH_ENO_NETWORK, false, now);
     }
@@ -280,9 +338,10 @@ static void resolved_all(struct kith_op *op, uint64_t now) {
 
 static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
-    struct kith_op *op = walk->context;
+    struct kith_leg *leg = walk->context;
+    struct kith_op *op = leg->op;
     if (response->has_record && !is_announce(op)) {
-        if (kith_op_take_record(op, &response->record, now) >= 0) {
+        if (kith_op_take_record(leg, &response->record, now) >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
             if (op->best.seq > op->newest_seen && op->best.is_mutable) {
@@ -294,11 +353,18 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     return true;
 }
 
-static void on_walk_done(struct kith_walk *walk, uint64_t now) {
-    publish(walk->context, now);
+static void on_walk_over(struct kith_leg *leg, uint64_t now) {
+    if (!kith_op_walking(leg->op)) {
+        publish(leg->op, now);
+    }
 }
 
 /* ---- beginning ---- */
+
+static void set_points(struct kith_op *op, const struct kith_record_view *view) {
+    kith_record_point(view, &op->point);
+    kith_target_of_record(view, &op->result.target);
+}
 
 static int resolve_point(struct kith_op *op) {
     struct kith_env *env = op->ops->env;
@@ -312,7 +378,7 @@ static int resolve_point(struct kith_op *op) {
         kith_record_view(op->record, &view);
         int r = kith_record_verify(&view, env->curve, NULL);
         if (r == 0) {
-            kith_record_point(&view, &op->point);
+            set_points(op, &view);
         }
         return r;
     }
@@ -322,7 +388,7 @@ static int resolve_point(struct kith_op *op) {
         return r;
     }
     if ((op->flags & KITH_FLAG_IMMUTABLE) != 0) {
-        kith_point_of_value(view.value, &op->point);
+        set_points(op, &view);
         return 0;
     }
     static const char reserved[] = "kith:";
@@ -331,7 +397,10 @@ static int resolve_point(struct kith_op *op) {
         op->result.text = "salts that begin with \"kith:\" are reserved";
         return KITH_EINVALID;
     }
-    kith_point_of_record(&env->identity.key, kith_span(op->salt, op->salt_size), &op->point);
+    view.is_mutable = true;
+    view.key = env->identity.key.bytes;
+    view.salt = kith_span(op->salt, op->salt_size);
+    set_points(op, &view);
     return 0;
 }
 
@@ -359,7 +428,7 @@ static void unannounce(struct kith_op *op, uint64_t now) {
 }
 
 void kith_op_begin_put(struct kith_op *op, uint64_t now) {
-    struct kith_ops *ops = op->ops;
+    static const struct kith_walk_hooks hooks = {.on_answer = on_answer, .on_over = on_walk_over};
     if (op->kind == KITH_QUERY_UNANNOUNCE) {
         unannounce(op, now);
         return;
@@ -369,11 +438,11 @@ void kith_op_begin_put(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, r, false, now);
         return;
     }
-    struct kith_request request =
-        kith_swarm_request(ops->swarm, is_announce(op) ? KITH_METHOD_FIND : KITH_METHOD_GET);
-    request.target = op->point;
+    op->legs[KITH_LEG_KITH].point = op->point;
+    op->legs[KITH_LEG_MAINLINE4].point = op->result.target;
+    op->legs[KITH_LEG_MAINLINE6].point = op->result.target;
     op->hasty = true;
-    if (!kith_op_walk(op, &request, on_answer, on_walk_done, now)) {
+    if (!kith_op_walk_all(op, is_announce(op) ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
         publish(op, now);
     }
 }

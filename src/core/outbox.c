@@ -32,7 +32,7 @@ enum {
     OUTBOX_CAPACITY_MIN = 1024, /* a common question with its header */
 };
 
-_Static_assert(KITH_DATAGRAM_MAX <= UINT16_MAX, "an entry's size is 16 bits");
+_Static_assert(KITH_WIRE_MAX <= UINT16_MAX, "an entry's size is 16 bits");
 
 static void outbox_release(struct kith_outbox *outbox) {
     free(outbox->buffer);
@@ -110,7 +110,7 @@ bool kith_outbox_push(struct kith_outbox *outbox, const struct kith_endpoint *to
         outbox->stats->drop_amplification++;
         return false;
     }
-    if (bytes.size == 0 || bytes.size > KITH_DATAGRAM_MAX || !kith_endpoint_usable(to) ||
+    if (bytes.size == 0 || bytes.size > KITH_WIRE_MAX || !kith_endpoint_usable(to) ||
         !outbox_make_room(outbox, sizeof(entry) + bytes.size)) {
         outbox->stats->drop_outbox++;
         return false;

@@ -61,7 +61,7 @@ uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
 }
 
 int kith_own_set(struct kith_own *own, const struct kith_record *record,
-                 const struct kith_point *point, bool is_topic, uint64_t now) {
+                 const struct kith_point *point, bool is_topic, uint32_t swarms, uint64_t now) {
     struct kith_own_record *r = kith_own_find(own, point);
     if (r == NULL) {
         if (own->n >= KITH_OWN_MAX) {
@@ -82,6 +82,7 @@ int kith_own_set(struct kith_own *own, const struct kith_record *record,
     }
     r->kind = kind_of(own, point, is_topic);
     r->record = *record;
+    r->swarms = swarms;
     r->stored = now;
     int error = kith_timer_set(&own->env->timers, &r->republish, own->on_republish,
                                now + kith_own_interval(own, now));

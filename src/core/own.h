@@ -36,6 +36,7 @@ struct kith_own_record {
     enum kith_own_kind kind;
     struct kith_point point; /* storage point, or topic */
     uint64_t stored;
+    uint32_t swarms; /* KITH_SWARM_* it is published in */
     bool pending; /* reached nobody yet: to be published as soon as there is somebody */
     struct kith_record record;
 };
@@ -60,7 +61,8 @@ void kith_own_deinit(struct kith_own *own);
 struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point);
 /* Keeps or replaces. The kind follows from the salt. -> KITH_EFULL, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record *record,
-                                 const struct kith_point *point, bool is_topic, uint64_t now);
+                                 const struct kith_point *point, bool is_topic, uint32_t swarms,
+                                 uint64_t now);
 /* How long until a record published now should be published again: hourly, and more often while we
  * are new (after 1, 2, 4, ... minutes), since a network that many join at once grows around its
  * records. */

@@ -241,7 +241,7 @@ static void publish_peer(struct kith_publish *publish, uint64_t now) {
     };
     memcpy(query.salt, publish->own.peer_salt, publish->own.peer_salt_size);
     publish->published = now;
-    int r = kith_ops_start_internal(publish->ops, &query, on_peer_published, publish, now);
+    int r = kith_ops_start_internal(publish->ops, NULL, &query, on_peer_published, publish, now);
     (void)r; /* without memory the hourly publication makes up for it */
 }
 
@@ -282,7 +282,7 @@ static void republish_topic(struct kith_publish *publish, const struct kith_own_
                             uint64_t now) {
     struct kith_query query = {
         .kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT, .point = own->point};
-    int r = kith_ops_start_internal(publish->ops, &query, on_republished, publish, now);
+    int r = kith_ops_start_internal(publish->ops, NULL, &query, on_republished, publish, now);
     (void)r;
 }
 
@@ -291,9 +291,10 @@ static void republish_value(struct kith_publish *publish, const struct kith_own_
     struct kith_query query = {
         .kind = KITH_QUERY_PUT,
         .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+        .swarms = own->swarms,
         .record = &own->record,
     };
-    int r = kith_ops_start_internal(publish->ops, &query, on_republished, publish, now);
+    int r = kith_ops_start_internal(publish->ops, NULL, &query, on_republished, publish, now);
     (void)r;
 }
 

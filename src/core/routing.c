@@ -17,7 +17,8 @@
  *   - one entry per IP, and the shares per prefix, exempt ranges aside;
  *   - a full bucket gives up an entry that failed its last request, but never a live one: nodes
  *     that have been up for long are the ones that stay up (section 2.5 of the paper), and an
- *     attacker's newcomers cannot push them out.
+ *     attacker's newcomers cannot push them out. In Mainline, one whose id does not belong to its
+ *     address gives way to one whose does (BEP 42).
  *
  * Invariants (kith_routing_check()): each node is in the bucket of its distance, once, as entry or
  * as replacement; replacements wait only where the bucket is full of live entries; the shares hold.
@@ -328,6 +329,21 @@ static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket
     return KITH_ROUTING_CACHED;
 }
 
+static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
+    return r->config.id_valid == NULL || r->config.id_valid(&entry->node.id, &entry->node.endpoint);
+}
+
+/* An entry that gives way to one with a valid id, or NULL. */
+static struct kith_entry *bucket_invalid(const struct kith_routing *r,
+                                         const struct kith_bucket *bucket) {
+    for (unsigned i = 0; r->config.id_valid != NULL && i < bucket->n; i++) {
+        if (!id_valid(r, &bucket->entries[i])) {
+            return &bucket->entries[i];
+        }
+    }
+    return NULL;
+}
+
 static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry) {
     struct kith_bucket *bucket = &r->buckets[index];
     struct kith_entry *worst;
@@ -337,6 +353,9 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
         return error < 0 ? error : KITH_ROUTING_ADDED;
     }
     worst = bucket_worst(bucket);
+    if (worst == NULL && id_valid(r, entry)) {
+        worst = bucket_invalid(r, bucket);
+    }
     if (worst == NULL) {
         return cache_append(r, bucket, entry);
     }
@@ -350,6 +369,10 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
     unsigned index = bucket_index(r, &node->id);
     struct claim claim = claim_find(r, index, &node->endpoint, NULL);
     int error;
+
+    if (r->config.enforce_ids && !id_valid(r, &entry)) {
+        return KITH_ROUTING_REFUSED;
+    }
 
     if (claim.holder != NULL) {
         bool was_live = kith_entry_live(claim.holder);

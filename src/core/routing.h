@@ -28,6 +28,10 @@ struct kith_routing_config {
     unsigned per_prefix_table;        /* 10 */
     const struct kith_random *random; /* borrowed */
     struct kith_stats *stats;         /* borrowed */
+    /* BEP 42: whether an id belongs to an address. NULL: not looked at. In a full bucket a valid one
+     * takes the place of an invalid one; with `enforce_ids` invalid ones do not enter. */
+    bool (*id_valid)(const struct kith_point *id, const struct kith_endpoint *endpoint);
+    bool enforce_ids;
     /* An entry came or went; may be NULL. Must not call back into the table. */
     void (*on_change)(void *context, const struct kith_node_ref *node, bool added);
     void *context;

@@ -18,12 +18,11 @@ enum {
     SOFT_MAX_MS = 2000,
     PATIENCE = 8,     /* mean round trips before anybody is given up: few pairs are that slow */
     PATIENCE_MS = 1500,
-    SENDINGS_MAX = 3, /* with 10% loss each way, one sending fails 19%, three 0.7% */
     LATE_MS = 1500,   /* from STALE to TIMEOUT */
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env) {
-    *rpcs = (struct kith_rpcs){.env = env};
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max) {
+    *rpcs = (struct kith_rpcs){.env = env, .sendings_max = sendings_max};
     kith_hash_init(&rpcs->table);
     kith_list_init(&rpcs->all);
     kith_random_secure(&env->random, &rpcs->hash_key, sizeof(rpcs->hash_key));
@@ -115,6 +114,15 @@ static void arm(struct kith_rpc *rpc, uint64_t wait, uint64_t now) {
     }
 }
 
+static void send_first(struct kith_rpc *rpc, bool fresh, uint64_t now) {
+    rpc->attempts = 1;
+    rpc->first_sent = now;
+    rpc->previous_sent = now;
+    rpc->last_sent = now;
+    rpc->owner->env->stats.requests_sent++;
+    rpc->owner->transmit(rpc->owner->context, rpc, fresh, now);
+}
+
 static void send_again(struct kith_rpc *rpc, uint64_t now) {
     rpc->attempts++;
     rpc->previous_sent = rpc->last_sent;
@@ -130,14 +138,17 @@ static uint64_t wait_after_sending(const struct kith_rpc *rpc, uint64_t now) {
         patience = PATIENCE_MS * KITH_NS_PER_MS;
     }
     uint64_t until = rpc->first_sent + patience;
-    bool last = rpc->attempts == SENDINGS_MAX;
+    bool last = rpc->attempts >= rpc->owner->sendings_max;
     return last && until > now + rpc->soft_ns ? until - now : rpc->soft_ns;
 }
 
 /* SLOW, then STALE a soft timeout after the last sending, then TIMEOUT. */
 static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_rpc *rpc = kith_container_of(timer, struct kith_rpc, timer);
-    if (!rpc->once && rpc->attempts < SENDINGS_MAX) {
+    if (rpc->attempts == 0) {
+        send_first(rpc, false, now);
+        arm(rpc, rpc->soft_ns, now);
+    } else if (!rpc->once && rpc->attempts < rpc->owner->sendings_max) {
         bool first = rpc->attempts == 1;
         send_again(rpc, now);
         if (first) {
@@ -169,12 +180,9 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
         .node = *start->node,
         .method = start->method,
         .txn = start->txn,
-        .attempts = 1,
         .once = start->once,
         .quiet = start->quiet,
-        .first_sent = now,
-        .previous_sent = now,
-        .last_sent = now,
+        .router = start->router,
         .soft_ns = kith_rpcs_soft_timeout(rpcs, start->peer_rtt_us),
         .answer_hope = start->answer_hope,
         .fn = start->fn,
@@ -187,7 +195,9 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
         free(rpc);
         return r;
     }
-    r = kith_timer_set(&rpcs->env->timers, &rpc->timer, on_timer, now + rpc->soft_ns);
+    bool later = start->delay_ns > 0;
+    r = kith_timer_set(&rpcs->env->timers, &rpc->timer, on_timer,
+                       now + (later ? start->delay_ns : rpc->soft_ns));
     if (r < 0) {
         kith_hash_remove(&rpcs->table, &rpc->by_txn);
         free(rpc);
@@ -195,8 +205,9 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
     }
     kith_list_append(&rpcs->all, &rpc->all);
     rpcs->n++;
-    rpcs->env->stats.requests_sent++;
-    rpcs->transmit(rpcs->context, rpc, start->fresh, now);
+    if (!later) {
+        send_first(rpc, start->fresh, now);
+    }
     *ret = rpc;
     return 0;
 }

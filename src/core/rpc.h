@@ -6,7 +6,7 @@
  * turn to others), STALE (nobody should wait any longer) and TIMEOUT (forgotten). From SLOW on it
  * is sent twice more, a soft timeout apart, as fresh initiations, since the session may be lost at
  * the other end. An answer may come at any moment before the last and still counts. The table is
- * bounded.
+ * bounded. Where the swarm's budget has no room, the first sending waits its turn.
  */
 #ifndef KITH_CORE_RPC_H
 #define KITH_CORE_RPC_H
@@ -51,9 +51,10 @@ struct kith_rpc {
     struct kith_node_ref node;
     enum kith_method method;
     uint32_t txn;
-    uint8_t attempts;
+    uint8_t attempts; /* sendings so far; 0: waits for its turn */
     bool once; /* never repeated */
     bool stale;
+    bool router; /* to whom nobody is to be sent: its answer does not bring it into a table */
     bool quiet; /* a failure says nothing about the node: leave the tables alone */
     uint64_t first_sent;
     uint64_t previous_sent; /* the sending before the last */
@@ -78,6 +79,7 @@ struct kith_rpcs {
     struct kith_list all; /* oldest first */
     uint32_t n;
     struct kith_rtt rtt;
+    unsigned sendings_max; /* of one request */
     uint64_t hash_key;
     /* Puts the payload on the wire; `fresh`: the session may be lost. */
     void (*transmit)(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now);
@@ -86,7 +88,7 @@ struct kith_rpcs {
     void *context;
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env);
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max);
 /* Drops all requests without calling anyone. */
 void kith_rpcs_deinit(struct kith_rpcs *rpcs);
 
@@ -97,8 +99,10 @@ struct kith_rpc_start {
     struct kith_span payload;
     size_t answer_hope;
     uint32_t peer_rtt_us; /* 0: unknown */
+    uint64_t delay_ns;    /* until it may be sent */
     bool once;            /* do not repeat */
     bool quiet;
+    bool router;
     bool fresh; /* the first sending, too, opens a session of its own */
     kith_rpc_fn fn;
     void *context;

@@ -32,19 +32,9 @@ static void fail(const struct request *q, int code, const char *text) {
 }
 
 static void init_response(const struct request *q, struct kith_response *response) {
-    /* Only what is set is encoded; zeroing the arrays would cost more than the answer. */
+    kith_response_init(response);
     response->has_you = true;
-    response->has_record = false;
-    response->has_seq = false;
-    response->has_own_seq = false;
-    response->truncated = false;
-    response->reached = false;
     response->you = q->delivery->from;
-    memcpy(response->version, "KI\0\1", sizeof(response->version));
-    response->ttl_s = 0;
-    response->n_contacts = 0;
-    response->n_records = 0;
-    response->bytes = kith_span(NULL, 0);
     const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point);
     if (peer != NULL) {
         response->has_own_seq = true;

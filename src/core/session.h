@@ -70,6 +70,8 @@ enum kith_delivery_kind {
     KITH_DELIVERY_DATA, /* a message of an established session; empty ones only if they confirm or
                            roam */
     KITH_DELIVERY_IAM,  /* the key behind an endpoint that kith_sessions_who() asked */
+    KITH_DELIVERY_PLAIN, /* in the clear, of a dialect without sessions: only `from`, `payload`,
+                            `allowance` and `answer_max` are set */
 };
 
 struct kith_delivery {

@@ -116,6 +116,5 @@ void session_receive_data(struct kith_sessions *s, const struct kith_endpoint *f
         .confirmed_now = confirms && at_home,
         .roamed = newest && !at_home,
     };
-    size_t allowed = kith_allowance_max(&ret->allowance);
-    ret->answer_max = allowed - KITH_SESSION_DATA_OVERHEAD;
+    ret->answer_max = session_answer_max(&ret->allowance) - KITH_SESSION_DATA_OVERHEAD;
 }

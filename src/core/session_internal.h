@@ -299,6 +299,12 @@ void session_receive_who(struct kith_sessions *s, const struct kith_endpoint *fr
 void session_receive_iam(struct kith_sessions *s, const struct kith_endpoint *from,
                          struct kith_span datagram, uint64_t now, struct kith_delivery *ret);
 
+/* Bytes of datagram that an answer may have. */
+static inline size_t session_answer_max(const struct kith_allowance *allowance) {
+    size_t most = kith_allowance_max(allowance);
+    return most < KITH_DATAGRAM_MAX ? most : KITH_DATAGRAM_MAX;
+}
+
 static inline uint32_t session_get_u32(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }

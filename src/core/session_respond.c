@@ -147,7 +147,7 @@ void session_receive_initiation(struct kith_sessions *s, const struct kith_endpo
         .payload = request,
         .allowance = {.answer = true, .question_size = datagram.size},
     };
-    delivery.answer_max = kith_allowance_max(&delivery.allowance) - KITH_SESSION_RESP_OVERHEAD;
+    delivery.answer_max = session_answer_max(&delivery.allowance) - KITH_SESSION_RESP_OVERHEAD;
     if (request.size > 0) {
         *ret = delivery;
         return;

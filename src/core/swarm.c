@@ -4,15 +4,21 @@
  *
  * What enters the tables: a node that answered a question which only a full node answers (find,
  * get, topic), and a node that asked us from an address it has proven and did not call itself a
- * client. What leaves them: nodes that stopped answering. Nothing else touches the tables, so a
- * node nobody heard from can never be handed to others.
+ * client. In Mainline, where everybody can claim any id, an asker is asked back first. What leaves
+ * them: nodes that stopped answering. Nothing else touches the tables, so a node nobody heard from
+ * can never be handed to others.
  */
 #include "core/swarm.h"
 
 #include "core/endpoint.h"
+#include "core/target.h"
 
 /* The part of an answer beside contacts and record: envelope, you, version, seqs. */
-enum { ANSWER_BASE = 96 };
+enum {
+    ANSWER_BASE = 96,
+    VERIFY_PER_S = 2, /* unknown askers that are asked back */
+    VERIFY_BURST = 16,
+};
 
 /* The largest answer that fits a response to an initiation of full size. */
 static const size_t answer_limit = KITH_DATAGRAM_MAX - KITH_SESSION_RESP_OVERHEAD;
@@ -34,6 +40,12 @@ static void on_table_change(void *context, const struct kith_node_ref *node, boo
 
 static void transmit(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now) {
     struct kith_swarm *swarm = context;
+    if (swarm->sessions == NULL) {
+        if (rpc->attempts == 1 || kith_plain_may_repeat(swarm->plain, &rpc->node.endpoint, now)) {
+            kith_plain_ask(swarm->plain, &rpc->node.endpoint, kith_span(rpc->payload, rpc->size));
+        }
+        return;
+    }
     struct kith_send send = {
         .key = rpc->node.key,
         .to = rpc->node.endpoint,
@@ -49,13 +61,24 @@ static void transmit(void *context, struct kith_rpc *rpc, bool fresh, uint64_t n
 }
 
 static bool answered_as_full_node(enum kith_method method) {
-    return method == KITH_METHOD_FIND || method == KITH_METHOD_GET || method == KITH_METHOD_TOPIC;
+    return method == KITH_METHOD_FIND || method == KITH_METHOD_GET || method == KITH_METHOD_TOPIC ||
+           method == KITH_METHOD_PEERS || method == KITH_METHOD_SAMPLE;
+}
+
+/* Where ids are mere claims, one that is known and alive elsewhere stays where it is. */
+static bool claims_anothers_id(const struct kith_swarm *swarm, struct kith_routing *table,
+                               const struct kith_node_ref *node) {
+    const struct kith_entry *entry =
+        swarm->sessions != NULL ? NULL : kith_routing_find(table, &node->id);
+    return entry != NULL && entry->failures == 0 &&
+           !kith_endpoint_equal(&entry->node.endpoint, &node->endpoint);
 }
 
 static void refresh_entry(struct kith_swarm *swarm, const struct kith_node_ref *node, bool admit,
                           uint64_t rtt_ns, uint64_t now) {
     struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
-    if (table == NULL || (!admit && kith_routing_find(table, &node->id) == NULL)) {
+    if (table == NULL || (!admit && kith_routing_find(table, &node->id) == NULL) ||
+        claims_anothers_id(swarm, table, node)) {
         return;
     }
     uint32_t rtt_us =
@@ -101,7 +124,8 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     if (event->elsewhere) {
         return;
     }
-    bool admit = event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method);
+    bool admit =
+        event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method) && !rpc->router;
     refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
     const struct kith_response *response = event->response;
     if (response == NULL) {
@@ -128,6 +152,8 @@ static int new_table(struct kith_swarm *swarm, struct kith_routing **ret) {
         .k = swarm->dialect->k,
         .per_prefix_bucket = 2,
         .per_prefix_table = 10,
+        .id_valid = swarm->sessions == NULL ? kith_target_id_valid : NULL,
+        .enforce_ids = swarm->enforce_ids,
         .random = &swarm->env->random,
         .stats = &swarm->env->stats,
         .on_change = on_table_change,
@@ -141,14 +167,19 @@ int kith_swarm_init(struct kith_swarm *swarm, const struct kith_swarm_config *co
         .env = config->env,
         .dialect = config->dialect,
         .sessions = config->sessions,
+        .plain = config->plain,
         .own_id = config->own_id,
+        .family = config->family,
+        .enforce_ids = config->enforce_ids,
     };
-    kith_rpcs_init(&swarm->rpcs, config->env);
+    kith_rpcs_init(&swarm->rpcs, config->env, config->dialect->sendings);
     swarm->rpcs.transmit = transmit;
     swarm->rpcs.finished = on_finished;
     swarm->rpcs.context = swarm;
-    int r = config->env->has_v4 ? new_table(swarm, &swarm->v4) : 0;
-    if (r == 0 && config->env->has_v6) {
+    bool v4 = config->env->has_v4 && config->family != 6;
+    bool v6 = config->env->has_v6 && config->family != 4;
+    int r = v4 ? new_table(swarm, &swarm->v4) : 0;
+    if (r == 0 && v6) {
         r = new_table(swarm, &swarm->v6);
     }
     return r;
@@ -161,6 +192,46 @@ void kith_swarm_deinit(struct kith_swarm *swarm) {
     kith_rpcs_deinit(&swarm->rpcs);
     swarm->v4 = kith_routing_free(swarm->v4);
     swarm->v6 = kith_routing_free(swarm->v6);
+}
+
+struct moving {
+    struct kith_routing *to;
+    uint64_t now;
+};
+
+static int move_entry(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                      void *user) {
+    const struct moving *moving = user;
+    (void)bucket;
+    if (!replacement && entry->failures == 0) {
+        int r = kith_routing_answered(moving->to, &entry->node, entry->rtt_us, moving->now);
+        (void)r; /* without memory the table starts smaller */
+    }
+    return 0;
+}
+
+int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id, uint64_t now) {
+    struct kith_point before = swarm->own_id;
+    struct kith_routing **tables[] = {&swarm->v4, &swarm->v6};
+    struct kith_routing *fresh[2] = {NULL, NULL};
+    swarm->own_id = *id;
+    for (size_t i = 0; i < 2; i++) {
+        int r = *tables[i] == NULL ? 0 : new_table(swarm, &fresh[i]);
+        if (r < 0) {
+            swarm->own_id = before;
+            kith_routing_free(fresh[0]);
+            return r;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (*tables[i] != NULL) {
+            struct moving moving = {.to = fresh[i], .now = now};
+            kith_routing_each(*tables[i], move_entry, &moving);
+            kith_routing_free(*tables[i]);
+            *tables[i] = fresh[i];
+        }
+    }
+    return 0;
 }
 
 /* Leaves out contacts that cannot be meant for us, and completes link-local ones: they are on the
@@ -182,21 +253,60 @@ static void keep_usable(struct kith_swarm *swarm, struct kith_response *response
     response->n_contacts = kept;
 }
 
+/* Whether this answer is by whom the request went to: over a session its key says so; in the clear
+ * the endpoint, beside the random txn, is all there is. */
+static bool from_whom_was_asked(const struct kith_swarm *swarm, const struct kith_rpc *rpc,
+                                const struct kith_delivery *delivery) {
+    if (swarm->sessions != NULL) {
+        return kith_key_equal(&rpc->node.key, &delivery->key);
+    }
+    return rpc->attempts > 0 && kith_endpoint_equal(&rpc->node.endpoint, &delivery->from);
+}
+
+/* Ids are claims in Mainline. Learns that of a node known by its endpoint only. Returns whether the
+ * answerer is the node that was asked: one that calls itself otherwise has replaced it, and one
+ * with our own id is ourselves or a liar. */
+static bool check_id(struct kith_swarm *swarm, struct kith_rpc *rpc,
+                     const struct kith_message *message) {
+    if (swarm->sessions != NULL || !message->has_id) {
+        return true;
+    }
+    bool ours = kith_point_equal(&message->id, &swarm->own_id);
+    if (rpc->node.any_id && !ours) {
+        rpc->node.any_id = false;
+        rpc->node.id = message->id;
+        return true;
+    }
+    if (!ours && kith_point_equal(&message->id, &rpc->node.id)) {
+        return true;
+    }
+    swarm->env->stats.bad_ids++;
+    if (entry_at(swarm, &rpc->node) != NULL) {
+        kith_routing_remove(kith_swarm_table(swarm, rpc->node.endpoint.family), &rpc->node.id);
+    }
+    return false;
+}
+
 static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                            struct kith_message *message, uint64_t now) {
+    static const struct kith_wire_failure other_id = {.code = KITH_WIRE_PROTOCOL};
     struct kith_stats *stats = &swarm->env->stats;
     struct kith_rpc *rpc = kith_rpcs_find(&swarm->rpcs, &message->txn);
-    if (rpc == NULL || !kith_key_equal(&rpc->node.key, &delivery->key)) {
+    if (rpc == NULL || !from_whom_was_asked(swarm, rpc, delivery)) {
         stats->drop_unmatched++;
         return;
     }
-    /* A host with several addresses may answer from another than it was asked at: the session and the
-     * txn tell whose answer it is, the endpoint whether it proves the one that was asked. */
+    bool same = check_id(swarm, rpc, message);
+    /* A host with several addresses may answer from another than it was asked at: the session and
+     * the txn tell whose answer it is, the endpoint whether it proves the one that was asked. */
     struct kith_rpc_event event = {
         .now = now,
-        .elsewhere = !kith_endpoint_equal(&delivery->from, &rpc->node.endpoint),
+        .elsewhere = !same || !kith_endpoint_equal(&delivery->from, &rpc->node.endpoint),
     };
-    if (message->kind == KITH_MESSAGE_RESPONSE) {
+    if (!same) {
+        event.outcome = KITH_RPC_ERROR;
+        event.failure = &other_id;
+    } else if (message->kind == KITH_MESSAGE_RESPONSE) {
         stats->responses_received++;
         keep_usable(swarm, &message->u.response, &delivery->from);
         event.outcome = KITH_RPC_RESPONSE;
@@ -207,6 +317,27 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
         event.failure = &message->u.failure;
     }
     kith_rpcs_finish(&swarm->rpcs, rpc, &event);
+}
+
+/* A node of Mainline that asked us may be nobody: it is asked itself before it enters a table. */
+static void verify_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                         const struct kith_message *message, uint64_t now) {
+    struct kith_pace_limit limit = kith_pace_limit(VERIFY_PER_S, VERIFY_BURST);
+    struct kith_node_ref node = {.id = message->id, .endpoint = delivery->from};
+    struct kith_routing *table = kith_swarm_table(swarm, delivery->from.family);
+    if (!message->has_id || message->u.request.read_only || table == NULL ||
+        kith_point_equal(&message->id, &swarm->own_id) ||
+        kith_routing_find(table, &message->id) != NULL ||
+        kith_routing_bucket_size(table, kith_point_common_bits(&message->id, &swarm->own_id)) >=
+            swarm->dialect->k ||
+        !kith_pace_take(&swarm->verify, &limit, 1, now)) {
+        return;
+    }
+    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_FIND);
+    request.target = swarm->own_id;
+    struct kith_rpc *rpc;
+    int r = kith_swarm_ask(swarm, &node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc);
+    (void)r; /* it may ask again */
 }
 
 /* A peer that asked from a proven address and is no client is a node like any other. */
@@ -233,8 +364,34 @@ static void receive_request(struct kith_swarm *swarm, const struct kith_delivery
         kith_swarm_answer(swarm, delivery, &message->txn, NULL, &failure, now);
         return;
     }
-    admit_asker(swarm, delivery, message->u.request.read_only, now);
+    if (swarm->sessions == NULL) {
+        verify_asker(swarm, delivery, message, now);
+    } else {
+        admit_asker(swarm, delivery, message->u.request.read_only, now);
+    }
     swarm->on_request(swarm->context, delivery, message, now);
+}
+
+static void receive_message(struct kith_swarm *swarm, const struct kith_delivery *delivery,
+                            struct kith_message *message, int decoded, uint64_t now) {
+    switch (message->kind) {
+    case KITH_MESSAGE_REQUEST:
+        receive_request(swarm, delivery, message, decoded, now);
+        break;
+    case KITH_MESSAGE_RESPONSE:
+    case KITH_MESSAGE_ERROR:
+        if (delivery->kind == KITH_DELIVERY_INITIATION) {
+            swarm->env->stats.drop_malformed++;
+        } else {
+            receive_answer(swarm, delivery, message, now);
+        }
+        break;
+    case KITH_MESSAGE_PUSH:
+        if (decoded == 0 && swarm->on_push != NULL) { /* unknown ones are ignored */
+            swarm->on_push(swarm->context, delivery, &message->u.request, now);
+        }
+        break;
+    }
 }
 
 void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *delivery,
@@ -252,24 +409,29 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
         swarm->env->stats.drop_malformed++;
         return;
     }
-    switch (message.kind) {
-    case KITH_MESSAGE_REQUEST:
-        receive_request(swarm, delivery, &message, r, now);
-        break;
-    case KITH_MESSAGE_RESPONSE:
-    case KITH_MESSAGE_ERROR:
-        if (delivery->kind == KITH_DELIVERY_INITIATION) {
-            swarm->env->stats.drop_malformed++;
-        } else {
-            receive_answer(swarm, delivery, &message, now);
-        }
-        break;
-    case KITH_MESSAGE_PUSH:
-        if (r == 0 && swarm->on_push != NULL) { /* unknown ones are ignored */
-            swarm->on_push(swarm->context, delivery, &message.u.request, now);
-        }
-        break;
+    receive_message(swarm, delivery, &message, r, now);
+}
+
+void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoint *from,
+                              struct kith_span bytes, uint64_t now) {
+    struct kith_node_ref node = {.endpoint = *from};
+    struct kith_message message;
+    int r = swarm->dialect->decode(NULL, bytes, &message);
+    if (r < 0) {
+        swarm->env->stats.drop_malformed++;
+        return;
     }
+    node.id = message.id;
+    struct kith_delivery delivery = {
+        .kind = KITH_DELIVERY_PLAIN,
+        .from = *from,
+        .payload = bytes,
+        .allowance = {.answer = true,
+                      .proven = message.has_id && entry_at(swarm, &node) != NULL,
+                      .question_size = bytes.size},
+        .answer_max = swarm->dialect->datagram_max,
+    };
+    receive_message(swarm, &delivery, &message, r, now);
 }
 
 /* What an answer to this request may need, so that an initiation is padded to let it fit. */
@@ -297,25 +459,38 @@ static size_t hope(const struct kith_swarm *swarm, const struct kith_request *re
     return ANSWER_BASE;
 }
 
+bool kith_swarm_can_ask(const struct kith_swarm *swarm, const struct kith_node_ref *node) {
+    return (node->has_key || swarm->sessions == NULL) &&
+           kith_swarm_table(swarm, node->endpoint.family) != NULL;
+}
+
 int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
                    const struct kith_request *request, unsigned flags, kith_rpc_fn fn,
                    void *context, uint64_t now, struct kith_rpc **ret) {
-    if (!node->has_key || kith_swarm_table(swarm, node->endpoint.family) == NULL) {
+    if (!kith_swarm_can_ask(swarm, node)) {
         return KITH_EINVALID;
     }
     if (swarm->is_banned != NULL && swarm->is_banned(swarm->context, node, now)) {
         return KITH_EREFUSED;
     }
-    uint8_t payload[KITH_DATAGRAM_MAX - KITH_SESSION_DATA_OVERHEAD];
+    uint8_t payload[KITH_WIRE_MAX];
+    size_t max = swarm->sessions != NULL ? KITH_DATAGRAM_MAX - KITH_SESSION_DATA_OVERHEAD
+                                         : swarm->dialect->datagram_max;
     uint32_t id = kith_rpcs_new_txn(&swarm->rpcs);
     struct kith_txn txn = {
         .size = KITH_TXN_SIZE,
         .bytes = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id},
     };
     size_t size;
-    int r = swarm->dialect->encode_request(NULL, &txn, request, payload, sizeof(payload), &size);
+    struct kith_sender sender = {.id = &swarm->own_id, .family = node->endpoint.family};
+    int r = swarm->dialect->encode_request(&sender, &txn, request, payload, max, &size);
     if (r < 0) {
         return r;
+    }
+    uint64_t delay =
+        swarm->sessions != NULL ? 0 : kith_plain_reserve(swarm->plain, &node->endpoint, now);
+    if (delay == KITH_NEVER) {
+        return KITH_EFULL;
     }
     struct kith_entry *entry = entry_at(swarm, node);
     struct kith_rpc_start start = {
@@ -325,9 +500,11 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         .payload = kith_span(payload, size),
         .answer_hope = hope(swarm, request),
         .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
+        .delay_ns = delay,
         .once = (flags & KITH_ASK_ONCE) != 0,
         .quiet = (flags & (KITH_ASK_QUIET | KITH_ASK_ONCE)) != 0,
         .fresh = (flags & KITH_ASK_FRESH) != 0,
+        .router = (flags & KITH_ASK_ROUTER) != 0,
         .fn = fn,
         .context = context,
     };
@@ -340,13 +517,17 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
 void kith_swarm_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                        const struct kith_txn *txn, const struct kith_response *response,
                        const struct kith_wire_failure *failure, uint64_t now) {
-    uint8_t payload[KITH_DATAGRAM_MAX];
+    uint8_t payload[KITH_WIRE_MAX];
     size_t max = delivery->answer_max < sizeof(payload) ? delivery->answer_max : sizeof(payload);
     size_t size;
-    int r = response != NULL ? swarm->dialect->encode_response(NULL, txn, response, payload, max, &size)
-                             : swarm->dialect->encode_error(NULL, txn, failure, payload, max, &size);
+    struct kith_sender sender = {.id = &swarm->own_id, .family = delivery->from.family};
+    const struct kith_dialect *dialect = swarm->dialect;
+    int r = response != NULL ? dialect->encode_response(&sender, txn, response, payload, max, &size)
+                             : dialect->encode_error(&sender, txn, failure, payload, max, &size);
     struct kith_stats *stats = &swarm->env->stats;
-    if (r == 0) {
+    if (r == 0 && swarm->sessions == NULL) {
+        kith_plain_answer(swarm->plain, delivery, kith_span(payload, size), now);
+    } else if (r == 0) {
         r = kith_sessions_answer(swarm->sessions, delivery, kith_span(payload, size), now);
     }
     if (r < 0) {
@@ -394,7 +575,8 @@ size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_poin
 struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method) {
     return (struct kith_request){
         .method = method,
-        .read_only = swarm->env->client || swarm->env->read_only,
+        .read_only = swarm->env->client || swarm->read_only ||
+                     (swarm->sessions != NULL && swarm->env->read_only),
         .want_v4 = swarm->v4 != NULL,
         .want_v6 = swarm->v6 != NULL,
         .n = swarm->dialect->k,

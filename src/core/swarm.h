@@ -10,6 +10,7 @@
 
 #include "core/dialect.h"
 #include "core/env.h"
+#include "core/plain.h"
 #include "core/routing.h"
 #include "core/rpc.h"
 #include "core/session.h"
@@ -18,7 +19,12 @@ struct kith_swarm {
     struct kith_env *env;
     const struct kith_dialect *dialect;
     struct kith_sessions *sessions; /* borrowed; NULL for dialects without */
+    struct kith_plain *plain;       /* borrowed; for dialects without sessions */
     struct kith_point own_id;
+    uint8_t family;          /* of a swarm of one family, or 0: of both */
+    bool read_only;          /* besides what env says: others shall not put us into their tables */
+    bool enforce_ids;        /* BEP 42 for others, see kith_target_id_valid() */
+    struct kith_pace verify; /* askers unknown to us that are asked back */
     struct kith_routing *v4; /* NULL: family not in use */
     struct kith_routing *v6;
     struct kith_rpcs rpcs;
@@ -44,7 +50,10 @@ struct kith_swarm_config {
     struct kith_env *env;
     const struct kith_dialect *dialect;
     struct kith_sessions *sessions;
+    struct kith_plain *plain;
     struct kith_point own_id;
+    uint8_t family;
+    bool enforce_ids;
 };
 
 /* -> KITH_ENOMEM. On failure the swarm can be deinitialized. */
@@ -52,18 +61,31 @@ KITH_MUST_CHECK int kith_swarm_init(struct kith_swarm *swarm,
                                     const struct kith_swarm_config *config);
 void kith_swarm_deinit(struct kith_swarm *swarm);
 
-/* A decrypted message. Malformed ones are dropped and counted. */
+/* A message that came over a session, or, with `from` and `payload` alone set, in the clear
+ * (kith_swarm_receive_plain). Malformed ones are dropped and counted. */
 void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                         uint64_t now);
 
+void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoint *from,
+                              struct kith_span bytes, uint64_t now);
+
+/* Starts over under another id, with the entries there are. -> KITH_ENOMEM: nothing changed */
+KITH_MUST_CHECK int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id,
+                                      uint64_t now);
+
 /* How a request is to be treated. */
 enum {
-    KITH_ASK_ONCE = 1u << 0,  /* do not repeat it; so one lost datagram says nothing about the node */
-    KITH_ASK_QUIET = 1u << 1, /* its failure says nothing about the node */
-    KITH_ASK_FRESH = 1u << 2, /* in an initiation, whether there is a session or not */
+    KITH_ASK_ONCE =
+        1u << 0, /* do not repeat it; so one lost datagram says nothing about the node */
+    KITH_ASK_QUIET = 1u << 1,  /* its failure says nothing about the node */
+    KITH_ASK_FRESH = 1u << 2,  /* in an initiation, whether there is a session or not */
+    KITH_ASK_ROUTER = 1u << 3, /* it does not enter the table, whatever it answers */
 };
 
-/* Asks a node whose key is known and that is not banned. `fn` (may be NULL) is never called from inside this call.
+/* Whether it is known enough to be asked, in this swarm: by key, where there are sessions. */
+bool kith_swarm_can_ask(const struct kith_swarm *swarm, const struct kith_node_ref *node);
+/* Asks a node that can be asked and is not banned. `fn` (may be NULL) is never called from inside
+ * this call.
  * -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID, KITH_ETOO_LARGE, KITH_EREFUSED */
 KITH_MUST_CHECK int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
                                    const struct kith_request *request, unsigned flags,

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "core/endpoint.h"
+#include "core/target.h"
 
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request) {
@@ -27,13 +28,15 @@ void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
         .request = *request,
         .target = request->target,
         .k = swarm->dialect->k,
-        .alpha = KITH_WALK_ALPHA,
+        .alpha = swarm->dialect->alpha,
     };
-    walk->stats.distance_bits = KITH_ID_BITS;
+    walk->stats.distance_bits = (uint16_t)swarm->dialect->id_bits;
 }
 
 static uint16_t distance_bits(const struct kith_walk *walk, const struct kith_candidate *c) {
-    return (uint16_t)(KITH_ID_BITS - kith_point_common_bits(&walk->target, &c->node.id));
+    unsigned common = kith_point_common_bits(&walk->target, &c->node.id);
+    unsigned bits = walk->swarm->dialect->id_bits;
+    return (uint16_t)(common < bits ? bits - common : 0);
 }
 
 static void report_hop(struct kith_walk *walk, const struct kith_candidate *c,
@@ -81,6 +84,7 @@ static void free_candidate(struct kith_candidate *c) {
     if (c->rpc != NULL) {
         kith_rpc_detach(c->rpc);
     }
+    free(c->token);
     free(c);
 }
 
@@ -149,8 +153,8 @@ static bool address_is_silent(const struct kith_walk *walk, const struct kith_ca
 }
 
 void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth) {
-    if (!node->has_key || kith_point_equal(&node->id, &walk->swarm->own_id) ||
-        kith_swarm_table(walk->swarm, node->endpoint.family) == NULL) {
+    if (!kith_swarm_can_ask(walk->swarm, node) ||
+        kith_point_equal(&node->id, &walk->swarm->own_id)) {
         return;
     }
     bool known;
@@ -194,11 +198,25 @@ static bool told_before(const struct kith_response *response, uint32_t i) {
     return false;
 }
 
+/* Without memory for its token it is not written to. */
+static void keep_token(struct kith_candidate *c, struct kith_span token) {
+    if (token.data == NULL || token.size > KITH_TOKEN_MAX || c->has_token) {
+        return;
+    }
+    c->token = malloc(token.size + 1);
+    if (c->token != NULL) {
+        memcpy(c->token, token.data, token.size);
+        c->token_size = (uint8_t)token.size;
+        c->has_token = true;
+    }
+}
+
 static void answered(struct kith_candidate *c, const struct kith_rpc_event *event) {
     struct kith_walk *walk = c->walk;
     const struct kith_response *response = event->response;
     c->state = KITH_CANDIDATE_ANSWERED;
     walk->stats.answered++;
+    keep_token(c, response->token);
     uint16_t bits = distance_bits(walk, c);
     if (bits < walk->stats.distance_bits) {
         walk->stats.distance_bits = bits;
@@ -276,6 +294,12 @@ static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) 
     report_hop(walk, c, KITH_HOP_ASKED, NULL, 0, now);
 }
 
+/* Whether it counts as one of the k nearest: with enforcement of BEP 42, only under an id of its
+ * own address. */
+static bool may_hold(const struct kith_walk *walk, const struct kith_candidate *c) {
+    return !walk->swarm->enforce_ids || kith_target_id_valid(&c->node.id, &c->node.endpoint);
+}
+
 /* Asks one more node if one may be asked. Returns whether it did; *ret_waiting tells whether the k
  * nearest are still incomplete. */
 static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
@@ -312,7 +336,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
         case KITH_CANDIDATE_ANSWERED:
             break;
         }
-        considered++;
+        considered += may_hold(walk, c);
     }
     /* Where nobody takes their places, the slow ones are awaited after all: in a small network
      * they are part of it. */
@@ -320,10 +344,8 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     return false;
 }
 
-void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
-    if (!walk->running || walk->pumping) {
-        return;
-    }
+/* Sends what may be sent. Returns whether anything is still to be waited for. */
+static bool pump(struct kith_walk *walk, uint64_t now) {
     walk->pumping = true;
     bool waiting;
     while (ask_next(walk, &waiting, now)) {
@@ -332,6 +354,12 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
     if (!waiting) {
         kith_walk_stop(walk);
         walk->swarm->env->stats.walks_finished++;
+    }
+    return waiting;
+}
+
+void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
+    if (walk->running && !walk->pumping && !pump(walk, now)) {
         walk->on_done(walk, now);
     }
 }
@@ -348,8 +376,7 @@ bool kith_walk_start(struct kith_walk *walk, uint64_t now) {
     }
     walk->running = true;
     walk->swarm->env->stats.walks_started++;
-    kith_walk_pump(walk, now);
-    return true;
+    return pump(walk, now);
 }
 
 void kith_walk_stop(struct kith_walk *walk) {
@@ -366,7 +393,7 @@ void kith_walk_stop(struct kith_walk *walk) {
 void kith_walk_deinit(struct kith_walk *walk) {
     kith_walk_stop(walk);
     for (unsigned i = 0; i < walk->n_candidates; i++) {
-        free(walk->order[i]);
+        free_candidate(walk->order[i]);
     }
     walk->n_candidates = 0;
 }
@@ -374,7 +401,8 @@ void kith_walk_deinit(struct kith_walk *walk) {
 size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out) {
     size_t count = 0;
     for (unsigned i = 0; i < walk->n_candidates && count < n; i++) {
-        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED) {
+        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED && may_hold(walk, walk->order[i]) &&
+            (walk->order[i]->has_token || !walk->swarm->dialect->tokens)) {
             out[count++] = walk->order[i];
         }
     }

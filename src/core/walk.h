@@ -2,7 +2,7 @@
 /*
  * walk: THE iterative Kademlia walk; nothing else in the tree walks.
  *
- * Asks the nearest known nodes for nearer ones, `alpha` at a time, until the k nearest that are
+ * Asks the nearest known nodes for nearer ones, alpha at a time, until the k nearest that are
  * alive have answered. A slow node frees its slot and may still answer; one that stays silent is
  * given up and does not hold up the end. What the answers mean beyond contacts is the owner's
  * business: it sees each one and may end the walk at any time.
@@ -14,7 +14,6 @@
 #include "kith/op.h"
 
 enum {
-    KITH_WALK_ALPHA = 3,
     KITH_WALK_CANDIDATES_MAX = 96,
     KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
@@ -41,6 +40,9 @@ struct kith_candidate {
     bool asked_twice; /* its first answer was truncated */
     bool has_record;  /* the owner's mark: it holds a valid record */
     int64_t seq;      /* the owner's mark: of that record */
+    bool has_token;   /* Mainline: it may be written to */
+    uint8_t token_size;
+    uint8_t *token;
 };
 
 struct kith_walk {
@@ -70,8 +72,7 @@ struct kith_walk {
 /* `request.target` is the target. Does not start. */
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request);
-/* Starts from the routing tables. on_done is called through a timer-free path only after this
- * returns false: there was nobody to ask. */
+/* Starts from the routing tables. Calls nobody back from inside; false: there was nobody to ask. */
 KITH_MUST_CHECK bool kith_walk_start(struct kith_walk *walk, uint64_t now);
 /* Another candidate, from any source. Ignored when known, ours, or too far to matter. */
 void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth);
@@ -81,7 +82,7 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now);
 void kith_walk_stop(struct kith_walk *walk);
 /* Stops and frees the candidates. */
 void kith_walk_deinit(struct kith_walk *walk);
-/* The nearest `n` that answered, nearest first. Returns their number. */
+/* The nearest `n` that answered and can be written to, nearest first. Returns their number. */
 size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out);
 
 #endif

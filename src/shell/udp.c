@@ -62,7 +62,7 @@ struct udp_socket {
     struct mmsghdr messages[BATCH_MAX];
     struct iovec parts[BATCH_MAX];
     union address to[BATCH_MAX];
-    uint8_t bytes[BATCH_MAX][KITH_DATAGRAM_MAX];
+    uint8_t bytes[BATCH_MAX][KITH_WIRE_MAX];
 };
 
 struct kith_udp {
@@ -393,7 +393,7 @@ void kith_udp_send(struct kith_udp *udp, const struct kith_endpoint *to, const u
     if (to->family == 4 || to->family == 6) {
         s = udp->sockets[family_index(to->family)];
     }
-    if (s == NULL || size > KITH_DATAGRAM_MAX) {
+    if (s == NULL || size > KITH_WIRE_MAX) {
         udp->n_failed++;
         return;
     }

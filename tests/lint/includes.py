@@ -22,7 +22,7 @@ CORE_LEVELS = [
      "pace", "token"],
     ["record", "noise", "outbox", "target"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
-     "env", "core.h", "bloom", "torrents", "krpc"],
+     "env", "core.h", "bloom", "torrents", "krpc", "plain"],
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip"],
     ["lookup", "publish", "op"],
