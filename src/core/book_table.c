@@ -25,9 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium/crypto_shorthash_siphash24.h>
-
 #include "core/book_internal.h"
+#include "core/keyed_hash.h"
 
 enum {
     HALF = KITH_BOOK_SECRET_SIZE / 2, /* a key of SipHash */
@@ -44,17 +43,11 @@ enum {
 uint64_t kith_book_hash(const struct kith_book *book, unsigned half, char purpose,
                         const void *bytes, size_t size) {
     uint8_t message[MESSAGE_MAX];
-    uint8_t out[crypto_shorthash_siphash24_BYTES];
-    uint64_t hash = 0;
 
     assert(size < sizeof(message));
     message[0] = (uint8_t)purpose;
     memcpy(message + 1, bytes, size);
-    (void)crypto_shorthash_siphash24(out, message, 1 + size, book->secret + (size_t)half * HALF);
-    for (size_t i = 0; i < sizeof(out); i++) {
-        hash = hash << 8 | out[i]; /* the same on every machine */
-    }
-    return hash;
+    return kith_keyed_hash(book->secret + (size_t)half * HALF, message, 1 + size);
 }
 
 static void write_endpoint(struct kith_writer *w, const struct kith_endpoint *endpoint) {

@@ -179,8 +179,7 @@ static int init_env(struct kith_core *core, const struct kith_core_config *confi
     return 0;
 }
 
-static int init_sessions(struct kith_core *core, const struct kith_core_config *config,
-                         uint64_t now) {
+static int init_sessions(struct kith_core *core, const struct kith_core_config *config) {
     struct kith_env *env = &core->env;
     const struct kith_limits *limits = &config->limits;
     struct kith_sessions_config sessions = {
@@ -199,7 +198,7 @@ static int init_sessions(struct kith_core *core, const struct kith_core_config *
                                 : or_default(limits->handshakes_per_s, HANDSHAKES_DEFAULT),
         .client = config->client,
     };
-    return kith_sessions_new(&core->sessions, &sessions, now);
+    return kith_sessions_new(&core->sessions, &sessions);
 }
 
 static int init_store(struct kith_core *core, const struct kith_core_config *config) {
@@ -335,7 +334,7 @@ int kith_core_new(struct kith_core **ret, const struct kith_core_config *config,
     kith_outbox_init(&core->env.outbox, config->outbox_keep, OUTBOX_MAX, &core->env.stats);
     kith_events_init(&core->events, &core->env.stats);
     int r = init_env(core, config, now);
-    r = r == 0 ? init_sessions(core, config, now) : r;
+    r = r == 0 ? init_sessions(core, config) : r;
     r = r == 0 ? init_store(core, config) : r;
     r = r == 0 ? init_swarm(core) : r;
     r = r == 0 ? init_keeper(core, config, now) : r;

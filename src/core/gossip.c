@@ -93,11 +93,8 @@ void kith_gossip_own(struct kith_gossip *gossip, const struct kith_record *recor
 }
 
 static bool within_rate(struct kith_gossip *gossip, uint64_t now) {
-    if (now - gossip->window >= KITH_NS_PER_S) {
-        gossip->window = now;
-        gossip->in_window = 0;
-    }
-    return gossip->in_window++ < KITH_GOSSIP_PER_S;
+    struct kith_pace_limit limit = kith_pace_limit(KITH_GOSSIP_PER_S, KITH_GOSSIP_PER_S);
+    return kith_pace_take(&gossip->pace, &limit, 1, now);
 }
 
 /* A verified peer record of somebody else: the book moves, the routing entry learns the seq, and

@@ -13,6 +13,7 @@
 
 #include "core/book.h"
 #include "core/own.h"
+#include "core/pace.h"
 #include "core/store.h"
 #include "core/swarm.h"
 
@@ -34,8 +35,7 @@ struct kith_gossip {
     struct kith_book *book;
     struct kith_store *store;
     const struct kith_own *own;
-    uint64_t window; /* start of the second that `in_window` counts */
-    uint32_t in_window;
+    struct kith_pace pace; /* of verifying */
     uint16_t told_size; /* the value last told of ourselves */
     uint8_t told[KITH_VALUE_MAX];
     struct kith_gossip_seen *seen; /* ring, allocated with the first */

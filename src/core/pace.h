@@ -19,8 +19,11 @@ struct kith_pace_limit {
     uint64_t burst_ns;    /* how far ahead of the rate it may run: (burst units - 1) * interval */
 };
 
-/* Per second and at once. */
+/* Per second (0: no limit), and at once (0 is 1). */
 struct kith_pace_limit kith_pace_limit(uint64_t per_s, uint64_t burst);
+/* Whether `units` may go now; more than the burst never may. */
+bool kith_pace_ready(const struct kith_pace *pace, const struct kith_pace_limit *limit,
+                     uint64_t units, uint64_t now);
 /* Takes `units` if they may go now. */
 bool kith_pace_take(struct kith_pace *pace, const struct kith_pace_limit *limit, uint64_t units,
                     uint64_t now);

@@ -21,8 +21,7 @@
 
 static const uint64_t rekey_ns = KITH_SESSION_REKEY_S * KITH_NS_PER_S;
 
-int kith_sessions_new(struct kith_sessions **ret, const struct kith_sessions_config *config,
-                      uint64_t now) {
+int kith_sessions_new(struct kith_sessions **ret, const struct kith_sessions_config *config) {
     static const char version[] = "kith/1 ";
     size_t length = strlen(config->network);
     struct kith_sessions *s;
@@ -46,7 +45,7 @@ int kith_sessions_new(struct kith_sessions **ret, const struct kith_sessions_con
     kith_random_secure(config->random, s->hash_key, sizeof(s->hash_key));
     session_mac1_key(s->mac1_key, &config->identity->key);
     session_cookie_key(s->cookie_key, &config->identity->key);
-    session_guard_init(s, now);
+    session_guard_init(s);
     session_table_init(s);
     *ret = s;
     return 0;

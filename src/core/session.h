@@ -57,7 +57,7 @@ struct kith_sessions_config {
 };
 
 KITH_MUST_CHECK int kith_sessions_new(struct kith_sessions **ret,
-                                      const struct kith_sessions_config *config, uint64_t now);
+                                      const struct kith_sessions_config *config);
 struct kith_sessions *kith_sessions_free(struct kith_sessions *sessions);
 
 /* Names a session; 0 is none. Never dangling: a dropped session's reference finds nothing. */

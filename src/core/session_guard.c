@@ -4,13 +4,9 @@
  *
  * Two key agreements, about 70 us, are what a stranger can make us spend with one datagram, so they
  * have a budget of their own: a flood of initiations then costs hashing, while established
- * sessions, which never come here, go on. A token bucket for all, one per address prefix so that
- * one network cannot use up the budget of all, and a proof of address (cookie) once the common
- * bucket is half empty.
- *
- * A bucket is one number, the time at which it will be full again. It holds one second's worth.
- * Prefixes share a fixed array by keyed hash: no memory per prefix, and a stranger cannot choose
- * whom to collide with.
+ * sessions, which never come here, go on. A pace for all, one per address prefix so that one
+ * network cannot use up the budget of all, each with bursts of one second's worth, and a proof of
+ * address (cookie) once half of the common burst is used up.
  *
  * Replays: a ring of keyed hashes of the ephemeral keys served last. Only what authenticated
  * enters, so filling it costs a flooder as much as it costs us. 32 bits each: by chance one
@@ -22,15 +18,23 @@
 
 #include "core/session_internal.h"
 
-enum { BUCKET_S = 1 };
+static const uint64_t BURST_NS = KITH_NS_PER_S;
 
-void session_guard_init(struct kith_sessions *s, uint64_t now) {
+/* However small the rate: one at a time. */
+static struct kith_pace_limit limit_of(uint64_t interval_ns) {
+    return (struct kith_pace_limit){interval_ns,
+                                    interval_ns < BURST_NS ? BURST_NS - interval_ns : 0};
+}
+
+void session_guard_init(struct kith_sessions *s) {
     uint32_t rate = s->config.handshakes_per_s;
+    uint64_t interval_ns = KITH_NS_PER_S / (rate == 0 ? 1 : rate);
 
-    s->guard = (struct session_guard){.limited = rate != UINT32_MAX};
-    s->guard.cost_ns = KITH_NS_PER_S / (rate == 0 ? 1 : rate);
-    s->guard.cost_ns += s->guard.cost_ns == 0;
-    s->guard.all.full_at = now;
+    s->guard = (struct session_guard){
+        .limited = rate != UINT32_MAX,
+        .limit_all = limit_of(interval_ns),
+        .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
+    };
 }
 
 void session_guard_deinit(struct kith_sessions *s) {
@@ -81,63 +85,42 @@ void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]
     guard->ring_n += guard->ring_n < guard->ring_capacity;
 }
 
-/* What is missing in the bucket, in ns. */
-static uint64_t bucket_debt(const struct session_bucket *bucket, uint64_t now) {
-    return bucket->full_at > now ? bucket->full_at - now : 0;
-}
-
-static bool bucket_has(const struct session_bucket *bucket, uint64_t cost_ns, uint64_t now) {
-    uint64_t capacity = BUCKET_S * KITH_NS_PER_S;
-
-    /* However small the rate: one at a time. */
-    return bucket_debt(bucket, now) + cost_ns <= (capacity < cost_ns ? cost_ns : capacity);
-}
-
-static void bucket_take(struct session_bucket *bucket, uint64_t cost_ns, uint64_t now) {
-    bucket->full_at = now + bucket_debt(bucket, now) + cost_ns;
-}
-
-/* The bucket of an address, or NULL where none applies. */
-static struct session_bucket *prefix_bucket(struct kith_sessions *s,
-                                            const struct kith_endpoint *from) {
-    struct kith_prefix prefix;
-
+/* The pace of an address, or NULL where none applies. */
+static struct kith_pace *prefix_pace(struct kith_sessions *s, const struct kith_endpoint *from) {
     if (kith_endpoint_exempt(from)) {
         return NULL;
     }
     if (s->guard.prefixes == NULL) {
-        s->guard.prefixes = calloc(SESSION_PREFIX_BUCKETS, sizeof(*s->guard.prefixes));
+        s->guard.prefixes = malloc(sizeof(*s->guard.prefixes));
         if (s->guard.prefixes == NULL) {
             return NULL;
         }
+        kith_paces_init(s->guard.prefixes, s->config.random);
     }
-    kith_endpoint_prefix(from, &prefix);
-    uint64_t hash = session_hash(s, prefix.bytes, sizeof(prefix.bytes));
-    return &s->guard.prefixes[hash % SESSION_PREFIX_BUCKETS];
+    return kith_paces_of_prefix(s->guard.prefixes, from);
 }
 
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,
                                          bool has_mac2, uint64_t now) {
     struct session_guard *guard = &s->guard;
-    uint64_t prefix_cost = SESSION_PREFIX_SHARE * guard->cost_ns;
-    struct session_bucket *prefix;
+    struct kith_pace_limit limit_easy = {guard->limit_all.interval_ns, BURST_NS / 2};
+    struct kith_pace *prefix;
 
     if (!guard->limited) {
         return SESSION_ADMIT;
     }
-    prefix = prefix_bucket(s, from);
-    if (prefix != NULL && !bucket_has(prefix, prefix_cost, now)) {
+    prefix = prefix_pace(s, from);
+    if (prefix != NULL && !kith_pace_ready(prefix, &guard->limit_prefix, 1, now)) {
         return SESSION_OVER_PREFIX;
     }
-    if (!has_mac2 && bucket_debt(&guard->all, now) > BUCKET_S * KITH_NS_PER_S / 2) {
+    if (!has_mac2 && !kith_pace_ready(&guard->all, &limit_easy, 1, now)) {
         return SESSION_ASK_COOKIE;
     }
-    if (!bucket_has(&guard->all, guard->cost_ns, now)) {
+    if (!kith_pace_take(&guard->all, &guard->limit_all, 1, now)) {
         return SESSION_OVER_ALL;
     }
-    bucket_take(&guard->all, guard->cost_ns, now);
     if (prefix != NULL) {
-        bucket_take(prefix, prefix_cost, now);
+        (void)kith_pace_take(prefix, &guard->limit_prefix, 1, now);
     }
     return SESSION_ADMIT;
 }

@@ -18,6 +18,7 @@
 
 #include "core/endpoint.h"
 #include "core/noise.h"
+#include "core/pace.h"
 #include "core/session.h"
 #include "kith/stats.h"
 #include "util/hash.h"
@@ -54,7 +55,6 @@ enum {
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
     SESSION_RING_MIN = 64,   /* remembered initiations, at first and */
     SESSION_RING_MAX = 2048, /* at most */
-    SESSION_PREFIX_BUCKETS = 1024,
     SESSION_PREFIX_SHARE = 8, /* one prefix gets at most this fraction of the handshakes */
     SESSION_WHO_MAX = 64,
     SESSION_WHO_TRIES = 8, /* signatures verified for one question */
@@ -146,16 +146,12 @@ struct session_pin {
     uint32_t n;
 };
 
-/* A token bucket as the time at which it will be full again. */
-struct session_bucket {
-    uint64_t full_at;
-};
-
 struct session_guard {
     bool limited;
-    uint64_t cost_ns; /* of a handshake; the bucket holds a second's worth */
-    struct session_bucket all;
-    struct session_bucket *prefixes; /* SESSION_PREFIX_BUCKETS, or NULL before the first use */
+    struct kith_pace_limit limit_all;
+    struct kith_pace_limit limit_prefix;
+    struct kith_pace all;
+    struct kith_paces *prefixes; /* NULL before the first use */
     uint32_t *ring;                  /* hashes of the initiations served last */
     uint32_t ring_capacity;
     uint32_t ring_next;
@@ -242,7 +238,7 @@ void session_window_mark(struct session *session, uint64_t counter);
 /* session_guard.c */
 enum session_verdict { SESSION_ADMIT, SESSION_ASK_COOKIE, SESSION_OVER_PREFIX, SESSION_OVER_ALL };
 
-void session_guard_init(struct kith_sessions *s, uint64_t now);
+void session_guard_init(struct kith_sessions *s);
 void session_guard_deinit(struct kith_sessions *s);
 bool session_guard_seen(const struct kith_sessions *s, const uint8_t ephemeral[32]);
 void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]);

@@ -21,9 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium/crypto_shorthash_siphash24.h>
 #include <sodium/utils.h>
 
+#include "core/keyed_hash.h"
 #include "core/session_internal.h"
 
 enum { SLOTS_MIN = 8, SLOT_BITS_MAX = 24 };
@@ -31,12 +31,7 @@ enum { SLOTS_MIN = 8, SLOT_BITS_MAX = 24 };
 static void on_timer(struct kith_timer *timer, uint64_t now);
 
 uint64_t session_hash(const struct kith_sessions *s, const void *bytes, size_t size) {
-    uint8_t out[8];
-    uint64_t hash;
-
-    (void)crypto_shorthash_siphash24(out, bytes, size, s->hash_key);
-    memcpy(&hash, out, sizeof(hash));
-    return hash;
+    return kith_keyed_hash(s->hash_key, bytes, size);
 }
 
 void session_table_init(struct kith_sessions *s) {

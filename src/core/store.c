@@ -52,8 +52,6 @@ struct victims {
 uint64_t kith_store_hash(const struct kith_store *store, char kind, const struct kith_point *point,
                          const uint8_t *tail, size_t tail_size) {
     uint8_t message[1 + sizeof(point->bytes) + KITH_KEY_SIZE];
-    uint8_t out[crypto_shorthash_BYTES];
-    uint64_t hash = 0;
 
     assert(tail_size <= KITH_KEY_SIZE);
     message[0] = (uint8_t)kind;
@@ -61,11 +59,7 @@ uint64_t kith_store_hash(const struct kith_store *store, char kind, const struct
     if (tail_size > 0) {
         memcpy(message + 1 + sizeof(point->bytes), tail, tail_size);
     }
-    (void)crypto_shorthash(out, message, 1 + sizeof(point->bytes) + tail_size, store->hash_key);
-    for (size_t i = 0; i < sizeof(out); i++) {
-        hash = hash << 8 | out[i];
-    }
-    return hash;
+    return kith_keyed_hash(store->hash_key, message, 1 + sizeof(point->bytes) + tail_size);
 }
 
 struct kith_point kith_store_distance(const struct kith_store *store,

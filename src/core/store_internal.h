@@ -6,8 +6,7 @@
 #ifndef KITH_CORE_STORE_INTERNAL_H
 #define KITH_CORE_STORE_INTERNAL_H
 
-#include <sodium/crypto_shorthash.h>
-
+#include "core/keyed_hash.h"
 #include "core/store.h"
 #include "util/hash.h"
 #include "util/heap.h"
@@ -62,7 +61,7 @@ struct kith_store_item {
 
 struct kith_store {
     struct kith_store_config config;
-    uint8_t hash_key[crypto_shorthash_KEYBYTES];
+    uint8_t hash_key[KITH_KEYED_HASH_KEY];
     struct kith_hash items;
     struct kith_hash topics;
     struct kith_hash shares;

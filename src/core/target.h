@@ -3,6 +3,7 @@
 #ifndef KITH_CORE_TARGET_H
 #define KITH_CORE_TARGET_H
 
+#include "core/random.h"
 #include "core/record.h"
 
 enum { KITH_TARGET_SIZE = 20, KITH_TARGET_BITS = 160 };

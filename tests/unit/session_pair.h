@@ -61,7 +61,7 @@ static inline void host_init(struct host *h, uint8_t number, const char *at) {
 }
 
 static inline void host_start(struct host *h) {
-    assert_int_equal(kith_sessions_new(&h->sessions, &h->config, 0), 0);
+    assert_int_equal(kith_sessions_new(&h->sessions, &h->config), 0);
 }
 
 static inline void host_stop(struct host *h) {

@@ -82,8 +82,8 @@ static struct liar the_liar; /* a dialect's functions have no context */
 
 /* Answers to exchange are known by their first contact, which the liar's book made up. */
 static int encode_lies(const struct kith_sender *from, const struct kith_txn *txn,
-                       const struct kith_response *response,
-                       uint8_t *out, size_t max, size_t *ret_size) {
+                       const struct kith_response *response, uint8_t *out, size_t max,
+                       size_t *ret_size) {
     struct kith_response changed = *response;
     if (response->n_contacts > 0 && response->contacts[0].key.bytes[0] == LIE && the_liar.n > 0) {
         changed.n_contacts = the_liar.n;
