@@ -37,6 +37,29 @@ struct kith_limits {
 
 enum kith_reachable { KITH_REACHABLE_UNKNOWN, KITH_REACHABLE_YES, KITH_REACHABLE_NO };
 
+/* One address family of the Mainline DHT, a swarm of its own (BEP 32). */
+struct kith_mainline_family_status {
+    bool on;
+    bool ready;
+    bool read_only; /* we ask others not to put us into their tables (BEP 43) */
+    struct kith_point id; /* 20 bytes, then zeros */
+    uint32_t nodes;       /* live routing-table contacts */
+    uint32_t depth;       /* buckets in use */
+    uint32_t n_votes;     /* nodes whose word on our endpoint counts */
+    struct kith_endpoint observed; /* what most of them say; family 0: unknown */
+    uint64_t size_estimate;        /* nodes in the network; 0: unknown */
+    double size_error;             /* its relative standard error; 0: unknown */
+    uint32_t torrents;             /* info-hashes held for others */
+    uint32_t peers;                /* announced under them */
+};
+
+struct kith_mainline_status {
+    bool on;
+    enum kith_reachable reachable;
+    uint32_t items; /* BEP 44, held for others */
+    struct kith_mainline_family_status families[2]; /* IPv4, IPv6 */
+};
+
 struct kith_status {
     struct kith_key key;
     struct kith_point node_id;
@@ -59,6 +82,7 @@ struct kith_status {
     struct kith_endpoint bound[KITH_ENDPOINTS_MAX];
     uint32_t n_observed;
     struct kith_endpoint observed[KITH_ENDPOINTS_MAX];
+    struct kith_mainline_status mainline;
 };
 
 /* A routing-table contact, as `peers` and `table` list it. */

@@ -74,6 +74,9 @@ static void answer_reach(void *context, const struct kith_reach_pending *asker, 
 
 static void on_reachable(void *context, uint64_t now) {
     struct kith_core *core = context;
+    if (core->mainline != NULL) {
+        kith_mainline_reachable(core->mainline, core->reach.state, now);
+    }
     kith_publish_changed(&core->publish, now);
 }
 
@@ -113,7 +116,8 @@ static bool is_self(void *context, const struct kith_endpoint *endpoint) {
 static bool may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
     return kith_maintain_may_join(&core->maintain) || core->locals.n > 0 ||
-           kith_keeper_may_join(&core->keeper, now);
+           kith_keeper_may_join(&core->keeper, now) ||
+           (core->mainline != NULL && kith_mainline_may_join(core->mainline));
 }
 
 static int describe(void *context, struct kith_peer *ret) {
@@ -151,6 +155,45 @@ static void on_local_silent(void *context, const struct kith_local *local) {
     box->event.kind = KITH_CORE_LOCAL;
     memcpy(box->event.local, local->report.name, sizeof(box->event.local));
     kith_events_push(&core->events, box, false);
+}
+
+/* ---- Mainline ---- */
+
+static bool mainline_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
+    const struct kith_core *core = context;
+    return kith_keeper_banned(&core->keeper, NULL, &node->endpoint, now);
+}
+
+static void mainline_ready(void *context, uint64_t now) {
+    struct kith_core *core = context;
+    kith_publish_mainline(&core->publish, now);
+}
+
+static void mainline_observed(void *context, const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_core *core = context;
+    if (kith_publish_hint(&core->publish, endpoint, now)) {
+        tell_own(core);
+    }
+}
+
+static int init_mainline(struct kith_core *core, const struct kith_core_config *config,
+                         uint64_t now) {
+    struct kith_mainline_config mainline = {
+        .env = &core->env,
+        .ops = &core->ops,
+        .kith = &core->maintain,
+        .limits = {.questions_per_s = config->mainline_questions_per_s,
+                   .unlimited = config->unlimited},
+        .enforce_ids = config->mainline_enforce_ids,
+        .rendezvous = config->network_secret == NULL && !config->no_rendezvous,
+        .lab = config->lab,
+        .is_self = is_self,
+        .is_banned = mainline_banned,
+        .on_ready = mainline_ready,
+        .on_observed = mainline_observed,
+        .context = core,
+    };
+    return kith_mainline_new(&core->mainline, &mainline, now);
 }
 
 /* ---- birth and death ---- */
@@ -339,6 +382,7 @@ int kith_core_new(struct kith_core **ret, const struct kith_core_config *config,
     r = r == 0 ? init_swarm(core) : r;
     r = r == 0 ? init_keeper(core, config, now) : r;
     r = r == 0 ? init_parts(core, config, now) : r;
+    r = r == 0 && config->mainline ? init_mainline(core, config, now) : r;
     if (r < 0) {
         kith_core_free(core);
         return r;
@@ -358,6 +402,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     kith_keeper_stop(&core->keeper);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
+    core->mainline = kith_mainline_free(core->mainline);
     kith_publish_deinit(&core->publish);
     free(core->serve.pending);
     core->swarm.on_tables = NULL;
@@ -403,13 +448,21 @@ static void deliver(struct kith_core *core, const struct kith_delivery *delivery
     }
 }
 
+static void look(struct kith_core *core, uint64_t now) {
+    kith_maintain_look(&core->maintain, now);
+    if (core->mainline != NULL) {
+        kith_mainline_look(core->mainline, now);
+    }
+}
+
 void kith_core_receive(struct kith_core *core, const struct kith_endpoint *from,
                        const uint8_t *bytes, size_t size, uint64_t now) {
     struct kith_stats *stats = &core->env.stats;
     kith_events_settle(&core->events);
     stats->rx_datagrams++;
     stats->rx_bytes += size;
-    if (size == 0 || size > KITH_DATAGRAM_MAX) {
+    bool for_mainline = core->mainline != NULL && size > 0 && bytes[0] == 'd';
+    if (size == 0 || size > (for_mainline ? KITH_RECEIVE_MAX : KITH_DATAGRAM_MAX)) {
         stats->drop_empty++;
         return;
     }
@@ -421,6 +474,11 @@ void kith_core_receive(struct kith_core *core, const struct kith_endpoint *from,
         stats->drop_banned++;
         return;
     }
+    if (for_mainline) {
+        kith_mainline_receive(core->mainline, from, kith_span(bytes, size), now);
+        look(core, now);
+        return;
+    }
     struct kith_delivery delivery = {.kind = KITH_DELIVERY_NONE};
     kith_sessions_receive(core->sessions, from, kith_span(bytes, size), now, &delivery);
     if (delivery.kind != KITH_DELIVERY_NONE &&
@@ -429,14 +487,17 @@ void kith_core_receive(struct kith_core *core, const struct kith_endpoint *from,
     } else {
         deliver(core, &delivery, now);
     }
-    kith_maintain_look(&core->maintain, now);
+    look(core, now);
 }
 
 void kith_core_tick(struct kith_core *core, uint64_t now) {
     kith_events_settle(&core->events);
     kith_timers_run(&core->env.timers, now);
     kith_store_expire(core->store, now);
-    kith_maintain_look(&core->maintain, now);
+    if (core->mainline != NULL) {
+        kith_mainline_expire(core->mainline, now);
+    }
+    look(core, now);
 }
 
 bool kith_core_next_datagram(struct kith_core *core, struct kith_datagram *ret) {
@@ -469,6 +530,17 @@ void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bou
 int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,
                           enum kith_contact_source source, uint64_t now) {
     return kith_maintain_add(&core->maintain, contact, source, now);
+}
+
+int kith_core_mainline_add(struct kith_core *core, const struct kith_endpoint *endpoint,
+                           enum kith_contact_source source, uint64_t now) {
+    return core->mainline == NULL ? KITH_EINVALID
+                                  : kith_mainline_add(core->mainline, endpoint, source, now);
+}
+
+size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
+                                struct kith_endpoint *out) {
+    return core->mainline == NULL ? 0 : kith_mainline_known(core->mainline, family, n, out);
 }
 
 int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,

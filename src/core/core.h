@@ -44,6 +44,10 @@ struct kith_core_config {
     size_t capabilities_size;
     const uint8_t
         *book_secret; /* KITH_BOOK_SECRET_SIZE from kith_book_decode_header(); NULL: drawn */
+    bool mainline;    /* take part in the Mainline DHT */
+    bool mainline_enforce_ids;
+    bool no_rendezvous; /* do not meet nodes of the network there; never with a network secret */
+    uint32_t mainline_questions_per_s; /* 0: 100 */
     double coupling;  /* see struct kith_options; 0: default */
     double damping;
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
@@ -136,6 +140,15 @@ enum kith_contact_source {
 KITH_MUST_CHECK int kith_core_add_contact(struct kith_core *core,
                                           const struct kith_contact *contact,
                                           enum kith_contact_source source, uint64_t now);
+/* A node of the Mainline DHT to join through: PEER, SEED, KNOWN or ROUTER. -> KITH_EINVALID (also:
+ * Mainline or the family is off), KITH_EFULL, KITH_ENOMEM */
+KITH_MUST_CHECK int kith_core_mainline_add(struct kith_core *core,
+                                           const struct kith_endpoint *endpoint,
+                                           enum kith_contact_source source, uint64_t now);
+/* Its endpoints of a family that are worth remembering over a restart, up to `n`, best first. Returns
+ * their number. */
+size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
+                                struct kith_endpoint *out);
 /* A peer of the local network is there (or its endpoints changed), or is gone. Hints: asked, not
  * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,

@@ -36,6 +36,9 @@ void kith_core_status(const struct kith_core *core, uint64_t now, struct kith_st
         .rtt_us = (uint32_t)(core->swarm.rpcs.rtt.mean_ns / KITH_NS_PER_US),
         .n_bound = publish->n_bound,
     };
+    if (core->mainline != NULL) {
+        kith_mainline_status(core->mainline, &ret->mainline);
+    }
     memcpy(ret->network, core->env.network, sizeof(core->env.network));
     memcpy(ret->bound, publish->bound, sizeof(ret->bound));
     const struct kith_endpoint *observed[] = {&publish->v4.winner, &publish->v6.winner};

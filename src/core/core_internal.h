@@ -7,6 +7,7 @@
 #include "core/gossip.h"
 #include "core/keeper.h"
 #include "core/local.h"
+#include "core/mainline.h"
 #include "core/maintain.h"
 #include "core/publish.h"
 #include "core/reach.h"
@@ -39,6 +40,7 @@ struct kith_core {
     bool book_header_taken;
     struct kith_serve serve;
     struct kith_maintain maintain;
+    struct kith_mainline *mainline; /* NULL: off */
     uint64_t started;
     struct kith_roam roams[KITH_ROAM_MAX];
     unsigned next_roam;

@@ -25,6 +25,7 @@ enum {
     REFRESH_MS = 14142, /* 10 / (1/sqrt 2) s */
     REFRESH_FAILED_MS = 2000,
     REFRESH_AGE_S = 60, /* entries heard from since are left alone */
+    AGAIN_MS = 100, /* to a self-lookup under a new id */
     SELF_LOOKUP_SECOND_S = 12,
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
@@ -280,6 +281,13 @@ static void on_self_lookup(struct kith_timer *timer, uint64_t now) {
     }
     m->self_lookup_runs = true;
     start_walk(m, &m->swarm->own_id, self_lookup_over, now);
+}
+
+void kith_maintain_again(struct kith_maintain *m, uint64_t now) {
+    m->n_self_lookups = 0;
+    if (!m->self_lookup_runs) {
+        set_timer(m, &m->self_lookup, on_self_lookup, AGAIN_MS * KITH_NS_PER_MS, now);
+    }
 }
 
 /* ---- filling buckets ---- */

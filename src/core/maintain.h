@@ -63,6 +63,8 @@ KITH_MUST_CHECK int kith_maintain_add(struct kith_maintain *m, const struct kith
 /* The key behind an endpoint became known. */
 void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
                        const struct kith_endpoint *endpoint, uint64_t now);
+/* Our id changed: who is near is to be found out again. */
+void kith_maintain_again(struct kith_maintain *m, uint64_t now);
 /* After each call into the core: notices the first contact and the loss of the last. */
 void kith_maintain_look(struct kith_maintain *m, uint64_t now);
 /* Whether some contact may still lead into the swarm. */

@@ -15,6 +15,8 @@
 
 #include "core/target.h"
 
+enum { COPIES_ENOUGH = 8 };
+
 static bool is_announce(const struct kith_op *op) {
     return op->kind == KITH_QUERY_ANNOUNCE;
 }
@@ -147,9 +149,32 @@ static void send_to(struct kith_leg *leg, const struct kith_request *request,
     }
 }
 
+/* BEP 44: a record that is republished and held by more than 8 nodes, all of the nearest among them, is
+ * left alone. */
+static bool is_well_held(const struct kith_leg *leg, struct kith_candidate **nearest, size_t n) {
+    const struct kith_op *op = leg->op;
+    unsigned copies = 0;
+    if (!op->internal || !leg->swarm->dialect->tokens || op->kind != KITH_QUERY_PUT) {
+        return false;
+    }
+    for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
+        const struct kith_candidate *c = leg->walk.order[i];
+        copies += c->has_record && c->seq == op->best.seq;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!nearest[i]->has_record || nearest[i]->seq != op->best.seq) {
+            return false;
+        }
+    }
+    return copies > COPIES_ENOUGH;
+}
+
 void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now) {
     struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
     size_t n = kith_walk_answered(&leg->walk, leg->walk.k, nearest);
+    if (is_well_held(leg, nearest, n)) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         send_to(leg, request, nearest[i], now);
     }

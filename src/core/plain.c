@@ -76,6 +76,12 @@ bool kith_plain_may_repeat(struct kith_plain *plain, const struct kith_endpoint 
            kith_pace_take(&plain->questions, &plain->questions_limit, 1, now);
 }
 
+bool kith_plain_asked_lately(struct kith_plain *plain, const struct kith_endpoint *endpoint,
+                             uint64_t within_ns, uint64_t now) {
+    uint64_t due = kith_paces_of_ip(&plain->question_ips, endpoint)->due;
+    return due != 0 && due + within_ns > now;
+}
+
 void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
                     struct kith_span payload) {
     static const struct kith_allowance question = {.answer = false};

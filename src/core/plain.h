@@ -34,6 +34,10 @@ struct kith_plain *kith_plain_free(struct kith_plain *plain);
 uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint *to, uint64_t now);
 /* A repeat of a question: sent if there is room now. */
 bool kith_plain_may_repeat(struct kith_plain *plain, const struct kith_endpoint *to, uint64_t now);
+/* Whether a question went to this address within that time; a stranger that shares its slot of the
+ * table counts as asked. */
+bool kith_plain_asked_lately(struct kith_plain *plain, const struct kith_endpoint *endpoint,
+                             uint64_t within_ns, uint64_t now);
 void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
                     struct kith_span payload);
 /* Answers a KITH_DELIVERY_PLAIN. */

@@ -168,6 +168,18 @@ bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_
     return true;
 }
 
+bool kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
+                       uint64_t now) {
+    struct kith_votes *votes = votes_of(publish, endpoint->family);
+    if (votes->n > 0 || kith_endpoint_equal(&votes->winner, endpoint)) {
+        return false;
+    }
+    votes->winner = *endpoint;
+    tell_observed(publish, endpoint);
+    publish_soon(publish, now);
+    return true;
+}
+
 static void add_endpoint(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
     for (uint32_t i = 0; i < peer->n_endpoints; i++) {
         if (kith_endpoint_equal(&peer->endpoints[i], endpoint)) {
@@ -212,9 +224,27 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 
 /* ---- publishing ---- */
 
+/* One signature serves both swarms: what was signed for ours goes out in the public one as it is. */
+static void put_in_mainline(struct kith_publish *publish, const struct kith_record *record,
+                            uint64_t now) {
+    struct kith_query query = {
+        .kind = KITH_QUERY_PUT,
+        .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+        .swarms = KITH_SWARM_MAINLINE,
+        .record = record,
+    };
+    if (publish->in_mainline) {
+        int r = kith_ops_start_internal(publish->ops, NULL, &query, NULL, NULL, now);
+        (void)r; /* without memory the hourly publication makes up for it */
+    }
+}
+
 /* The peer record reached nobody: again before the hour is over. */
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
+    if (op->has_best) {
+        put_in_mainline(publish, &op->best, now);
+    }
     if (status == 0) {
         kith_gossip_own(publish->gossip, &op->best, now);
     }
@@ -249,11 +279,7 @@ static void on_soon(struct kith_timer *timer, uint64_t now) {
     publish_peer(kith_container_of(timer, struct kith_publish, soon), now);
 }
 
-void kith_publish_start(struct kith_publish *publish, uint64_t now) {
-    if (!publish->started) {
-        publish->started = true;
-        publish_soon(publish, now);
-    }
+static void publish_pending(struct kith_publish *publish, uint64_t now) {
     uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
     struct kith_list *l = kith_list_first(&publish->own.all);
     for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
@@ -267,6 +293,26 @@ void kith_publish_start(struct kith_publish *publish, uint64_t now) {
     }
 }
 
+void kith_publish_start(struct kith_publish *publish, uint64_t now) {
+    if (!publish->started) {
+        publish->started = true;
+        publish_soon(publish, now);
+    }
+    publish_pending(publish, now);
+}
+
+void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
+    publish->in_mainline = true;
+    publish_pending(publish, now);
+    const struct kith_own_record *peer =
+        kith_own_find(&publish->own, &publish->own.peer_point);
+    if (peer != NULL) {
+        put_in_mainline(publish, &peer->record, now);
+    } else if (!publish->started) {
+        publish->started = true;
+        publish_soon(publish, now);
+    }
+}
 /* Nobody could be reached: again before the hour is over. */
 static void on_republished(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;

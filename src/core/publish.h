@@ -42,6 +42,7 @@ struct kith_publish {
     struct kith_timer soon; /* publishes the peer record */
     uint64_t published;     /* when it did so last, or 0 */
     bool started;
+    bool in_mainline; /* which has been joined */
 };
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
@@ -55,6 +56,12 @@ void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint
 /* A peer told us our endpoint. Returns whether that changed what we think it is. */
 bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now);
+/* As kith_publish_observed(), of voters that were counted already: counts only while no peer of ours
+ * has said anything of that family. */
+bool kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
+                       uint64_t now);
+/* Mainline was joined: what belongs there goes out. */
+void kith_publish_mainline(struct kith_publish *publish, uint64_t now);
 /* Something that the peer record depends on changed. */
 void kith_publish_changed(struct kith_publish *publish, uint64_t now);
 /* Our peer record as it would be published now. -> KITH_ENOT_FOUND: no endpoint is known */

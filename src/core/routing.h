@@ -94,6 +94,8 @@ void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct
 /* Entries, without replacement caches. */
 size_t kith_routing_count(const struct kith_routing *r);
 size_t kith_routing_count_live(const struct kith_routing *r);
+/* Buckets up to the deepest that holds an entry. */
+unsigned kith_routing_depth(const struct kith_routing *r);
 /* Nodes in the network, from the density of the k entries nearest to us; 0: too few to say. */
 uint64_t kith_routing_size_estimate(const struct kith_routing *r);
 /* In order of bucket. A return value other than 0 ends it. */

@@ -351,3 +351,12 @@ const char *kith_routing_check(const struct kith_routing *r) {
     (void)kith_routing_each(r, share_check, &share);
     return share.wrong;
 }
+
+unsigned kith_routing_depth(const struct kith_routing *r) {
+    unsigned depth = r->n_buckets;
+
+    while (depth > 0 && r->buckets[depth - 1].n == 0) {
+        depth--;
+    }
+    return depth;
+}

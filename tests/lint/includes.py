@@ -22,11 +22,11 @@ CORE_LEVELS = [
      "pace", "token", "keyed_hash"],
     ["record", "noise", "outbox", "target"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
-     "env", "core.h", "bloom", "torrents", "krpc", "plain"],
+     "env", "core.h", "bloom", "torrents", "krpc", "plain", "votes"],
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip"],
     ["lookup", "publish", "op"],
-    ["core", "serve", "maintain", "roam", "keeper", "reach"],
+    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.

@@ -20,7 +20,7 @@ struct fixture {
     struct kith_outbox outbox;
     struct kith_stats stats;
     struct kith_endpoint to;
-    uint8_t bytes[KITH_DATAGRAM_MAX + 1];
+    uint8_t bytes[KITH_WIRE_MAX + 1];
 };
 
 static void fixture_init(struct fixture *f, size_t keep) {
@@ -58,14 +58,14 @@ static void first_in_first_out(void **state) {
     fixture_init(&f, KEEP);
     check_empty(&f);
     assert_true(push(&f, 1, 1, &QUESTION));
-    assert_true(push(&f, 2, KITH_DATAGRAM_MAX, &QUESTION));
+    assert_true(push(&f, 2, KITH_WIRE_MAX, &QUESTION));
     check_next(&f, 1, 1);
     assert_true(push(&f, 3, 100, &QUESTION));
-    check_next(&f, 2, KITH_DATAGRAM_MAX);
+    check_next(&f, 2, KITH_WIRE_MAX);
     check_next(&f, 3, 100);
     check_empty(&f);
     assert_int_equal(f.stats.tx_datagrams, 3);
-    assert_int_equal(f.stats.tx_bytes, 1 + KITH_DATAGRAM_MAX + 100);
+    assert_int_equal(f.stats.tx_bytes, 1 + KITH_WIRE_MAX + 100);
     kith_outbox_deinit(&f.outbox);
 }
 
@@ -79,10 +79,10 @@ static const struct amplification_case AMPLIFICATION[] = {
     {{.answer = true, .question_size = 100}, 100, true},  /* as long as the question */
     {{.answer = true, .question_size = 100}, 101, false}, /* one byte longer */
     {{.answer = true, .question_size = 0}, 1, false},     /* no question, no answer */
-    {{.answer = true, .question_size = 9000}, KITH_DATAGRAM_MAX, true},
-    {{.answer = true, .question_size = 9000}, KITH_DATAGRAM_MAX + 1, false},
-    {{.answer = true, .proven = true, .question_size = 1}, KITH_DATAGRAM_MAX, true},
-    {{.answer = false, .question_size = 0}, KITH_DATAGRAM_MAX, true},
+    {{.answer = true, .question_size = 9000}, KITH_WIRE_MAX, true},
+    {{.answer = true, .question_size = 9000}, KITH_WIRE_MAX + 1, false},
+    {{.answer = true, .proven = true, .question_size = 1}, KITH_WIRE_MAX, true},
+    {{.answer = false, .question_size = 0}, KITH_WIRE_MAX, true},
 };
 
 static void amplification_rule(void **state) {
@@ -108,7 +108,7 @@ static void what_cannot_be_sent_is_counted(void **state) {
     struct fixture f;
 
     fixture_init(&f, KEEP);
-    assert_false(push(&f, 1, KITH_DATAGRAM_MAX + 1, &QUESTION));
+    assert_false(push(&f, 1, KITH_WIRE_MAX + 1, &QUESTION));
     assert_false(push(&f, 1, 0, &QUESTION));
     f.to = kith_test_endpoint("224.0.0.1:7700");
     assert_false(push(&f, 1, 10, &QUESTION));

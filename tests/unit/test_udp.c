@@ -119,7 +119,7 @@ static void check_echo(const char *address) {
     uv_loop_t loop;
     struct peer a;
     struct peer b;
-    uint8_t bytes[KITH_DATAGRAM_MAX];
+    uint8_t bytes[KITH_WIRE_MAX];
     enum { N = 150 };
 
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -245,7 +245,7 @@ static void test_bad_destinations(void **state) {
     struct kith_endpoint broadcast = kith_test_endpoint("255.255.255.255:9");
     struct kith_endpoint other_family = kith_test_endpoint("[::1]:9");
     struct kith_endpoint none = {0};
-    uint8_t bytes[KITH_DATAGRAM_MAX + 1] = {0};
+    uint8_t bytes[KITH_WIRE_MAX + 1] = {0};
 
     assert_int_equal(uv_loop_init(&loop), 0);
     open_peer(&a, &loop, "127.0.0.1:0");
@@ -332,7 +332,7 @@ static void test_flood(void **state) {
     uv_loop_t loop;
     struct peer a;
     struct peer b;
-    uint8_t bytes[KITH_DATAGRAM_MAX] = {0};
+    uint8_t bytes[KITH_WIRE_MAX] = {0};
 
     assert_int_equal(uv_loop_init(&loop), 0);
     open_peer(&a, &loop, "127.0.0.1:0");
