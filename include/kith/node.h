@@ -65,6 +65,14 @@ struct kith_options {
     const char *const *lan_deny; /* not these either */
     size_t n_lan_deny;
 
+    /* The BitTorrent Mainline DHT, over the same sockets. */
+    bool mainline; /* [false] take part */
+    const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public routers */
+    size_t n_mainline_bootstrap;
+    bool mainline_rendezvous;    /* [true] meet nodes of a public network there */
+    bool mainline_enforce_ids;   /* [false] BEP 42 for others: only ids that fit their address */
+    uint32_t mainline_queries_per_s; /* [100] */
+
     /* Pace of keeping connected: contacts are revisited every 10/coupling seconds, live peers asked
      * for others every 10/damping seconds, clean-up runs every 50/coupling seconds. 0.01..100. */
     double coupling; /* [1/sqrt 2] lambda */

@@ -75,6 +75,7 @@ struct kith_leg {
     struct kith_walk walk;
     void (*on_over)(struct kith_leg *leg, uint64_t now); /* nothing is left to ask here */
     /* Of a put. */
+    bool well_held; /* nothing needs to be sent: enough nodes have it */
     uint32_t asked; /* the nearest; targets beyond are holders of older records */
     uint32_t acks;
     uint32_t quorum;

@@ -172,7 +172,8 @@ static bool is_well_held(const struct kith_leg *leg, struct kith_candidate **nea
 void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now) {
     struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
     size_t n = kith_walk_answered(&leg->walk, leg->walk.k, nearest);
-    if (is_well_held(leg, nearest, n)) {
+    leg->well_held = is_well_held(leg, nearest, n);
+    if (leg->well_held) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -353,7 +354,10 @@ void kith_op_stored(struct kith_op *op, uint64_t now) {
         const struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
         own->pending = targets == 0 || (kith->swarm != NULL && kith->n_targets == 0);
     }
-    if (targets == 0) { /* there is nobody to wait for */
+    bool well_held = op->legs[KITH_LEG_MAINLINE4].well_held || op->legs[KITH_LEG_MAINLINE6].well_held;
+    if (targets == 0 && well_held) {
+        kith_op_finish(op, 0, false, now);
+    } else if (targets == 0) { /* there is nobody to wait for */
         op->result.text = "kept here; it will be published when the network can be reached";
         kith_op_finish(op, KITH_ENO_NETWORK, false, now);
     }
