@@ -5,13 +5,16 @@
  * Bounded: info-hashes, peers of each, peers in all, and peers that one address prefix may hold. One
  * entry per (info-hash, IP): announcing again renews it and may change its port. When full, a new
  * info-hash takes the place of the one farthest from our id if it is nearer, else it is refused; a
- * new peer of a full info-hash replaces a random one. Peers are forgotten after 45 minutes.
+ * new peer of a full info-hash replaces a random one, of its own prefix if that holds a quarter of
+ * the info-hash; when there are too many peers in all, a random one of the farthest info-hash goes.
+ * A prefix that holds its share is refused. Peers are forgotten after 45 minutes.
  */
 #ifndef KITH_CORE_TORRENTS_H
 #define KITH_CORE_TORRENTS_H
 
 #include "core/message.h"
 #include "core/random.h"
+#include "core/target.h"
 
 enum {
     KITH_TORRENTS_PEER_S = 45 * 60,
@@ -32,7 +35,7 @@ struct kith_torrents_config {
 KITH_MUST_CHECK int kith_torrents_new(struct kith_torrents **ret,
                                       const struct kith_torrents_config *config);
 struct kith_torrents *kith_torrents_free(struct kith_torrents *torrents);
-/* -> KITH_EFULL, KITH_ENOMEM */
+/* -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (an endpoint that nothing can be sent to) */
 KITH_MUST_CHECK int kith_torrents_announce(struct kith_torrents *torrents,
                                            const struct kith_point *hash,
                                            const struct kith_endpoint *peer, bool seed,
@@ -47,7 +50,7 @@ bool kith_torrents_scrape(struct kith_torrents *torrents, const struct kith_poin
 /* BEP 51: a uniform sample of info-hashes, n times 20 bytes; *ret_all: how many there are. Returns
  * the number written. */
 size_t kith_torrents_sample(struct kith_torrents *torrents, uint64_t now,
-                            uint8_t out[KITH_SAMPLES_MAX * 20], uint32_t *ret_all);
+                            uint8_t out[KITH_SAMPLES_MAX * KITH_TARGET_SIZE], uint32_t *ret_all);
 /* Drops what has expired; called often, works in small steps. */
 void kith_torrents_expire(struct kith_torrents *torrents, uint64_t now);
 uint32_t kith_torrents_count(const struct kith_torrents *torrents);      /* info-hashes */
