@@ -20,7 +20,7 @@ struct net_packet {
     struct kith_endpoint from;
     struct kith_endpoint to;
     size_t size;
-    uint8_t bytes[KITH_DATAGRAM_MAX];
+    uint8_t bytes[KITH_WIRE_MAX];
 };
 
 struct net_node {
@@ -42,6 +42,9 @@ struct net_seen {
     struct kith_peer peer;
     unsigned n_records;
     unsigned n_pongs;
+    unsigned n_peers; /* of an info-hash */
+    struct kith_endpoint a_peer;
+    unsigned n_samples;
     unsigned n_hops;
     unsigned n_progress;
     uint8_t bytes[KITH_TALK_MAX];
@@ -144,6 +147,11 @@ static inline void net_event(struct net *net, unsigned i, const struct kith_core
         net->n_forgotten++;
     } else if (event->kind == KITH_CORE_RESULT && r->op == seen->op) {
         seen->n_pongs += r->kind == KITH_RESULT_PONG;
+        seen->n_samples += r->kind == KITH_RESULT_SAMPLE;
+        if (r->kind == KITH_RESULT_PEER) {
+            seen->n_peers++;
+            seen->a_peer = r->contact.endpoint;
+        }
         seen->n_hops += r->kind == KITH_RESULT_HOP;
         seen->n_progress += r->kind == KITH_RESULT_PROGRESS;
         seen->n_records += r->kind == KITH_RESULT_RECORD;

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole nodes in Mainline: joining, items, peers, rendezvous, and what strangers may send. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core_net.h"
+
+#include "core/core_internal.h"
+#include "core/krpc.h"
+#include "core/target.h"
+
+static unsigned add_node(struct net *net, const char *network) {
+    uint8_t seed[KITH_SEED_SIZE];
+    struct kith_core_config config = net_config(net, net->n, seed);
+    config.mainline = true;
+    config.network = network;
+    return net_add_config(net, &config);
+}
+
+static void join_mainline(struct net *net, unsigned i, unsigned through) {
+    assert_int_equal(kith_core_mainline_add(net->nodes[i].core, &net->nodes[through].endpoint,
+                                            KITH_CONTACT_SEED, net->now),
+                     0);
+    net_drain(net, i);
+}
+
+/* `n` nodes of networks of their own, so that kith's swarm plays no part. */
+static void mainline(struct net *net, unsigned n) {
+    char network[16];
+    net_init(net);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(network, sizeof(network), "net-%u", i);
+        unsigned node = add_node(net, network);
+        if (node > 0) {
+            join_mainline(net, node, 0);
+        }
+    }
+    net_run(net, 120 * KITH_NS_PER_S);
+}
+
+static struct kith_mainline_status status_of(const struct net *net, unsigned i) {
+    struct kith_status status;
+    kith_core_status(net->nodes[i].core, net->now, &status);
+    return status.mainline;
+}
+
+/* Through one node they all find each other; each learns its address, takes an id that belongs to it
+ * (BEP 42), proves itself reachable and stops calling itself read-only (BEP 43). */
+static void test_join(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 24);
+    for (unsigned i = 0; i < net.n; i++) {
+        struct kith_mainline_status status = status_of(&net, i);
+        const struct kith_mainline_family_status *v4 = &status.families[0];
+        assert_true(v4->ready);
+        assert_true(v4->nodes >= 8);
+        assert_int_equal(status.reachable, KITH_REACHABLE_YES);
+        assert_false(v4->read_only);
+        assert_memory_equal(v4->observed.ip, net.nodes[i].endpoint.ip, 4);
+        assert_true(kith_target_id_valid(&v4->id, &net.nodes[i].endpoint));
+    }
+    net_deinit(&net);
+}
+
+static struct kith_query put_query(const char *text, uint8_t *value) {
+    uint16_t size;
+    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
+    return (struct kith_query){.kind = KITH_QUERY_PUT,
+                               .swarms = KITH_SWARM_MAINLINE,
+                               .value = value,
+                               .value_size = size};
+}
+
+static void test_mutable_item(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 24);
+    struct kith_query q = put_query("first", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    assert_int_equal(net.seen.result.asked, 8);
+    assert_true(net.seen.result.acks >= net.seen.result.quorum);
+    int64_t first = net.seen.result.seq;
+
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_KEY,
+                             .key = net.nodes[3].key,
+                             .salt_size = 6};
+    memcpy(get.salt, "foobar", 6);
+    assert_int_equal(net_ask(&net, 17, &get), 0);
+    assert_int_equal(net.seen.record.seq, first);
+    assert_memory_equal(net.seen.record.value, "5:first", 7);
+    assert_int_equal(net.seen.result.sources, KITH_SOURCE_MAINLINE);
+
+    /* By its target alone, whoever signed it; the salt has to be known, since answers leave it out. */
+    struct kith_query by_target = {.kind = KITH_QUERY_GET,
+                                   .flags = KITH_FLAG_HAS_POINT,
+                                   .swarms = KITH_SWARM_MAINLINE,
+                                   .salt_size = 6};
+    memcpy(by_target.salt, "foobar", 6);
+    kith_target_of_key(&net.nodes[3].key, kith_span(get.salt, 6), &by_target.point);
+    assert_int_equal(net_ask(&net, 9, &by_target), 0);
+    assert_memory_equal(net.seen.record.key.bytes, net.nodes[3].key.bytes, 32);
+
+    /* An update with the right and with the wrong cas. */
+    q = put_query("second", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    q.flags |= KITH_FLAG_HAS_CAS;
+    q.cas = first + 1;
+    assert_int_equal(net_ask(&net, 3, &q), KITH_ECAS_MISMATCH);
+    q.cas = first;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    assert_int_equal(net_ask(&net, 17, &get), 0);
+    assert_memory_equal(net.seen.record.value, "6:second", 8);
+
+    /* An older seq loses. */
+    q = put_query("third", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    q.flags |= KITH_FLAG_HAS_SEQ;
+    q.seq = 1;
+    assert_int_equal(net_ask(&net, 3, &q), KITH_EOUTDATED);
+    net_deinit(&net);
+}
+
+static void test_immutable_item(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 16);
+    struct kith_query q = put_query("Hello World!", value);
+    q.flags |= KITH_FLAG_IMMUTABLE;
+    assert_int_equal(net_ask(&net, 2, &q), 0);
+    static const uint8_t bep44[20] = {0xe5, 0xf9, 0x6f, 0x6f, 0x38, 0x32, 0x0f, 0x0f, 0x33, 0x95,
+                                      0x9c, 0xb4, 0xd3, 0xd6, 0x56, 0x45, 0x21, 0x17, 0xaa, 0xdb};
+    assert_memory_equal(net.seen.result.target.bytes, bep44, sizeof(bep44));
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_POINT,
+                             .swarms = KITH_SWARM_MAINLINE};
+    kith_target_from_bytes(bep44, &get.point);
+    assert_int_equal(net_ask(&net, 11, &get), 0);
+    assert_memory_equal(net.seen.record.value, "12:Hello World!", 15);
+    net_deinit(&net);
+}
+
+static void test_peers(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 20);
+    struct kith_query announce = {.kind = KITH_QUERY_ANNOUNCE_PEER,
+                                  .flags = KITH_FLAG_HAS_POINT,
+                                  .point = {{0xaa, 1, 2, 3}},
+                                  .port = 6881};
+    assert_int_equal(net_ask(&net, 4, &announce), 0);
+    assert_int_equal(net.seen.result.asked, 8);
+    struct kith_query peers = {
+        .kind = KITH_QUERY_PEERS, .flags = KITH_FLAG_HAS_POINT, .point = announce.point};
+    assert_int_equal(net_ask(&net, 13, &peers), 0);
+    assert_int_equal(net.seen.n_peers, 1);
+    assert_memory_equal(net.seen.a_peer.ip, net.nodes[4].endpoint.ip, 4);
+    assert_int_equal(net.seen.a_peer.port, 6881);
+    assert_true(net.seen.result.scrape_peers > 0.5 && net.seen.result.scrape_peers < 1.5);
+
+    struct kith_query sample = {.kind = KITH_QUERY_SAMPLE};
+    assert_int_equal(net_ask(&net, 5, &sample), 0);
+    assert_true(net.seen.n_samples > 0);
+    assert_memory_equal(net.seen.bytes, "", 0);
+
+    struct kith_query ping = {.kind = KITH_QUERY_PING,
+                              .swarms = KITH_SWARM_MAINLINE,
+                              .contact = {.endpoint = net.nodes[9].endpoint}};
+    assert_int_equal(net_ask(&net, 5, &ping), 0);
+    assert_int_equal(net.seen.n_pongs, 1);
+    net_deinit(&net);
+}
+
+/* One signature, both swarms; a get takes the newest from wherever it is. */
+static void test_both_swarms(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_init(&net);
+    for (unsigned i = 0; i < 16; i++) {
+        add_node(&net, "kith");
+        if (i > 0) {
+            join_mainline(&net, i, 0);
+            net_join(&net, i, 0, true);
+        }
+    }
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query q = put_query("everywhere", value);
+    q.swarms = KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_true(net.seen.result.asked > 8);
+    assert_int_equal(net.seen.result.mainline_asked, 8);
+    assert_true(net.seen.result.mainline_acks >= net.seen.result.mainline_quorum);
+    struct kith_record both = net.seen.record;
+
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[1].key};
+    for (unsigned where = KITH_SWARM_KITH; where <= KITH_SWARM_MAINLINE; where++) {
+        get.swarms = where;
+        assert_int_equal(net_ask(&net, 12, &get), 0);
+        assert_memory_equal(net.seen.record.signature, both.signature, KITH_SIGNATURE_SIZE);
+    }
+
+    q = put_query("newer, in Mainline only", value);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    get.swarms = 0;
+    assert_int_equal(net_ask(&net, 12, &get), 0);
+    assert_memory_equal(net.seen.record.value + 3, "newer", 5);
+    assert_true((net.seen.result.sources & KITH_SOURCE_MAINLINE) != 0);
+
+    q = put_query("newest, in kith only", value);
+    q.swarms = KITH_SWARM_KITH;
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_int_equal(net_ask(&net, 12, &get), 0);
+    assert_memory_equal(net.seen.record.value + 3, "newest", 6);
+    net_deinit(&net);
+}
+
+/* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is found
+ * there too. */
+static void test_rendezvous(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 16);
+    unsigned a = add_node(&net, "friends");
+    join_mainline(&net, a, 2);
+    net_run(&net, 30 * KITH_NS_PER_S);
+    net.n_ready = 0;
+    unsigned b = add_node(&net, "friends");
+    join_mainline(&net, b, 5);
+    uint64_t limit = net.now + 60 * KITH_NS_PER_S;
+    while (net.n_ready < 2 && net_step(&net, limit)) {
+    }
+    assert_int_equal(net.n_ready, 2);
+    struct kith_query q = {
+        .kind = KITH_QUERY_LOOKUP, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[a].key};
+    assert_int_equal(net_ask(&net, b, &q), 0);
+    assert_memory_equal(net.seen.peer.endpoints[0].ip, net.nodes[a].endpoint.ip, 4);
+
+    /* A node of the network that has not met anybody yet finds the record in Mainline. */
+    q.swarms = KITH_SWARM_MAINLINE;
+    net_run(&net, 60 * KITH_NS_PER_S);
+    assert_int_equal(net_ask(&net, b, &q), 0);
+    assert_int_equal(net.seen.result.sources & KITH_SOURCE_MAINLINE, KITH_SOURCE_MAINLINE);
+    net_deinit(&net);
+}
+
+/* ---- one node, seen from the wire ---- */
+
+/* The answer of node 0 to this datagram, from a source that is no node of the net. */
+static size_t ask_raw(struct net *net, const struct kith_endpoint *from, const char *bytes,
+                      size_t size, uint8_t *answer) {
+    struct kith_core *core = net->nodes[0].core;
+    struct kith_datagram d;
+    size_t ret = 0;
+    kith_core_receive(core, from, (const uint8_t *)bytes, size, net->now);
+    while (kith_core_next_datagram(core, &d)) {
+        if (kith_endpoint_equal(&d.to, from)) {
+            memcpy(answer, d.bytes, d.size);
+            ret = d.size;
+        }
+    }
+    return ret;
+}
+
+static const struct kith_endpoint stranger = {.family = 4, .port = 4000, .ip = {99, 1, 2, 3}};
+
+static bool contains(const uint8_t *bytes, size_t size, const char *text) {
+    return memmem(bytes, size, text, strlen(text)) != NULL;
+}
+
+/* mainline.md 3.2.1: any transaction id comes back as it was. */
+static void test_echoes_any_transaction_id(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t answer[KITH_WIRE_MAX];
+    net_init(&net);
+    add_node(&net, "kith");
+    static const char *const ids[] = {"0:", "1:a", "2:aa", "8:abcdefgh", "20:abcdefghijklmnopqrst"};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        char query[128];
+        int n = snprintf(query, sizeof(query),
+                         "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t%s1:y1:qe", ids[i]);
+        size_t size = ask_raw(&net, &stranger, query, (size_t)n, answer);
+        char expected[64];
+        snprintf(expected, sizeof(expected), "1:t%s1:v", ids[i]);
+        assert_true(size > 0 && contains(answer, size, expected));
+        assert_true(contains(answer, size, "2:ip6:")); /* BEP 42 */
+        assert_false(contains(answer, size, "2:ro"));  /* trap 10 */
+    }
+    net_deinit(&net);
+}
+
+/* Unknown queries with a target are answered as find_node; without one, with error 204. */
+static void test_unknown_query(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t answer[KITH_WIRE_MAX];
+    mainline(&net, 4);
+    static const char with[] =
+        "d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456e1:q4:what1:t2:aa1:y1:qe";
+    size_t size = ask_raw(&net, &stranger, with, sizeof(with) - 1, answer);
+    assert_true(contains(answer, size, "5:nodes78:"));
+    static const char without[] = "d1:ad2:id20:abcdefghij0123456789e1:q4:what1:t2:aa1:y1:qe";
+    size = ask_raw(&net, &stranger, without, sizeof(without) - 1, answer);
+    assert_true(contains(answer, size, "i204e"));
+    net_deinit(&net);
+}
+
+/* A token is good for its target and address only. */
+static void test_token_is_bound(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t answer[KITH_WIRE_MAX];
+    char announce[256];
+    net_init(&net);
+    add_node(&net, "kith");
+    static const char get[] =
+        "d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers1:t2:aa"
+        "1:y1:qe";
+    size_t size = ask_raw(&net, &stranger, get, sizeof(get) - 1, answer);
+    const uint8_t *token = memmem(answer, size, "5:token8:", 9);
+    assert_non_null(token);
+    struct kith_endpoint other = stranger;
+    other.ip[3] = 9;
+    struct {
+        const struct kith_endpoint *from;
+        const char *hash;
+        const char *expected;
+    } tries[] = {
+        {&stranger, "mnopqrstuvwxyz123456", "1:y1:r"},
+        {&stranger, "mnopqrstuvwxyz123457", "i203e"},
+        {&other, "mnopqrstuvwxyz123456", "i203e"},
+    };
+    for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+        int n = snprintf(announce, sizeof(announce),
+                         "d1:ad2:id20:abcdefghij01234567899:info_hash20:%s4:porti6881e5:token8:",
+                         tries[i].hash);
+        memcpy(announce + n, token + 9, 8);
+        static const char tail[] = "e1:q13:announce_peer1:t2:aa1:y1:qe";
+        memcpy(announce + n + 8, tail, sizeof(tail) - 1);
+        size = ask_raw(&net, tries[i].from, announce, (size_t)n + 8 + sizeof(tail) - 1, answer);
+        assert_true(contains(answer, size, tries[i].expected));
+    }
+    net_deinit(&net);
+}
+
+/* Replies that nobody asked for, from the wrong port, with our own id or another than expected, change
+ * nothing. */
+static void test_forged_replies(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t answer[KITH_WIRE_MAX];
+    net_init(&net);
+    add_node(&net, "kith");
+    struct kith_core *core = net.nodes[0].core;
+    struct kith_datagram d;
+    struct kith_endpoint there = {.family = 4, .port = 5000, .ip = {88, 1, 2, 3}};
+    assert_int_equal(kith_core_mainline_add(core, &there, KITH_CONTACT_SEED, net.now), 0);
+    kith_core_tick(core, net.now);
+    assert_true(kith_core_next_datagram(core, &d));
+    const uint8_t *t = memmem(d.bytes, d.size, "1:t4:", 5);
+    assert_non_null(t);
+    char reply[128];
+    static const char head[] = "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:";
+    memcpy(reply, head, sizeof(head) - 1);
+    memcpy(reply + sizeof(head) - 1, t + 5, 4);
+    memcpy(reply + sizeof(head) + 3, "1:y1:re", 7);
+    size_t size = sizeof(head) + 3 + 7;
+
+    struct kith_endpoint wrong_port = there;
+    wrong_port.port++;
+    ask_raw(&net, &wrong_port, reply, size, answer);
+    assert_int_equal(kith_core_stats(core)->drop_unmatched, 1);
+    assert_int_equal(status_of(&net, 0).families[0].nodes, 0);
+
+    char ours[128];
+    memcpy(ours, reply, size);
+    memcpy(ours + 12, status_of(&net, 0).families[0].id.bytes, 20);
+    ask_raw(&net, &there, ours, size, answer);
+    assert_int_equal(kith_core_stats(core)->bad_ids, 1);
+    assert_int_equal(status_of(&net, 0).families[0].nodes, 0);
+
+    /* The question was answered, however badly: the right answer comes too late. */
+    ask_raw(&net, &there, reply, size, answer);
+    assert_int_equal(kith_core_stats(core)->drop_unmatched, 2);
+    net_deinit(&net);
+}
+
+/* A flood of forged questions of one prefix is answered within its share; others are still served. */
+static void test_answer_budget(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t answer[KITH_WIRE_MAX];
+    mainline(&net, 20);
+    static const char find[] =
+        "d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:"
+        "qe";
+    size_t answered = 0;
+    for (unsigned i = 0; i < 10000; i++) {
+        struct kith_endpoint forged = stranger;
+        forged.ip[3] = (uint8_t)(1 + i % 250);
+        answered += ask_raw(&net, &forged, find, sizeof(find) - 1, answer);
+    }
+    assert_true(answered > 8 * 1024);
+    assert_true(answered < 24 * 1024);
+    assert_true(kith_core_stats(net.nodes[0].core)->drop_answer_budget > 9000);
+    struct kith_endpoint honest = {.family = 4, .port = 4000, .ip = {55, 1, 2, 3}};
+    assert_true(ask_raw(&net, &honest, find, sizeof(find) - 1, answer) > 0);
+    net_deinit(&net);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_mutable_item),
+        cmocka_unit_test(test_immutable_item),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_both_swarms),
+        cmocka_unit_test(test_rendezvous),
+        cmocka_unit_test(test_echoes_any_transaction_id),
+        cmocka_unit_test(test_unknown_query),
+        cmocka_unit_test(test_token_is_bound),
+        cmocka_unit_test(test_forged_replies),
+        cmocka_unit_test(test_answer_budget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
