@@ -4,9 +4,8 @@
  *
  * Values are republished as they were signed; the peer record and announcements are signed anew, so
  * that their seq tells how fresh they are. Our endpoint behind an unspecified bind address is what
- * most of the last 16 peers saw: one vote each and per address prefix, IPv4 and IPv6 apart, at
- * least two of them once there are three. A peer of ours can make that change at will while it is
- * the only one, so publications keep a distance.
+ * most of the last peers saw (core/votes.h), IPv4 and IPv6 apart. A peer of ours can make that
+ * change at will while it is the only one, so publications keep a distance.
  */
 #include "core/publish.h"
 
@@ -17,7 +16,6 @@ enum {
     PUBLISH_AGAIN_S = 10,  /* at least, between two publications */
     PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
     PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
-    VOTES_LEAD_FROM = 3,   /* from so many votes on, one alone does not win */
 };
 
 static void on_republish(struct kith_timer *timer, uint64_t now);
@@ -95,23 +93,6 @@ static struct kith_votes *votes_of(struct kith_publish *publish, uint8_t family)
     return family == 4 ? &publish->v4 : &publish->v6;
 }
 
-static struct kith_endpoint winner_of(const struct kith_votes *votes) {
-    struct kith_endpoint winner = {0};
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < votes->n; i++) {
-        uint32_t count = 0;
-        for (uint32_t j = 0; j < votes->n; j++) {
-            count += kith_endpoint_equal(&votes->votes[i].endpoint, &votes->votes[j].endpoint);
-        }
-        if (count > most) {
-            most = count;
-            winner = votes->votes[i].endpoint;
-        }
-    }
-    bool alone = votes->n >= VOTES_LEAD_FROM && most < 2;
-    return alone ? (struct kith_endpoint){0} : winner;
-}
-
 static void tell_observed(struct kith_publish *publish, const struct kith_endpoint *endpoint) {
     struct kith_event_box *box = kith_event_box_new();
     if (box == NULL) {
@@ -124,46 +105,13 @@ static void tell_observed(struct kith_publish *publish, const struct kith_endpoi
     kith_events_push(publish->events, box, false);
 }
 
-/* One party has one vote, however many keys it makes. */
-static bool same_voter(const struct kith_vote *vote, const struct kith_node_ref *by) {
-    struct kith_prefix a;
-    struct kith_prefix b;
-    if (kith_key_equal(&vote->by, &by->key)) {
-        return true;
-    }
-    kith_endpoint_prefix(&vote->from, &a);
-    kith_endpoint_prefix(&by->endpoint, &b);
-    return !kith_endpoint_exempt(&by->endpoint) && memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
-}
-
 bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now) {
-    bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
-    if (!kith_endpoint_usable(endpoint) || (local && !kith_endpoint_exempt(&by->endpoint))) {
-        return false; /* nobody on the internet sees us at a local address */
-    }
     struct kith_votes *votes = votes_of(publish, endpoint->family);
-    struct kith_vote *mine = NULL;
-    for (uint32_t i = 0; i < votes->n && mine == NULL; i++) {
-        if (same_voter(&votes->votes[i], by)) {
-            mine = &votes->votes[i];
-        }
-    }
-    if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
+    if (!kith_votes_add(votes, by->has_key ? &by->key : NULL, &by->endpoint, endpoint)) {
         return false;
     }
-    if (mine == NULL) {
-        mine = &votes->votes[votes->next];
-        votes->next = (votes->next + 1) % KITH_VOTES_MAX;
-        votes->n += votes->n < KITH_VOTES_MAX;
-    }
-    *mine = (struct kith_vote){.by = by->key, .from = by->endpoint, .endpoint = *endpoint};
-    struct kith_endpoint winner = winner_of(votes);
-    if (winner.family == 0 || kith_endpoint_equal(&winner, &votes->winner)) {
-        return false;
-    }
-    votes->winner = winner;
-    tell_observed(publish, &winner);
+    tell_observed(publish, &votes->winner);
     publish_soon(publish, now);
     return true;
 }

@@ -8,24 +8,7 @@
 
 #include "core/gossip.h"
 #include "core/op.h"
-
-enum {
-    KITH_VOTES_MAX =
-        16, /* latest observations of our endpoint, one per peer and prefix, per family */
-};
-
-struct kith_vote {
-    struct kith_key by;
-    struct kith_endpoint from; /* where that peer is */
-    struct kith_endpoint endpoint;
-};
-
-struct kith_votes {
-    uint32_t n;
-    uint32_t next; /* ring */
-    struct kith_vote votes[KITH_VOTES_MAX];
-    struct kith_endpoint winner; /* family 0: none */
-};
+#include "core/votes.h"
 
 struct kith_publish {
     struct kith_env *env;

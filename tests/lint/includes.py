@@ -19,7 +19,7 @@ from pathlib import Path
 # fill, while core.c holds everything together.
 CORE_LEVELS = [
     ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text",
-     "pace", "token", "keyed_hash"],
+     "pace", "token", "keyed_hash", "votes"],
     ["record", "noise", "outbox", "target"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
      "env", "core.h", "bloom", "torrents", "krpc", "plain", "votes"],

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * votes: what our endpoint is. A ring of the latest, small enough to be counted anew each time.
+ */
+#include "core/votes.h"
+
+#include <string.h>
+
+#include "core/id.h"
+
+enum { LEAD_FROM = 3 }; /* from so many votes on, one alone does not win */
+
+static struct kith_endpoint winner_of(const struct kith_votes *votes) {
+    struct kith_endpoint winner = {0};
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < votes->n; i++) {
+        uint32_t count = 0;
+        for (uint32_t j = 0; j < votes->n; j++) {
+            count += kith_endpoint_equal(&votes->votes[i].endpoint, &votes->votes[j].endpoint);
+        }
+        if (count > most) {
+            most = count;
+            winner = votes->votes[i].endpoint;
+        }
+    }
+    bool alone = votes->n >= LEAD_FROM && most < 2;
+    return alone ? (struct kith_endpoint){0} : winner;
+}
+
+/* One party has one vote, however many keys it makes. */
+static bool same_voter(const struct kith_vote *vote, const struct kith_key *by,
+                       const struct kith_endpoint *from) {
+    struct kith_prefix a;
+    struct kith_prefix b;
+    if (by != NULL && vote->has_key && kith_key_equal(&vote->by, by)) {
+        return true;
+    }
+    if (kith_endpoint_exempt(from)) {
+        bool keys_tell = by != NULL && vote->has_key;
+        return !keys_tell && kith_endpoint_equal(&vote->from, from);
+    }
+    kith_endpoint_prefix(&vote->from, &a);
+    kith_endpoint_prefix(from, &b);
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
+static struct kith_vote *vote_of(struct kith_votes *votes, const struct kith_key *by,
+                                 const struct kith_endpoint *from) {
+    for (uint32_t i = 0; i < votes->n; i++) {
+        if (same_voter(&votes->votes[i], by, from)) {
+            return &votes->votes[i];
+        }
+    }
+    return NULL;
+}
+
+bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,
+                    const struct kith_endpoint *from, const struct kith_endpoint *endpoint) {
+    bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
+    /* Nobody on the internet sees us at a local address, and nobody at one of another family. */
+    if (!kith_endpoint_usable(endpoint) || (local && !kith_endpoint_exempt(from)) ||
+        from->family != endpoint->family) {
+        return false;
+    }
+    struct kith_vote *mine = vote_of(votes, by, from);
+    if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
+        return false;
+    }
+    if (mine == NULL) {
+        mine = &votes->votes[votes->next];
+        votes->next = (votes->next + 1) % KITH_VOTES_MAX;
+        votes->n += votes->n < KITH_VOTES_MAX;
+    }
+    *mine = (struct kith_vote){.has_key = by != NULL, .from = *from, .endpoint = *endpoint};
+    if (by != NULL) {
+        mine->by = *by;
+    }
+    struct kith_endpoint winner = winner_of(votes);
+    if (winner.family == 0 || kith_endpoint_equal(&winner, &votes->winner)) {
+        return false;
+    }
+    votes->winner = winner;
+    return true;
+}
