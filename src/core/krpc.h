@@ -21,33 +21,42 @@ enum {
 /*
  * One message that fills `bytes`; a dict, "t" of 0..KITH_TXN_MAX bytes (longer: KITH_ESYNTAX).
  * Contacts: "nodes" and "nodes6" of any number, those with unusable endpoints (port 0 too) are left
- * out, surplus beyond the arrays is ignored; a "nodes" string that is no multiple of 26 counts as
- * far as it goes. A request of an unknown method that has a "target" or "info_hash" of 20 bytes is a
- * FIND of it. "want" absent: both want flags false. Errors need no "id". Of "r" in a response only
- * "id" is required.
- * Sizes and signs are not judged here where an error code of its own exists (a "v" over 1000 bytes, a
- * salt over 64, a negative seq): who serves the request does. A "v" that is no strict bencoding
- * makes a request KITH_DECODE_ARGS_INVALID; in a response it is as if there were no record.
- * A response's record carries no salt.
- * -> KITH_ESYNTAX, KITH_DECODE_METHOD_UNKNOWN, KITH_DECODE_ARGS_INVALID (txn and id are set)
+ * out, surplus beyond the arrays is ignored, but neither family crowds out the other's half; a
+ * string that is no multiple of 26 or 38 counts as far as it goes. A request of an unknown method
+ * that has a "target" or "info_hash" of 20 bytes is a FIND of it. "want" absent: both want flags
+ * false. Errors need no "id". Of "r" in a response only "id" is required; other fields that are
+ * malformed are as if they were not there, and so is a token over KITH_TOKEN_MAX. Of a request's
+ * args, flags and "want" are forgiven likewise; anything else malformed makes it
+ * KITH_DECODE_ARGS_INVALID. Sizes and signs are not judged here where an error code of its own
+ * exists (a "v" over 1000 bytes, a salt over 64, a negative seq): who serves the request does. A
+ * "v" that is no strict bencoding makes a request KITH_DECODE_ARGS_INVALID; in a response it is as
+ * if there were no record. A response's record carries no salt; has_seq there means that "seq" came
+ * without "v".
+ * -> KITH_ESYNTAX, KITH_DECODE_METHOD_UNKNOWN, KITH_DECODE_ARGS_INVALID (txn is set, and id if it
+ * was there)
  */
 KITH_MUST_CHECK int kith_krpc_decode(struct kith_codec *unused, struct kith_span bytes,
                                      struct kith_message *ret);
 
-/* As in struct kith_dialect. Requests: "ro" 1 if read_only; "v" our version; "want" only if it differs
- * from what the family implies; a put also carries "target", which some implementations need, and
- * an immutable one a "seq" of 0.
- * -> KITH_ETOO_LARGE, KITH_EINVALID (a method that Mainline does not have) */
+/* As in struct kith_dialect. Requests: "ro" 1 if read_only; "v" our version; "want" only if it
+ * differs from what the family implies; a put also carries "target" (request->target), which some
+ * implementations need, and an immutable one a "seq" of 0.
+ * -> KITH_ETOO_LARGE, KITH_EINVALID (a method that Mainline does not have, a put without a whole
+ * record, announce_peer with neither a port nor implied_port) */
 KITH_MUST_CHECK int kith_krpc_encode_request(const struct kith_sender *from,
                                              const struct kith_txn *txn,
                                              const struct kith_request *request, uint8_t *out,
                                              size_t max, size_t *ret_size);
 /* Fits `max`: leaves out filters, then peers, then samples, then contacts from the farthest (of
- * both families in turn), and last the record. "ip" from `you`. -> KITH_ETOO_LARGE */
+ * both families in turn), and last the record, whose room is filled with contacts again. "ip" from
+ * `you`; "v" unless all zero. Contacts of no family are left out.
+ * -> KITH_ETOO_LARGE, KITH_EINVALID (a peer or `you` of no family, half a record, a filter or
+ * samples of another size than the struct says) */
 KITH_MUST_CHECK int kith_krpc_encode_response(const struct kith_sender *from,
                                               const struct kith_txn *txn,
                                               const struct kith_response *response, uint8_t *out,
                                               size_t max, size_t *ret_size);
+/* The seq held has no place in Mainline's errors. -> KITH_ETOO_LARGE, KITH_EINVALID */
 KITH_MUST_CHECK int kith_krpc_encode_error(const struct kith_sender *from,
                                            const struct kith_txn *txn,
                                            const struct kith_wire_failure *failure, uint8_t *out,

@@ -25,6 +25,9 @@ enum {
     KITH_TXN_SIZE = 4,              /* bytes of our own */
 };
 
+/* What we call our software on every wire: 'K', 'I', major, minor. */
+#define KITH_SOFTWARE_VERSION "KI\0\1"
+
 enum kith_method {
     KITH_METHOD_PING = 1,
     KITH_METHOD_FIND,
@@ -83,7 +86,7 @@ struct kith_request {
     uint32_t n;     /* arrive: to how many to pass it on; find, exchange: contacts wanted; topic: announcements wanted */
     int64_t seq;
     int64_t cas;
-    struct kith_point target;       /* find, get, topic, announce (the topic) */
+    struct kith_point target;       /* find, get, topic, announce (the topic); Mainline: put */
     struct kith_record_view record; /* put, announce */
     struct kith_span protocol;      /* talk */
     struct kith_span bytes; /* talk; reach: a third node's key and endpoint, to be pinged */
@@ -104,7 +107,7 @@ struct kith_response {
     bool truncated; /* a proven address would have been told more: ask again over the session */
     bool reached;   /* reach */
     struct kith_endpoint you; /* the asker's endpoint as seen */
-    uint8_t version[4];       /* software: 'K', 'I', major, minor */
+    uint8_t version[4];       /* software, ours is KITH_SOFTWARE_VERSION; zeros: unknown */
     int64_t seq;              /* put: now held; get: held, but not newer than asked */
     int64_t own_seq;          /* of the answerer's own peer record */
     uint32_t ttl_s;           /* put, announce: granted */
@@ -134,7 +137,7 @@ static inline void kith_response_init(struct kith_response *response) {
     response->has_own_seq = false;
     response->truncated = false;
     response->reached = false;
-    memcpy(response->version, "KI\0\1", sizeof(response->version));
+    memcpy(response->version, KITH_SOFTWARE_VERSION, sizeof(response->version));
     response->ttl_s = 0;
     response->n_contacts = 0;
     response->n_records = 0;

@@ -117,6 +117,95 @@ BENCODE = {
 }
 
 
+def bencode(value):
+    """dict keys are written in the order given; Raw goes in as it is."""
+    if isinstance(value, Raw):
+        return value.bytes
+    if isinstance(value, int):
+        return b"i%de" % value
+    if isinstance(value, bytes):
+        return b"%d:%s" % (len(value), value)
+    if isinstance(value, list):
+        return b"l" + b"".join(map(bencode, value)) + b"e"
+    return b"d" + b"".join(bencode(k.encode()) + bencode(v) for k, v in value.items()) + b"e"
+
+
+class Raw:
+    def __init__(self, raw):
+        self.bytes = raw
+
+
+ID = b"abcdefghij0123456789"
+HASH = b"mnopqrstuvwxyz123456"
+NODE4 = ID + V4
+NODE6 = HASH + V6
+
+
+def query(method, args, top=None):
+    return bencode({"a": {"id": ID, **args}, "q": method.encode(), **(top or {}), "t": b"aa", "y": b"q"})
+
+
+def reply(fields, top=None):
+    return bencode({**(top or {}), "r": {"id": ID, **fields}, "t": b"aaaa", "v": b"LT\2\0", "y": b"r"})
+
+
+MUTABLE_PUT = {"k": KEY, "salt": b"foobar", "seq": 1, "sig": SIGNATURE, "target": HASH, "token": b"aoeusnth",
+               "v": b"Hello World!"}
+KRPC = {
+    "ping": query("ping", {}), "ping-ro": query("ping", {}, {"ro": 1}),
+    "find": query("find_node", {"target": HASH}), "find-want": query("find_node", {"target": HASH, "want": [b"n4", b"n6"]}),
+    "peers": query("get_peers", {"info_hash": HASH, "noseed": 1, "scrape": 1, "want": [b"n6"]}),
+    "announce": query("announce_peer", {"implied_port": 1, "info_hash": HASH, "port": 6881, "seed": 1, "token": b"aoeusnth"}),
+    "announce-port-0": query("announce_peer", {"info_hash": HASH, "port": 0, "token": b""}),
+    "get": query("get", {"seq": 5, "target": HASH}), "put": query("put", MUTABLE_PUT),
+    "put-cas": query("put", {"cas": -1, **MUTABLE_PUT}),
+    "put-immutable": query("put", {"seq": 7, "token": b"t", "v": [1, b"two", {"a": {}}]}),
+    "put-half": query("put", {"k": KEY, "token": b"t", "v": 1}),
+    "put-negative": query("put", {**MUTABLE_PUT, "seq": -1}), "put-salt-65": query("put", {**MUTABLE_PUT, "salt": b"s" * 65}),
+    "put-big": query("put", {**MUTABLE_PUT, "v": b"x" * 997}),
+    "put-unsorted": query("put", {**MUTABLE_PUT, "v": {"b": 1, "a": 2}}),
+    "sample": query("sample_infohashes", {"target": HASH}),
+    "future": query("vote", {"target": HASH}), "future-hash": query("vote", {"info_hash": HASH}),
+    "unknown": query("vote", {"x": [1, {"y": b"z"}]}),
+    "answer-empty": reply({}), "answer-ip": reply({"p": 1}, {"ip": V6}),
+    "answer-nodes": reply({"nodes": NODE4 * 8, "nodes6": NODE6 * 8, "token": b"token"}, {"ip": V4}),
+    "answer-nodes-200": reply({"nodes": NODE4 * 200, "nodes6": NODE6 * 30}),
+    "answer-ragged": reply({"nodes": NODE4 + b"x", "nodes6": NODE6[:-1], "samples": b"x" * 21}),
+    "answer-port-0": reply({"nodes": NODE4[:-2] + b"\0\0", "values": [V4[:-2] + b"\0\0"]}),
+    "answer-values": reply({"token": b"t" * 200, "values": [V4, V6, V4]}),
+    "answer-values-old": reply({"values": [V4 * 20]}), "answer-values-bare": reply({"values": V4 * 4}),
+    "answer-scrape": reply({"BFpe": b"p" * 256, "BFsd": b"s" * 256, "token": b"t" * 201}),
+    "answer-record": reply({"k": KEY, "seq": 1, "sig": SIGNATURE, "token": b"t", "v": {"ih": HASH}}),
+    "answer-immutable": reply({"token": b"t", "v": b"Hello World!"}), "answer-seq": reply({"seq": 9, "token": b"t"}),
+    "answer-record-half": reply({"k": KEY, "seq": 1, "v": 1}),
+    "answer-samples": reply({"interval": 21600, "nodes": NODE4, "num": 3, "samples": HASH * 3}),
+    "answer-samples-none": reply({"interval": -1, "num": 1 << 40, "samples": b""}),
+    "answer-all": reply({"BFpe": b"p" * 256, "BFsd": b"s" * 256, "interval": 1, "k": KEY, "nodes": NODE4 * 8,
+                         "nodes6": NODE6 * 8, "num": 9, "samples": HASH * 20, "seq": 1, "sig": SIGNATURE,
+                         "token": b"t" * 20, "v": b"x" * 200, "values": [V4, V6] * 60}, {"ip": V6}),
+    "error": b"d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee",
+    "error-id": bencode({"e": [203, b"bad"], "ip": V4, "r": {"id": ID}, "t": b"aa", "y": b"e"}),
+    "error-code": b"d1:eli-3ee1:t2:aa1:y1:ee", "error-text": b"d1:el3:bade1:t2:aa1:y1:ee",
+    "unsorted": b"d1:y1:q1:t2:aa1:q9:find_node1:ad6:target20:" + HASH + b"2:id20:" + ID + b"ee",
+    "keys-twice": query("find_node", {"target": HASH})[:-1] + b"1:y1:r1:t1:be",
+    "txn-none": bencode({"a": {"id": ID}, "q": b"ping", "y": b"q"}),
+    "txn-empty": bencode({"a": {"id": ID}, "q": b"ping", "t": b"", "y": b"q"}),
+    "txn-20": bencode({"a": {"id": ID}, "q": b"ping", "t": b"t" * 20, "y": b"q"}),
+    "txn-21": bencode({"a": {"id": ID}, "q": b"ping", "t": b"t" * 21, "y": b"q"}),
+    "id-19": bencode({"a": {"id": ID[:-1]}, "q": b"ping", "t": b"aa", "y": b"q"}),
+    "args-list": bencode({"a": [], "q": b"ping", "t": b"aa", "y": b"q"}),
+    "minus-zero": query("get", {"seq": Raw(b"i-0e"), "target": HASH}),
+    "leading-zero": query("get", {"seq": Raw(b"i01e"), "target": HASH}),
+    "number-2-64": query("get", {"seq": 1 << 64, "target": HASH}),
+    "number-max": query("get", {"seq": (1 << 63) - 1, "target": HASH}),
+    "number-min": query("get", {"seq": -(1 << 63), "target": HASH}),
+    "length-2-64": b"d1:t18446744073709551616:aae", "depth-limit": reply({"x": Raw(b"l" * 30 + b"e" * 30)}),
+    "depth-over": reply({"x": Raw(b"l" * 31 + b"e" * 31)}), "depth-bomb": b"d1:r" + b"l" * 1000,
+    "wide": reply({"x": [b""] * 1000}), "wide-over": reply({"x": [b""] * 1020}),
+    "trailing": query("ping", {}) + b"e", "cut": query("put", MUTABLE_PUT)[:150], "empty": b"",
+}
+
+
 def record(mutable, salt, seq, value):
     head = bytes([mutable, len(salt)]) + struct.pack(">Q", seq & (1 << 64) - 1)
     return head + ((KEY + SIGNATURE) if mutable else b"") + salt + value
@@ -192,7 +281,7 @@ def main():
     peers = {name: pack(value) for name, value in PEERS.items()}
     corpora = {
         "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
-        "bencode": BENCODE, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
+        "bencode": BENCODE, "krpc": KRPC, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)

@@ -154,11 +154,142 @@ static void test_string(void **state) {
     assert_int_equal(kith_bencode_string(kith_span(NULL, 0), &bytes), KITH_ESYNTAX);
 }
 
+/* ---- the lenient reader ---- */
+
+static void test_read_forgives_order(void **state) {
+    static const char text[] = "d1:bi1e1:ai2e1:ali3eee";
+    struct kith_bencode_value dict;
+    struct kith_bencode_value value;
+    struct kith_span key;
+    size_t size;
+    int64_t number;
+    assert_int_equal(skip_copy(text, sizeof(text) - 1, &size), KITH_ESYNTAX);
+    assert_int_equal(kith_bencode_read(kith_span_text(text), 8, &dict), 0);
+    assert_int_equal(dict.type, KITH_BENCODE_DICT);
+    assert_int_equal(dict.raw.size, sizeof(text) - 1);
+    assert_int_equal(dict.body.size, sizeof(text) - 3);
+
+    struct kith_span members = dict.body;
+    assert_true(kith_bencode_next_entry(&members, &key, &value));
+    assert_true(kith_span_equal(key, kith_span_text("b")));
+    assert_true(kith_bencode_integer(&value, &number) && number == 1);
+    assert_true(kith_bencode_next_entry(&members, &key, &value));
+    assert_true(kith_bencode_next_entry(&members, &key, &value));
+    assert_true(kith_span_equal(key, kith_span_text("a")));
+    assert_int_equal(value.type, KITH_BENCODE_LIST);
+    assert_true(kith_span_equal(value.raw, kith_span_text("li3ee")));
+    assert_true(kith_span_equal(value.body, kith_span_text("i3e")));
+    assert_false(kith_bencode_integer(&value, &number));
+    assert_false(kith_bencode_next_entry(&members, &key, &value));
+    assert_int_equal(members.size, 0);
+}
+
+static void test_read_bounds(void **state) {
+    static const char *const wrong[] = {"",     "i1ei2e", "d1:ae",   "di1ei2ee", "i01e",
+                                        "01:a", "l",      "d1:ai1e", "i-0e",     "li1"};
+    struct kith_bencode_value value = {.type = KITH_BENCODE_NONE};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(kith_bencode_read(kith_span_text(wrong[i]), 99, &value), KITH_ESYNTAX);
+        assert_int_equal(value.type, KITH_BENCODE_NONE);
+    }
+    /* the list, three members; the dict, two keys, two values */
+    assert_int_equal(kith_bencode_read(kith_span_text("li1e0:lee"), 4, &value), 0);
+    assert_int_equal(kith_bencode_read(kith_span_text("li1e0:lee"), 3, &value), KITH_ESYNTAX);
+    assert_int_equal(kith_bencode_read(kith_span_text("d1:a0:1:b0:e"), 5, &value), 0);
+    assert_int_equal(kith_bencode_read(kith_span_text("d1:a0:1:b0:e"), 4, &value), KITH_ESYNTAX);
+    for (size_t depth = 31; depth < 35; depth++) {
+        char text[80];
+        memset(text, 'l', depth);
+        memset(text + depth, 'e', depth);
+        assert_int_equal(kith_bencode_read(kith_span(text, 2 * depth), 99, &value),
+                         depth <= KITH_BENCODE_READ_DEPTH_MAX ? 0 : KITH_ESYNTAX);
+    }
+}
+
+/* Members of what nobody read: an end, not a crash. */
+static void test_next_is_total(void **state) {
+    static const char *const wrong[] = {"", "e", "9:abc", "i1", "x"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct kith_span members = kith_span_text(wrong[i]);
+        struct kith_bencode_value value;
+        struct kith_span key;
+        assert_false(kith_bencode_next(&members, &value));
+        assert_int_equal(members.size, 0);
+        members = kith_span_text(wrong[i]);
+        assert_false(kith_bencode_next_entry(&members, &key, &value));
+    }
+    struct kith_span members = kith_span_text("i1ei2e"); /* no key */
+    struct kith_bencode_value value;
+    struct kith_span key;
+    assert_false(kith_bencode_next_entry(&members, &key, &value));
+    assert_int_equal(members.size, 0);
+}
+
+static void test_integer(void **state) {
+    static const struct {
+        const char *text;
+        bool fits;
+        int64_t number;
+    } cases[] = {
+        {"i0e", true, 0},
+        {"i-1e", true, -1},
+        {"i9223372036854775807e", true, INT64_MAX},
+        {"i9223372036854775808e", false, 0},
+        {"i-9223372036854775808e", true, INT64_MIN},
+        {"i-9223372036854775809e", false, 0},
+        {"i18446744073709551616e", false, 0},
+        {"i99999999999999999999999999999e", false, 0},
+        {"1:1", false, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct kith_bencode_value value;
+        int64_t number = 0;
+        assert_int_equal(kith_bencode_read(kith_span_text(cases[i].text), 1, &value), 0);
+        assert_int_equal(kith_bencode_integer(&value, &number), cases[i].fits);
+        assert_true(number == cases[i].number);
+    }
+}
+
+/* ---- writing ---- */
+
+static void test_writer(void **state) {
+    static const char expected[] = "d1:ai-9223372036854775808e1:b0:1:cl3:abcee";
+    char out[sizeof(expected)];
+    for (size_t max = 0; max < sizeof(out); max++) {
+        memset(out, '#', sizeof(out));
+        struct kith_bencode_writer w = kith_bencode_writer(out, max);
+        kith_bencode_write_char(&w, 'd');
+        kith_bencode_write_text(&w, "a");
+        kith_bencode_write_integer(&w, INT64_MIN);
+        kith_bencode_write_text(&w, "b");
+        kith_bencode_write_string(&w, kith_span(NULL, 0));
+        kith_bencode_write_text(&w, "c");
+        kith_bencode_write_char(&w, 'l');
+        kith_bencode_write_string_head(&w, 3);
+        kith_bencode_write_raw(&w, kith_span_text("abc"));
+        kith_bencode_write_raw(&w, kith_span_text("ee"));
+        /* counts on, but writes nothing past its room, and nothing behind a hole */
+        assert_int_equal(w.size, sizeof(expected) - 1);
+        for (size_t i = max; i < sizeof(out); i++) {
+            assert_int_equal(out[i], '#');
+        }
+    }
+    assert_memory_equal(out, expected, sizeof(expected) - 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepts),  cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_prefixes), cmocka_unit_test(test_trailing),
-        cmocka_unit_test(test_depth),    cmocka_unit_test(test_string),
+        cmocka_unit_test(test_accepts),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_trailing),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_string),
+        cmocka_unit_test(test_read_forgives_order),
+        cmocka_unit_test(test_read_bounds),
+        cmocka_unit_test(test_next_is_total),
+        cmocka_unit_test(test_integer),
+        cmocka_unit_test(test_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

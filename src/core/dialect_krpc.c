@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The Mainline dialect. k = 8 and ids of 160 bits are BEP 5's. */
+#include "core/dialect.h"
+
+#include "core/krpc.h"
+#include "core/outbox.h"
+#include "core/target.h"
+#include "kith/op.h"
+
+/* Mainline's nodes tell each other nothing that they were not asked. */
+static int encode_push(const struct kith_request *push, uint8_t *out, size_t max,
+                       size_t *ret_size) {
+    return KITH_EINVALID;
+}
+
+const struct kith_dialect kith_dialect_krpc = {
+    .name = "mainline",
+    .id_bits = KITH_TARGET_BITS,
+    .k = 8,
+    .alpha = 4,    /* half of all contacts never answer */
+    .sendings = 2, /* nor would most of them the third time */
+    .tokens = true,
+    .datagram_max = KITH_WIRE_MAX,
+    .source = KITH_SOURCE_MAINLINE,
+    .point = kith_target_of_record,
+    .encode_request = kith_krpc_encode_request,
+    .encode_response = kith_krpc_encode_response,
+    .encode_error = kith_krpc_encode_error,
+    .encode_push = encode_push,
+    .decode = kith_krpc_decode,
+};
