@@ -118,24 +118,31 @@ static void on_test(struct kith_timer *timer, uint64_t now) {
 
 /* ---- our address and id ---- */
 
+/* Takes an id that belongs to our address, once enough others agree on that. */
+static void bind_id(struct kith_mainline_family *family, uint64_t now) {
+    const struct kith_votes *votes = &family->votes;
+    struct kith_point id;
+    if (votes->n < VOTES_MIN || votes->winner.family == 0 ||
+        kith_target_id_valid(&family->swarm.own_id, &votes->winner)) {
+        return;
+    }
+    kith_target_make_id(&votes->winner, &family->owner->config.env->random, &id);
+    if (kith_swarm_set_id(&family->swarm, &id, now) == 0) {
+        kith_maintain_again(&family->maintain, now);
+    }
+}
+
 static void on_observed(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_mainline_family *family = context;
     struct kith_mainline *m = family->owner;
-    if (endpoint->family != family->swarm.family ||
-        !kith_votes_add(&family->votes, NULL, &by->endpoint, endpoint)) {
+    if (endpoint->family != family->swarm.family) {
         return;
     }
-    const struct kith_endpoint *winner = &family->votes.winner;
-    m->config.on_observed(m->config.context, winner, now);
-    if (family->votes.n < VOTES_MIN || kith_target_id_valid(&family->swarm.own_id, winner)) {
-        return;
+    if (kith_votes_add(&family->votes, NULL, &by->endpoint, endpoint)) {
+        m->config.on_observed(m->config.context, &family->votes.winner, now);
     }
-    struct kith_point id;
-    kith_target_make_id(winner, &m->config.env->random, &id);
-    if (kith_swarm_set_id(&family->swarm, &id, now) == 0) {
-        kith_maintain_again(&family->maintain, now);
-    }
+    bind_id(family, now);
 }
 
 /* ---- worth remembering ---- */

@@ -424,4 +424,9 @@ void kith_maintain_stop(struct kith_maintain *m) {
     while (m->boots.next != NULL && (l = kith_list_first(&m->boots)) != NULL) {
         free_boot(kith_container_of(l, struct kith_boot, all));
     }
+    if (m->env != NULL) {
+        kith_timer_stop(&m->env->timers, &m->self_lookup);
+        kith_timer_stop(&m->env->timers, &m->fill);
+        kith_timer_stop(&m->env->timers, &m->refresh);
+    }
 }

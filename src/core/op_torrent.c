@@ -52,13 +52,18 @@ static void merge_filters(struct kith_op *op, const struct kith_response *respon
     }
 }
 
+static void take_peers(struct kith_op *op, const struct kith_candidate *from,
+                       const struct kith_response *response, uint64_t now) {
+    for (uint32_t i = 0; i < response->n_peers; i++) {
+        take_peer(op, &response->peers[i], &from->node.endpoint, now);
+    }
+}
+
 static bool on_peers(struct kith_walk *walk, struct kith_candidate *from,
                      const struct kith_response *response, uint64_t now) {
     const struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
-    for (uint32_t i = 0; i < response->n_peers; i++) {
-        take_peer(op, &response->peers[i], &from->node.endpoint, now);
-    }
+    take_peers(op, from, response, now);
     merge_filters(op, response);
     if (enough(op)) {
         kith_op_finish(op, 0, false, now);
@@ -89,11 +94,11 @@ static int prepare_peers(struct kith_op *op) {
 
 /* ---- announcing ---- */
 
+/* Who else is announced comes along on the way; a rendezvous wants to know. */
 static bool on_announce_answer(struct kith_walk *walk, struct kith_candidate *from,
                                const struct kith_response *response, uint64_t now) {
     const struct kith_leg *leg = walk->context;
-    (void)from;
-    (void)response;
+    take_peers(leg->op, from, response, now);
     kith_op_progress(leg->op, now);
     return true;
 }
@@ -161,7 +166,7 @@ void kith_op_begin_torrent(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, KITH_EUNSUPPORTED, false, now);
         return;
     }
-    int r = op->kind == KITH_QUERY_PEERS ? prepare_peers(op) : 0;
+    int r = is_sample ? 0 : prepare_peers(op);
     if (r < 0) {
         kith_op_finish(op, r, false, now);
         return;
