@@ -118,6 +118,11 @@ static void on_test(struct kith_timer *timer, uint64_t now) {
 
 /* ---- our address and id ---- */
 
+/* Items are of no family: what is near to them is told by the id of the first one in use. */
+static uint8_t item_family(const struct kith_mainline *m) {
+    return m->families[0] != NULL ? 4 : 6;
+}
+
 /* Takes an id that belongs to our address, once enough others agree on that. */
 static void bind_id(struct kith_mainline_family *family, uint64_t now) {
     const struct kith_votes *votes = &family->votes;
@@ -128,6 +133,10 @@ static void bind_id(struct kith_mainline_family *family, uint64_t now) {
     }
     kith_target_make_id(&votes->winner, &family->owner->config.env->random, &id);
     if (kith_swarm_set_id(&family->swarm, &id, now) == 0) {
+        kith_torrents_set_id(family->torrents, &id);
+        if (family->swarm.family == item_family(family->owner)) {
+            kith_store_set_id(family->owner->items, &id);
+        }
         kith_maintain_again(&family->maintain, now);
     }
 }
@@ -391,13 +400,15 @@ int kith_mainline_new(struct kith_mainline **ret, const struct kith_mainline_con
     };
     m->config = *config;
     m->reachable = config->lab ? KITH_REACHABLE_YES : KITH_REACHABLE_UNKNOWN;
-    kith_random_secure(&env->random, items.own_id.bytes, KITH_TARGET_SIZE);
     kith_tokens_init(&m->tokens, &env->random, now);
     kith_target_of_network(env->network, &m->meeting_point);
     int r = kith_plain_new(&m->plain, env, &config->limits);
     r = r == 0 ? kith_store_new(&m->items, &items) : r;
     r = r == 0 && env->has_v4 ? new_family(m, 4, now) : r;
     r = r == 0 && env->has_v6 ? new_family(m, 6, now) : r;
+    if (r == 0) {
+        kith_store_set_id(m->items, &m->families[item_family(m) == 6]->swarm.own_id);
+    }
     if (r < 0) {
         kith_mainline_free(m);
         return r;
