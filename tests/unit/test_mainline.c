@@ -131,6 +131,42 @@ static void test_mutable_item(void **state) {
     net_deinit(&net);
 }
 
+/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt out.
+ */
+static void test_record_of_another(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 24);
+    struct kith_query q = put_query("first", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_KEY,
+                             .swarms = KITH_SWARM_MAINLINE,
+                             .key = net.nodes[3].key,
+                             .salt_size = 6};
+    memcpy(get.salt, "foobar", 6);
+    assert_int_equal(net_ask(&net, 17, &get), 0);
+    struct kith_record first = net.seen.record;
+    q = put_query("second", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    int64_t second = net.seen.result.seq;
+
+    struct kith_query outdated = {.kind = KITH_QUERY_PUT,
+                                  .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+                                  .swarms = KITH_SWARM_MAINLINE,
+                                  .record = &first};
+    assert_int_equal(net_ask(&net, 9, &outdated), KITH_EOUTDATED);
+    assert_int_equal(net.seen.result.seq, second);
+    assert_int_equal(net.seen.result.asked, 0); /* known before anybody was asked to store it */
+    assert_int_equal(kith_core_stats(net.nodes[9].core)->bad_records, 0);
+    net_deinit(&net);
+}
+
 static void test_immutable_item(void **state) {
     (void)state;
     struct net net;
@@ -425,6 +461,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_mutable_item),
+        cmocka_unit_test(test_record_of_another),
         cmocka_unit_test(test_immutable_item),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_both_swarms),
