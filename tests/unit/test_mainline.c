@@ -187,6 +187,38 @@ static void test_immutable_item(void **state) {
     net_deinit(&net);
 }
 
+/* Kills the `n` nodes whose ids are nearest to that of node `to`. */
+static void kill_nearest(struct net *net, unsigned to, unsigned n) {
+    struct kith_point target = status_of(net, to).families[0].id;
+    while (n-- > 0) {
+        unsigned best = to;
+        for (unsigned i = 0; i < net->n; i++) {
+            struct kith_point id = status_of(net, i).families[0].id;
+            struct kith_point best_id = status_of(net, best).families[0].id;
+            if (i != to && !net->nodes[i].dead &&
+                (best == to || kith_point_compare(&target, &id, &best_id) < 0)) {
+                best = i;
+            }
+        }
+        net->nodes[best].dead = true;
+    }
+}
+
+/* The k nearest that a node knows may all be gone; it knows others. */
+static void test_nearest_are_dead(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 24);
+    kill_nearest(&net, 5, 8);
+    struct kith_query trace = {.kind = KITH_QUERY_TRACE,
+                               .flags = KITH_FLAG_HAS_POINT,
+                               .swarms = KITH_SWARM_MAINLINE,
+                               .point = status_of(&net, 5).families[0].id};
+    assert_int_equal(net_ask(&net, 5, &trace), 0);
+    assert_true(net.seen.result.walk.answered >= 8);
+    net_deinit(&net);
+}
+
 static void test_peers(void **state) {
     (void)state;
     struct net net;
@@ -463,6 +495,7 @@ int main(void) {
         cmocka_unit_test(test_mutable_item),
         cmocka_unit_test(test_record_of_another),
         cmocka_unit_test(test_immutable_item),
+        cmocka_unit_test(test_nearest_are_dead),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_both_swarms),
         cmocka_unit_test(test_rendezvous),
