@@ -423,7 +423,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
 
 /* ---- the five of the contract ---- */
 
-static void deliver(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
+static void deliver(struct kith_core *core, struct kith_delivery *delivery, uint64_t now) {
     switch (delivery->kind) {
     case KITH_DELIVERY_NONE:
     case KITH_DELIVERY_PLAIN: /* the sessions make none */

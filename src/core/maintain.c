@@ -30,6 +30,8 @@ enum {
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
     FILL_PAUSE_MS = 100,
+    FILL_FIRST_S = 60, /* pause after the first round of filling */
+    FILL_FACTOR = 4,   /* each pause is so many times the one before, up to */
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
     FILL_ROUND_MAX_S = 14400,
     REFRESH_N = 2,        /* contacts asked for in a refresh: a few neighbours, not all */
@@ -252,6 +254,7 @@ static void start_walk(struct kith_maintain *m, const struct kith_point *target,
 static void begin_fill(struct kith_maintain *m, uint64_t now) {
     m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
     m->fill_bucket = 0;
+    m->fill_pause_s = FILL_FIRST_S / FILL_FACTOR;
     set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
 }
 
@@ -300,19 +303,24 @@ static void fill_over(struct kith_op *op, int status, uint64_t now, void *contex
     set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
 }
 
-/* The next round begins as this one did. What cannot be filled, because nobody is there, is not
+/* The next round begins as this one did: soon, while the network may be as young as we are and there
+ * was not yet anybody to fill a bucket with. What cannot be filled, because nobody is there, is not
  * worth a walk every quarter of an hour. */
 static void end_fill_round(struct kith_maintain *m, uint64_t now) {
     size_t live = kith_swarm_count_live(m->swarm);
-    size_t change = live > m->fill_live ? live - m->fill_live : m->fill_live - live;
-    m->fill_idle = change > m->fill_live / 8 ? 0 : m->fill_idle + 1;
+    size_t old = m->fill_live;
+    size_t change = live > old ? live - old : old - live;
     m->fill_live = live;
     m->fill_family = m->swarm->v4 != NULL ? 4 : 6;
-    uint64_t pause = FILL_ROUND_S;
-    for (uint32_t i = 0; i < m->fill_idle && pause < FILL_ROUND_MAX_S; i++) {
-        pause *= 2;
+    if (m->fill_pause_s < FILL_ROUND_S) {
+        m->fill_pause_s *= FILL_FACTOR;
+        m->fill_pause_s = m->fill_pause_s < FILL_ROUND_S ? m->fill_pause_s : FILL_ROUND_S;
+    } else if (change > old / 8) {
+        m->fill_pause_s = FILL_ROUND_S;
+    } else if (m->fill_pause_s < FILL_ROUND_MAX_S) {
+        m->fill_pause_s *= 2;
     }
-    set_timer(m, &m->fill, on_fill, pause * KITH_NS_PER_S, now);
+    set_timer(m, &m->fill, on_fill, m->fill_pause_s * KITH_NS_PER_S, now);
 }
 
 static void on_fill(struct kith_timer *timer, uint64_t now) {

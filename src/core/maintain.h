@@ -46,7 +46,7 @@ struct kith_maintain {
     bool fill_runs;
     unsigned fill_bucket; /* where the round of filling stands */
     uint8_t fill_family;  /* 4, 6, or 0: no round under way */
-    uint32_t fill_idle;   /* rounds in a row that changed little */
+    uint64_t fill_pause_s; /* until the next round */
     size_t fill_live;     /* live contacts at the end of the last round */
     uint64_t since;       /* start, or the last loss */
     struct kith_timer self_lookup;

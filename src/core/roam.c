@@ -3,7 +3,8 @@
  * Roaming: a session follows its peer to a new endpoint, once a ping sent there came back from
  * there. Without the ping, whoever can replay one captured datagram first could steer our answers
  * to a victim. Whoever has a session can name any source, so the pings are few: one per session and
- * second, eight per second in all.
+ * second, eight per second in all. And the ping is all that the new endpoint gets for what came from
+ * there, if that was as large: a question is not answered besides, its asker repeats it.
  */
 #include "core/core_internal.h"
 
@@ -34,7 +35,8 @@ static bool may_probe(const struct kith_core *core, kith_session_ref session, ui
     return !is_recent(&core->roams[core->next_roam], now);
 }
 
-static void probe(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
+/* Returns whether it was sent. */
+static bool probe(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
     struct kith_roam *roam = &core->roams[core->next_roam];
     core->next_roam = (core->next_roam + 1) % KITH_ROAM_MAX;
     *roam = (struct kith_roam){.session = delivery->session, .to = delivery->from, .sent = now};
@@ -45,13 +47,15 @@ static void probe(struct kith_core *core, const struct kith_delivery *delivery, 
     uint8_t payload[64];
     size_t size;
     if (core->swarm.dialect->encode_request(NULL, &txn, &ping, payload, sizeof(payload), &size) < 0 ||
+        size + KITH_SESSION_DATA_OVERHEAD > delivery->allowance.question_size ||
         kith_sessions_probe(core->sessions, delivery->session, &delivery->from,
                             kith_span(payload, size), now) < 0) {
         roam->session = 0;
     }
+    return roam->session != 0;
 }
 
-bool kith_roam_receive(struct kith_core *core, const struct kith_delivery *delivery, uint64_t now) {
+bool kith_roam_receive(struct kith_core *core, struct kith_delivery *delivery, uint64_t now) {
     for (unsigned i = 0; i < KITH_ROAM_MAX; i++) {
         struct kith_roam *roam = &core->roams[i];
         if (is_answer(core, delivery, roam)) {
@@ -60,8 +64,8 @@ bool kith_roam_receive(struct kith_core *core, const struct kith_delivery *deliv
             return true;
         }
     }
-    if (may_probe(core, delivery->session, now)) {
-        probe(core, delivery, now);
+    if (may_probe(core, delivery->session, now) && probe(core, delivery, now)) {
+        delivery->answer_max = 0;
     }
     return false;
 }

@@ -194,18 +194,33 @@ static uint64_t delay_of(struct kith_sim_network *network, uint32_t from, uint32
     return delay;
 }
 
-static void queue_copy(struct kith_sim_network *network, uint32_t from_host, uint32_t to_host,
-                       const struct kith_endpoint *from, const struct kith_datagram *datagram,
-                       uint64_t now) {
+void kith_sim_network_arrive(struct kith_sim_network *network, const struct kith_sim_flight *flight,
+                             uint64_t time) {
     struct kith_sim_packet *packet = take_packet(network);
     packet->event = (struct kith_sim_event){0, KITH_SIM_EVENT_PACKET};
-    packet->from_host = from_host;
-    packet->to_host = to_host;
-    packet->from = *from;
-    packet->to = datagram->to;
-    packet->size = (uint16_t)datagram->size;
-    memcpy(packet->bytes, datagram->bytes, datagram->size);
-    kith_sim_queue_set(network->queue, &packet->event, now + delay_of(network, from_host, to_host));
+    packet->from_host = flight->from_host;
+    packet->to_host = flight->to_host;
+    packet->from = flight->from;
+    packet->origin = flight->origin;
+    packet->to = flight->to;
+    packet->size = (uint16_t)flight->size;
+    memcpy(packet->bytes, flight->bytes, flight->size);
+    kith_sim_queue_set(network->queue, &packet->event, time);
+}
+
+static void carry(struct kith_sim_network *network, const struct kith_sim_flight *flight,
+                  uint64_t now) {
+    if (kith_sim_random_chance(&network->random, network->config.loss_ppm)) {
+        network->stats.lost++;
+        return;
+    }
+    kith_sim_network_arrive(network, flight,
+                            now + delay_of(network, flight->from_host, flight->to_host));
+    if (kith_sim_random_chance(&network->random, network->config.duplicate_ppm)) {
+        network->stats.duplicated++;
+        kith_sim_network_arrive(network, flight,
+                                now + delay_of(network, flight->from_host, flight->to_host));
+    }
 }
 
 void kith_sim_network_send(struct kith_sim_network *network, uint32_t from_host,
@@ -216,19 +231,21 @@ void kith_sim_network_send(struct kith_sim_network *network, uint32_t from_host,
     }
     network->stats.sent++;
     network->stats.bytes += datagram->size;
-    uint32_t to_host = kith_sim_network_find(network, &datagram->to);
-    if (to_host == KITH_SIM_NOBODY) {
+    struct kith_sim_flight flight = {
+        .from_host = from_host,
+        .to_host = kith_sim_network_find(network, &datagram->to),
+        .from = *from,
+        .origin = *from,
+        .to = datagram->to,
+        .bytes = datagram->bytes,
+        .size = datagram->size,
+    };
+    if (flight.to_host == KITH_SIM_NOBODY) {
         network->stats.unroutable++;
-        return;
-    }
-    if (kith_sim_random_chance(&network->random, network->config.loss_ppm)) {
-        network->stats.lost++;
-        return;
-    }
-    queue_copy(network, from_host, to_host, from, datagram, now);
-    if (kith_sim_random_chance(&network->random, network->config.duplicate_ppm)) {
-        network->stats.duplicated++;
-        queue_copy(network, from_host, to_host, from, datagram, now);
+    } else if (network->carry != NULL) {
+        network->carry(network->carry_context, &flight, now);
+    } else {
+        carry(network, &flight, now);
     }
 }
 

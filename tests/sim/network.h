@@ -33,6 +33,7 @@ struct kith_sim_packet {
     uint32_t from_host;
     uint32_t to_host;
     struct kith_endpoint from;
+    struct kith_endpoint origin;
     struct kith_endpoint to;
     uint16_t size;
     uint8_t bytes[KITH_WIRE_MAX];
@@ -45,6 +46,17 @@ struct kith_sim_network_stats {
     uint64_t duplicated;
     uint64_t reordered;
     uint64_t unroutable; /* to an address that nobody has */
+};
+
+/* A datagram on its way between two hosts. */
+struct kith_sim_flight {
+    uint32_t from_host;
+    uint32_t to_host;
+    struct kith_endpoint from;   /* as it claims */
+    struct kith_endpoint origin; /* where the sender has it from */
+    struct kith_endpoint to;
+    const uint8_t *bytes;
+    size_t size;
 };
 
 struct kith_sim_binding; /* an address and who has it */
@@ -61,6 +73,10 @@ struct kith_sim_network {
     size_t n_bindings;
     size_t bindings_capacity;
     uint32_t next_v4;
+    /* Instead of this network's own latency and faults: carries each datagram with
+     * kith_sim_network_arrive(), or loses it. May be NULL. */
+    void (*carry)(void *context, const struct kith_sim_flight *flight, uint64_t now);
+    void *carry_context;
 };
 
 void kith_sim_network_init(struct kith_sim_network *network,
@@ -85,6 +101,9 @@ uint64_t kith_sim_network_rtt(const struct kith_sim_network *network, uint32_t a
 void kith_sim_network_send(struct kith_sim_network *network, uint32_t from_host,
                            const struct kith_endpoint *from, const struct kith_datagram *datagram,
                            uint64_t now);
+/* It arrives at `time`. */
+void kith_sim_network_arrive(struct kith_sim_network *network, const struct kith_sim_flight *flight,
+                             uint64_t time);
 /* Gives back a packet that was taken from the queue. */
 void kith_sim_network_release(struct kith_sim_network *network, struct kith_sim_packet *packet);
 /* Bytes held: pool and directory. */

@@ -309,14 +309,9 @@ static void expect_honest(struct kith_sim_run *run, const struct kith_stats *sta
     }
 }
 
-void kith_sim_conclude(struct kith_sim_run *run, struct kith_sim_world *world) {
+void kith_sim_conclude_faulty(struct kith_sim_run *run, struct kith_sim_world *world) {
     struct kith_stats stats;
     kith_sim_world_stats(world, &stats);
-    expect_honest(run, &stats);
-    uint32_t host = 0;
-    const char *violated = kith_sim_world_check(world, world->n_hosts / CHECKED_MAX + 1, &host);
-    kith_sim_expect(run, violated == NULL, "host %u: %s", host, violated == NULL ? "" : violated);
-
 #define ADD(name, help) run->stats.name += stats.name;
     KITH_COUNTER_MAP(ADD)
 #undef ADD
@@ -327,4 +322,14 @@ void kith_sim_conclude(struct kith_sim_run *run, struct kith_sim_world *world) {
     kith_sim_trace_datagram(&run->trace, world->now, 0, 0, world->trace.state,
                             sizeof(world->trace.state));
     kith_sim_world_deinit(world);
+}
+
+void kith_sim_conclude(struct kith_sim_run *run, struct kith_sim_world *world) {
+    struct kith_stats stats;
+    kith_sim_world_stats(world, &stats);
+    expect_honest(run, &stats);
+    uint32_t host = 0;
+    const char *violated = kith_sim_world_check(world, world->n_hosts / CHECKED_MAX + 1, &host);
+    kith_sim_expect(run, violated == NULL, "host %u: %s", host, violated == NULL ? "" : violated);
+    kith_sim_conclude_faulty(run, world);
 }

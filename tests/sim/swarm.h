@@ -53,6 +53,8 @@ void kith_sim_lookups_deinit(struct kith_sim_lookups *lookups);
 double kith_sim_lookups_success(const struct kith_sim_lookups *lookups);
 double kith_sim_lookups_recall(const struct kith_sim_lookups *lookups);
 
+/* Adds the world to the run's totals, and ends it. */
+void kith_sim_conclude_faulty(struct kith_sim_run *run, struct kith_sim_world *world);
 /* Expects what must hold in every honest world, adds the world to the run's totals, and ends it. */
 void kith_sim_conclude(struct kith_sim_run *run, struct kith_sim_world *world);
 

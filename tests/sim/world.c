@@ -102,7 +102,19 @@ struct kith_sim_ask *kith_sim_ask_free(struct kith_sim_ask *ask) {
     return NULL;
 }
 
-/* ---- after every call into a core ---- */
+/* ---- around every call into a core ---- */
+
+static void enter(struct kith_sim_world *world, struct kith_sim_host *host) {
+    if (world->hooks.enter != NULL) {
+        world->hooks.enter(world->hooks.context, host);
+    }
+}
+
+static void leave(struct kith_sim_world *world, struct kith_sim_host *host) {
+    if (world->hooks.leave != NULL) {
+        world->hooks.leave(world->hooks.context, host);
+    }
+}
 
 static void set_ready(struct kith_sim_world *world, struct kith_sim_host *host, bool ready) {
     world->n_ready += (uint32_t)ready - (uint32_t)host->ready;
@@ -134,20 +146,34 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
         break;
     case KITH_CORE_SAVE:
     case KITH_CORE_FORGET:
+        if (world->hooks.saved != NULL) {
+            world->hooks.saved(world->hooks.context, host, event);
+        }
+        break;
     case KITH_CORE_LOCAL:
-        break; /* no disk, no mDNS */
+        break; /* no mDNS */
     }
 }
 
 static void send_all(struct kith_sim_world *world, struct kith_sim_host *host) {
     struct kith_datagram datagram;
     while (kith_core_next_datagram(host->core, &datagram)) {
-        const struct kith_endpoint *from = datagram.to.family == 6 ? &host->v6 : &host->v4;
-        if (from->family == 0) {
+        struct kith_endpoint from = datagram.to.family == 6 ? host->v6 : host->v4;
+        if (from.family == 0) {
             kith_sim_panic("host %u sends to an address family it does not have", host->index);
         }
-        kith_sim_network_send(&world->network, host->index, from, &datagram, world->now);
+        if (world->hooks.may_send == NULL ||
+            world->hooks.may_send(world->hooks.context, host, &datagram, &from)) {
+            kith_sim_network_send(&world->network, host->index, &from, &datagram, world->now);
+        }
     }
+}
+
+/* A host that does nothing keeps what is due until it wakes. */
+static uint64_t paused_until(const struct kith_sim_world *world, const struct kith_sim_host *host) {
+    return world->hooks.paused_until == NULL
+               ? 0
+               : world->hooks.paused_until(world->hooks.context, host);
 }
 
 static void schedule(struct kith_sim_world *world, struct kith_sim_host *host) {
@@ -155,7 +181,9 @@ static void schedule(struct kith_sim_world *world, struct kith_sim_host *host) {
     if (deadline == KITH_NEVER) {
         return; /* an entry that is still queued finds this out when it comes up */
     }
+    uint64_t paused = paused_until(world, host);
     deadline = deadline < world->now ? world->now : deadline;
+    deadline = deadline < paused ? paused : deadline;
     if (host->event.place == 0 || kith_sim_queue_time_of(&world->queue, &host->event) > deadline) {
         kith_sim_queue_set(&world->queue, &host->event, deadline);
     }
@@ -163,6 +191,7 @@ static void schedule(struct kith_sim_world *world, struct kith_sim_host *host) {
 
 static void settle(struct kith_sim_world *world, struct kith_sim_host *host) {
     struct kith_core_event event;
+    leave(world, host);
     send_all(world, host);
     while (kith_core_next_event(host->core, &event)) {
         handle_event(world, host, &event);
@@ -193,7 +222,7 @@ static void tell_bound(struct kith_sim_world *world, struct kith_sim_host *host)
     kith_core_set_bound(host->core, bound, n, world->now);
 }
 
-void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *host) {
+bool kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *host) {
     struct kith_core_config config = {
         .seed = host->seed,
         .curve = world->config.curve,
@@ -213,11 +242,25 @@ void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *ho
     kith_sim_random_seed(&host->random,
                          kith_sim_mix(world->config.seed, STREAM_HOST + host->lives, host->index));
     host->lives++;
-    if (kith_core_new(&host->core, &config, world->now) < 0) {
-        kith_sim_panic("host %u: a core cannot be made", host->index);
+    if (world->hooks.configure != NULL) {
+        world->hooks.configure(world->hooks.context, host, &config);
+    }
+    enter(world, host);
+    int r = kith_core_new(&host->core, &config, world->now);
+    if (r < 0) {
+        leave(world, host);
+        if (world->hooks.enter == NULL) {
+            kith_sim_panic("host %u: a core cannot be made", host->index);
+        }
+        return false;
     }
     world->n_alive++;
     tell_bound(world, host);
+    settle(world, host);
+    return true;
+}
+
+void kith_sim_world_settle(struct kith_sim_world *world, struct kith_sim_host *host) {
     settle(world, host);
 }
 
@@ -243,7 +286,7 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
 
     world->hosts = kith_sim_resize(world->hosts, (world->n_hosts + 1) * sizeof(*world->hosts));
     world->hosts[world->n_hosts++] = host;
-    kith_sim_world_start(world, host);
+    (void)kith_sim_world_start(world, host);
     return host;
 }
 
@@ -266,10 +309,11 @@ void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host
     if (with_key) {
         contact.key = other->key;
     }
+    enter(world, host);
     int r = world->config.mainline
                 ? kith_core_mainline_add(host->core, &contact.endpoint, source, world->now)
                 : kith_core_add_contact(host->core, &contact, source, world->now);
-    if (r < 0) {
+    if (r < 0 && r != KITH_ENOMEM) {
         kith_sim_panic("host %u does not take host %u as a contact", host->index, other->index);
     }
     settle(world, host);
@@ -281,6 +325,7 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
     ask->host = host->index;
     ask->kind = query->kind;
     ask->asked_at = world->now;
+    enter(world, host);
     int r = kith_core_start(host->core, query, world->now, &ask->op);
     ask->next = host->asks;
     host->asks = ask;
@@ -298,10 +343,12 @@ static void deliver(struct kith_sim_world *world, struct kith_sim_packet *packet
     struct kith_sim_host *host = world->hosts[packet->to_host];
     if (host->core == NULL) {
         world->to_dead++;
-    } else {
+    } else if (world->hooks.may_receive == NULL ||
+               world->hooks.may_receive(world->hooks.context, host, packet)) {
         world->delivered++;
         kith_sim_trace_datagram(&world->trace, world->now, packet->from_host, packet->to_host,
                                 packet->bytes, packet->size);
+        enter(world, host);
         kith_core_receive(host->core, &packet->from, packet->bytes, packet->size, world->now);
         settle(world, host);
     }
@@ -309,7 +356,7 @@ static void deliver(struct kith_sim_world *world, struct kith_sim_packet *packet
 }
 
 static void wake(struct kith_sim_world *world, struct kith_sim_host *host) {
-    if (kith_core_deadline(host->core) > world->now) {
+    if (kith_core_deadline(host->core) > world->now || paused_until(world, host) > world->now) {
         schedule(world, host);
         return;
     }
@@ -319,6 +366,7 @@ static void wake(struct kith_sim_world *world, struct kith_sim_host *host) {
         kith_sim_panic("host %u is woken again and again at %.3f s", host->index,
                        (double)world->now / 1e9);
     }
+    enter(world, host);
     kith_core_tick(host->core, world->now);
     settle(world, host);
 }

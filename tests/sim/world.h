@@ -19,6 +19,30 @@
 #define KITH_SIM_WALL_US UINT64_C(1750000000000000) /* Unix time at virtual time 0 */
 #define KITH_SIM_NETWORK_NAME "sim"
 
+struct kith_sim_world;
+struct kith_sim_host;
+
+/* What stands between a host and the rest: its system, its disk, its NAT. Members may be NULL. */
+struct kith_sim_hooks {
+    /* A core is about to be made for the host. */
+    void (*configure)(void *context, struct kith_sim_host *host, struct kith_core_config *config);
+    /* Around every call into its core. */
+    void (*enter)(void *context, struct kith_sim_host *host);
+    void (*leave)(void *context, struct kith_sim_host *host);
+    /* False: the system does not send this. `from` may be changed to where others see it come from.
+     */
+    bool (*may_send)(void *context, struct kith_sim_host *host,
+                     const struct kith_datagram *datagram, struct kith_endpoint *from);
+    /* False: it does not reach the host. */
+    bool (*may_receive)(void *context, struct kith_sim_host *host,
+                        const struct kith_sim_packet *packet);
+    /* Until when the host does nothing at all; its deadline is served then. */
+    uint64_t (*paused_until)(void *context, const struct kith_sim_host *host);
+    /* KITH_CORE_SAVE and KITH_CORE_FORGET. */
+    void (*saved)(void *context, struct kith_sim_host *host, const struct kith_core_event *event);
+    void *context;
+};
+
 struct kith_sim_world_config {
     uint64_t seed;
     const struct kith_curve *curve;
@@ -90,6 +114,7 @@ struct kith_sim_world {
     uint64_t delivered;
     uint64_t to_dead;             /* datagrams that arrived at a dead host */
     struct kith_stats stats_dead; /* of cores that are gone */
+    struct kith_sim_hooks hooks;
 };
 
 struct kith_sim_host_options {
@@ -105,8 +130,11 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
                                          const struct kith_sim_host_options *options);
 /* It is gone without a word; what runs on it ends with KITH_ECANCELED. */
 void kith_sim_world_kill(struct kith_sim_world *world, struct kith_sim_host *host);
-/* Alive again with the same key and addresses, and nothing else. */
-void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *host);
+/* Alive again with the same key and addresses, and nothing else. False: hooks only, the core could
+ * not be made. */
+bool kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *host);
+/* After calls into a host's core that the world knows nothing of. */
+void kith_sim_world_settle(struct kith_sim_world *world, struct kith_sim_host *host);
 /* Tells `host` how to reach `other`. Without `with_key` it has to ask for the key first; Mainline
  * has none. */
 void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host *host,

@@ -190,12 +190,58 @@ static void test_roaming(void **state) {
     net_deinit(&net);
 }
 
+/* What node 1 sends first comes from a stranger's address; counts what goes back there. */
+struct redirect {
+    struct kith_endpoint victim;
+    size_t in;
+    size_t out;
+    unsigned n_in;
+    unsigned n_out;
+};
+
+static bool redirect_data(struct net *net, struct net_packet *packet) {
+    struct redirect *r = net->hook_context;
+    if (same(&packet->to, &r->victim)) {
+        r->out += packet->size;
+        r->n_out++;
+        return false;
+    }
+    if (same(&packet->from, &net->nodes[1].endpoint) && packet->bytes[0] == 4) {
+        packet->from = r->victim;
+        r->in += packet->size;
+        r->n_in++;
+    }
+    return true;
+}
+
+/* The ping to a new endpoint and the answer to a question from there are not more than the question
+ * together: who redirects datagrams gets one for one. */
+static void test_redirected_questions(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 3);
+    struct redirect r = {.victim = net_endpoint(45)};
+    net.hook = redirect_data;
+    net.hook_context = &r;
+    struct kith_query q = key_query(KITH_QUERY_PING, &net.nodes[0].key);
+    q.n = 3;
+    (void)net_ask(&net, 1, &q);
+    net_run(&net, 120 * KITH_NS_PER_S);
+    assert_true(r.n_in > 3);
+    assert_true(r.n_out > 0);
+    assert_true(r.n_out <= r.n_in);
+    assert_true(r.out <= r.in);
+    net.hook = NULL;
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_datagrams),
         cmocka_unit_test(test_answers_no_larger_than_questions),
         cmocka_unit_test(test_large_value_to_stranger),
         cmocka_unit_test(test_roaming),
+        cmocka_unit_test(test_redirected_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

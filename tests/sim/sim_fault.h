@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim_fault: the classes of what goes wrong, and how often each did. A class that a run was given
+ * and that never fired has proven nothing: so each is counted where it bites.
+ */
+#ifndef KITH_SIM_FAULT_H
+#define KITH_SIM_FAULT_H
+
+#include <stdint.h>
+
+/* X(name, what it is, parts per million at most: how much of it a seed may draw) */
+#define KITH_SIM_NET_FAULT_MAP(X)                                                                  \
+    X(loss, "datagrams lost", 150000)                                                              \
+    X(duplicate, "second copies", 50000)                                                           \
+    X(reorder, "datagrams held back", 100000)                                                      \
+    X(spike, "datagrams of a host in a spell of delay", 50000)                                     \
+    X(asymmetry, "datagrams on a link slow in this direction only", 100000)                        \
+    X(one_way, "datagrams lost on a link that is dead in this direction", 30000)                   \
+    X(clog, "datagrams held until a clogged link opened", 50000)                                   \
+    X(partition, "datagrams lost between the parts of a network", 150000)                          \
+    X(mtu, "datagrams too large for a link", 20000)                                                \
+    X(flip, "datagrams with bits turned", 20000)                                                   \
+    X(truncate, "datagrams cut short", 20000)                                                      \
+    X(spoof, "copies from a source that never sent them", 20000)
+#define KITH_SIM_NAT_FAULT_MAP(X)                                                                  \
+    X(nat_refused, "datagrams that a NAT let nobody have", 400000)                                 \
+    X(nat_rebind, "NATs that forgot their mappings", 2000)
+#define KITH_SIM_HOST_FAULT_MAP(X)                                                                 \
+    X(restart_kept, "crashed, restarted with its state", 600)                                      \
+    X(restart_old, "crashed, restarted with an older state", 300)                                  \
+    X(restart_torn, "crashed, restarted with a damaged state", 300)                                \
+    X(restart_empty, "crashed, restarted with nothing but its key", 300)                           \
+    X(pause, "stood still for a while", 1000)                                                      \
+    X(clock_jump, "had its wall clock set", 1000)                                                  \
+    X(no_memory, "calls in which an allocation failed", 20000)                                     \
+    X(send_failure, "datagrams that the system refused to send", 2000)
+#define KITH_SIM_WORLD_FAULT_MAP(X)                                                                \
+    X(mass_join, "hosts that came all at once", 4000)                                              \
+    X(mass_leave, "hosts that went all at once", 4000)                                             \
+    X(seeds_lost, "times that all seeds were gone", 3000)
+#define KITH_SIM_FAULT_MAP(X)                                                                      \
+    KITH_SIM_NET_FAULT_MAP(X)                                                                      \
+    KITH_SIM_NAT_FAULT_MAP(X) KITH_SIM_HOST_FAULT_MAP(X) KITH_SIM_WORLD_FAULT_MAP(X)
+
+/* How often each fired. */
+struct kith_sim_fault_counts {
+#define KITH_SIM_FAULT_COUNT(name, help, most) uint64_t name;
+    KITH_SIM_FAULT_MAP(KITH_SIM_FAULT_COUNT)
+#undef KITH_SIM_FAULT_COUNT
+};
+
+/* How much of each there is, in parts per million: of datagrams, of links, or per second and host.
+ */
+struct kith_sim_fault_rates {
+#define KITH_SIM_FAULT_RATE(name, help, most) uint32_t name;
+    KITH_SIM_FAULT_MAP(KITH_SIM_FAULT_RATE)
+#undef KITH_SIM_FAULT_RATE
+};
+
+#endif

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One draw per host, class and second. A host that is down keeps its place and its disk; what the
+ * disk is like is decided when it crashes. The calls of the core to the allocator go through here
+ * (the linker sees to that): one that is to fail does so only inside a call into the core of its
+ * host.
+ */
+#include "sim/sim_faults.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/memory.h"
+
+enum {
+    STREAM_FAULTS = 0x6661,
+    QUIET_SHARE = 3, /* one in so many classes is drawn to nothing */
+    CLIENT_PPM = 100000,
+    DOWN_S = 60,
+    MASS_DOWN_S = 120,
+    SNAPSHOT_PPM = 5000,
+    BOOK_SAVE_S = 10,
+    PAUSE_S = 40,
+    FAIL_WITHIN = 64, /* the n-th allocation of one call, n up to */
+    NAT_IDLE_MIN_S = 30,
+    NAT_IDLE_MAX_S = 180,
+    HEARD_MIN = 1024,
+    MASS_MIN_PERCENT = 10,
+    MASS_MAX_PERCENT = 60,
+};
+
+struct kith_sim_fault_host {
+    struct kith_sim_disk disk;
+    struct kith_sim_disk old; /* the same at some time before */
+    struct kith_sim_nat nat;
+    bool is_set_up;
+    uint64_t down_until; /* while its core is gone */
+    uint64_t paused_until;
+    int64_t clock_off_us;
+    uint32_t fail_at; /* which allocation of a call is to fail; 0: none */
+    bool fail_on;     /* and all after it in that call */
+};
+
+/* ---- the allocator ---- */
+
+static uint32_t countdown; /* of the core that is being called; 0: nothing fails */
+static bool lasting;
+static bool has_failed;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool fails(void) {
+    if (countdown == 0 || --countdown > 0) {
+        return false;
+    }
+    countdown = lasting ? 1 : 0;
+    has_failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size) {
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size) {
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+/* ---- who was heard from where ---- */
+
+static uint64_t heard_hash(const struct kith_sim_host *host, uint32_t sender,
+                           const struct kith_endpoint *endpoint) {
+    uint64_t words[2];
+    memcpy(words, endpoint->ip, sizeof(words));
+    uint64_t who = kith_sim_mix(host->index, host->lives, sender);
+    uint64_t hash = kith_sim_mix(who ^ endpoint->port, words[0], words[1]);
+    return hash == 0 ? 1 : hash;
+}
+
+static uint64_t *heard_slot(const struct kith_sim_faults *faults, uint64_t hash) {
+    size_t at = hash & (faults->heard_capacity - 1);
+    while (faults->heard[at] != 0 && faults->heard[at] != hash) {
+        at = (at + 1) & (faults->heard_capacity - 1);
+    }
+    return &faults->heard[at];
+}
+
+static void heard_add(struct kith_sim_faults *faults, uint64_t hash) {
+    if (2 * faults->n_heard >= faults->heard_capacity) {
+        uint64_t *old = faults->heard;
+        size_t n_old = faults->heard_capacity;
+        faults->heard_capacity = n_old == 0 ? HEARD_MIN : 2 * n_old;
+        faults->heard = kith_sim_allocate(faults->heard_capacity * sizeof(uint64_t));
+        for (size_t i = 0; i < n_old; i++) {
+            if (old[i] != 0) {
+                *heard_slot(faults, old[i]) = old[i];
+            }
+        }
+        free(old);
+    }
+    uint64_t *slot = heard_slot(faults, hash);
+    faults->n_heard += *slot == 0;
+    *slot = hash;
+}
+
+bool kith_sim_faults_heard(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                           uint32_t sender, const struct kith_endpoint *endpoint) {
+    return faults->heard_capacity > 0 &&
+           *heard_slot(faults, heard_hash(host, sender, endpoint)) != 0;
+}
+
+/* ---- the world's hooks ---- */
+
+static struct kith_sim_fault_host *state_of(struct kith_sim_faults *faults,
+                                            const struct kith_sim_host *host) {
+    if (host->index >= faults->hosts_max) {
+        kith_sim_panic("more than %u hosts", faults->hosts_max);
+    }
+    return &faults->hosts[host->index];
+}
+
+/* A seed, and most others, are full nodes in the open. */
+static void set_up(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    state->is_set_up = true;
+    if (host->index < KITH_SIM_FAULTS_SEEDS) {
+        return;
+    }
+    host->client = kith_sim_random_chance(&faults->random, CLIENT_PPM);
+    if (kith_sim_random_chance(&faults->random, faults->rates.nat_refused)) {
+        uint64_t kind = 1 + kith_sim_random_below(&faults->random, KITH_SIM_NAT_SYMMETRIC);
+        uint64_t idle_s =
+            NAT_IDLE_MIN_S +
+            kith_sim_random_below(&faults->random, NAT_IDLE_MAX_S - NAT_IDLE_MIN_S + 1);
+        kith_sim_nat_init(&state->nat, (enum kith_sim_nat_kind)kind, &host->v4,
+                          idle_s * KITH_NS_PER_S);
+    }
+}
+
+static void configure(void *context, struct kith_sim_host *host, struct kith_core_config *config) {
+    static uint8_t secret[KITH_BOOK_SECRET_SIZE]; /* read by kith_core_new() only */
+    struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    if (!state->is_set_up) {
+        set_up(faults, host);
+    }
+    config->client = host->client;
+    config->limits = faults->limits;
+    config->wall_us += (uint64_t)state->clock_off_us;
+    config->book_secret = kith_sim_disk_secret(&state->disk, secret) ? secret : NULL;
+}
+
+static void enter(void *context, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(context, host);
+    has_failed = false;
+    lasting = state->fail_on;
+    countdown = state->fail_at;
+}
+
+static void leave(void *context, struct kith_sim_host *host) {
+    struct kith_sim_faults *faults = context;
+    countdown = 0;
+    if (has_failed) {
+        has_failed = false;
+        faults->counts.no_memory++;
+        state_of(faults, host)->fail_at = 0;
+    }
+}
+
+static void violate(struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                    const char *what) {
+    if (faults->violation == NULL) {
+        faults->violation = what;
+        faults->violator = host->index;
+    }
+}
+
+static bool may_send(void *context, struct kith_sim_host *host,
+                     const struct kith_datagram *datagram, struct kith_endpoint *from) {
+    struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    if (faults->on && kith_sim_random_chance(&faults->random, faults->rates.send_failure)) {
+        faults->counts.send_failure++;
+        kith_core_stats(host->core)->tx_failed++;
+        return false;
+    }
+    if (!kith_sim_net_sent(&faults->net, host->index, &datagram->to, datagram->size)) {
+        violate(faults, host, "sends more to an address than came from there in its name");
+    }
+    if (state->nat.kind != KITH_SIM_NAT_NONE) {
+        bool is_new;
+        *from = kith_sim_nat_out(&state->nat, &datagram->to, faults->world->now, &is_new);
+        if (is_new) {
+            kith_sim_network_bind(&faults->world->network, from, host->index);
+        }
+    }
+    return true;
+}
+
+static bool may_receive(void *context, struct kith_sim_host *host,
+                        const struct kith_sim_packet *packet) {
+    struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    uint64_t now = faults->world->now;
+    if (!kith_sim_nat_in(&state->nat, packet->to.port, &packet->from, now)) {
+        faults->counts.nat_refused++;
+        return false;
+    }
+    if (state->paused_until > now) {
+        return false; /* its socket's buffer is full */
+    }
+    kith_sim_net_heard(&faults->net, host->index, packet);
+    /* What an attacker passes on is still what its sender wrote. */
+    heard_add(faults, heard_hash(host, packet->from_host, &packet->origin));
+    return true;
+}
+
+static uint64_t paused_until(void *context, const struct kith_sim_host *host) {
+    return state_of(context, host)->paused_until;
+}
+
+static void saved(void *context, struct kith_sim_host *host, const struct kith_core_event *event) {
+    struct kith_sim_faults *faults = context;
+    kith_sim_disk_event(&state_of(faults, host)->disk, event, faults->world->now);
+}
+
+/* ---- hosts that come and go ---- */
+
+/* A shell tells its node of the configured seeds at every start. */
+static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    for (uint32_t i = 0; i < KITH_SIM_FAULTS_SEEDS; i++) {
+        if (i != host->index && i < faults->world->n_hosts) {
+            kith_sim_world_introduce(faults->world, host, faults->world->hosts[i],
+                                     host->index % 4 != 0, KITH_CONTACT_SEED);
+        }
+    }
+}
+
+static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    if (!kith_sim_world_start(faults->world, host)) {
+        return; /* no memory: the next second tries again */
+    }
+    enter(faults, host);
+    kith_sim_disk_restore(&state->disk, host->core, faults->world->now);
+    kith_sim_world_settle(faults->world, host);
+    introduce(faults, host);
+}
+
+struct kith_sim_host *kith_sim_faults_add(struct kith_sim_faults *faults) {
+    struct kith_sim_host *host =
+        kith_sim_world_add(faults->world, &(struct kith_sim_host_options){4, false});
+    if (host->core == NULL) {
+        return NULL;
+    }
+    introduce(faults, host);
+    return host;
+}
+
+static uint64_t in_s(struct kith_sim_faults *faults, uint64_t most) {
+    return faults->world->now + (1 + kith_sim_random_below(&faults->random, most)) * KITH_NS_PER_S;
+}
+
+static void crash(struct kith_sim_faults *faults, struct kith_sim_host *host, uint64_t down_s) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    state->down_until = in_s(faults, down_s);
+    state->paused_until = 0;
+    state->fail_at = 0;
+    kith_sim_world_kill(faults->world, host);
+}
+
+static void mass_leave(struct kith_sim_faults *faults) {
+    uint64_t percent =
+        MASS_MIN_PERCENT +
+        kith_sim_random_below(&faults->random, MASS_MAX_PERCENT - MASS_MIN_PERCENT + 1);
+    for (uint32_t i = KITH_SIM_FAULTS_SEEDS; i < faults->world->n_hosts; i++) {
+        struct kith_sim_host *host = faults->world->hosts[i];
+        if (host->core != NULL && kith_sim_random_below(&faults->random, 100) < percent) {
+            crash(faults, host, MASS_DOWN_S);
+            faults->counts.mass_leave++;
+        }
+    }
+}
+
+static void mass_join(struct kith_sim_faults *faults) {
+    uint64_t n = 1 + kith_sim_random_below(&faults->random, faults->world->n_hosts);
+    while (n-- > 0 && faults->world->n_hosts < faults->hosts_max) {
+        faults->counts.mass_join += kith_sim_faults_add(faults) != NULL;
+    }
+}
+
+static void lose_seeds(struct kith_sim_faults *faults) {
+    faults->counts.seeds_lost++;
+    for (uint32_t i = 0; i < KITH_SIM_FAULTS_SEEDS; i++) {
+        if (faults->world->hosts[i]->core != NULL) {
+            crash(faults, faults->world->hosts[i], MASS_DOWN_S);
+        }
+    }
+}
+
+/* ---- each second ---- */
+
+static bool draw(struct kith_sim_faults *faults, uint32_t ppm) {
+    return kith_sim_random_chance(&faults->random, ppm);
+}
+
+/* Returns whether it crashed. */
+static bool maybe_crash(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    const struct kith_sim_fault_rates *rates = &faults->rates;
+    bool kept = draw(faults, rates->restart_kept);
+    bool old = draw(faults, rates->restart_old);
+    bool torn = draw(faults, rates->restart_torn);
+    bool empty = draw(faults, rates->restart_empty);
+    if (!kept && !old && !torn && !empty) {
+        return false;
+    }
+    crash(faults, host, DOWN_S);
+    if (empty) {
+        kith_sim_disk_clear(&state->disk);
+        faults->counts.restart_empty++;
+    } else if (torn) {
+        kith_sim_disk_damage(&state->disk, &faults->random);
+        faults->counts.restart_torn++;
+    } else if (old) {
+        kith_sim_disk_copy(&state->disk, &state->old);
+        faults->counts.restart_old++;
+    } else {
+        faults->counts.restart_kept++;
+    }
+    return true;
+}
+
+static void set_clock(struct kith_sim_faults *faults, struct kith_sim_host *host, int64_t off_us) {
+    uint64_t now = faults->world->now;
+    state_of(faults, host)->clock_off_us = off_us;
+    kith_core_set_clock(host->core, KITH_SIM_WALL_US + now / KITH_NS_PER_US + (uint64_t)off_us,
+                        now);
+}
+
+static void jump_clock(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    static const int64_t hours[] = {-400 * 24, -24, -1, 1, 24, 400 * 24};
+    uint64_t which = kith_sim_random_below(&faults->random, sizeof(hours) / sizeof(hours[0]));
+    faults->counts.clock_jump++;
+    set_clock(faults, host, hours[which] * 3600 * 1000000);
+}
+
+static void step_host(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    const struct kith_sim_fault_rates *rates = &faults->rates;
+    if (maybe_crash(faults, host)) {
+        return;
+    }
+    if (draw(faults, SNAPSHOT_PPM)) {
+        kith_sim_disk_copy(&state->old, &state->disk);
+    }
+    if (draw(faults, rates->pause)) {
+        faults->counts.pause++;
+        state->paused_until = in_s(faults, PAUSE_S);
+    }
+    if (draw(faults, rates->clock_jump)) {
+        jump_clock(faults, host);
+    }
+    if (draw(faults, rates->no_memory)) {
+        state->fail_at = 1 + (uint32_t)kith_sim_random_below(&faults->random, FAIL_WITHIN);
+        state->fail_on = draw(faults, KITH_SIM_PPM / 2);
+    }
+    if (state->nat.kind != KITH_SIM_NAT_NONE && draw(faults, rates->nat_rebind)) {
+        faults->counts.nat_rebind++;
+        kith_sim_nat_rebind(&state->nat);
+    }
+}
+
+void kith_sim_faults_step(struct kith_sim_faults *faults) {
+    struct kith_sim_world *world = faults->world;
+    bool save = world->now / KITH_NS_PER_S % BOOK_SAVE_S == 0;
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        struct kith_sim_host *host = world->hosts[i];
+        struct kith_sim_fault_host *state = state_of(faults, host);
+        if (host->core == NULL && state->down_until <= world->now) {
+            start(faults, host);
+        }
+        if (host->core != NULL && save) {
+            kith_sim_disk_take_book(&state->disk, host->core);
+        }
+        if (host->core != NULL && faults->on) {
+            step_host(faults, host);
+        }
+    }
+    if (!faults->on) {
+        return;
+    }
+    if (draw(faults, faults->rates.mass_leave)) {
+        mass_leave(faults);
+    }
+    if (draw(faults, faults->rates.mass_join)) {
+        mass_join(faults);
+    }
+    if (draw(faults, faults->rates.seeds_lost)) {
+        lose_seeds(faults);
+    }
+}
+
+void kith_sim_faults_heal(struct kith_sim_faults *faults) {
+    struct kith_sim_world *world = faults->world;
+    faults->on = false;
+    faults->net.on = false;
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        struct kith_sim_host *host = world->hosts[i];
+        struct kith_sim_fault_host *state = state_of(faults, host);
+        state->fail_at = 0;
+        state->paused_until = 0;
+        state->clock_off_us = 0;
+        if (host->core == NULL) {
+            start(faults, host);
+        } else {
+            set_clock(faults, host, 0);
+            kith_sim_world_settle(world, host); /* it may wake earlier now */
+        }
+    }
+}
+
+/* ---- the whole ---- */
+
+bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
+                               const struct kith_sim_host *host) {
+    return !host->client && faults->hosts[host->index].nat.kind == KITH_SIM_NAT_NONE;
+}
+
+/* Nothing, or up to `most` with small amounts likelier than large ones. */
+static uint32_t draw_rate(struct kith_sim_random *random, uint32_t most) {
+    bool none = kith_sim_random_below(random, QUIET_SHARE) == 0;
+    uint64_t part = kith_sim_random_below(random, 1000);
+    return none ? 0 : (uint32_t)(most * part * part / 1000000);
+}
+
+void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
+                          uint32_t hosts_max) {
+    *faults = (struct kith_sim_faults){.world = world, .on = true, .hosts_max = hosts_max};
+    faults->hosts = kith_sim_allocate(hosts_max * sizeof(struct kith_sim_fault_host));
+    kith_sim_random_seed(&faults->random, kith_sim_mix(world->config.seed, STREAM_FAULTS, 0));
+#define DRAW(name, help, most) faults->rates.name = draw_rate(&faults->random, most);
+    KITH_SIM_FAULT_MAP(DRAW)
+#undef DRAW
+    kith_sim_net_init(&faults->net, world->config.seed, &world->network, &faults->rates,
+                      &faults->counts);
+    world->hooks = (struct kith_sim_hooks){
+        .configure = configure,
+        .enter = enter,
+        .leave = leave,
+        .may_send = may_send,
+        .may_receive = may_receive,
+        .paused_until = paused_until,
+        .saved = saved,
+        .context = faults,
+    };
+}
+
+void kith_sim_faults_deinit(struct kith_sim_faults *faults) {
+    for (uint32_t i = 0; i < faults->hosts_max; i++) {
+        kith_sim_disk_clear(&faults->hosts[i].disk);
+        kith_sim_disk_clear(&faults->hosts[i].old);
+    }
+    kith_sim_net_deinit(&faults->net);
+    free(faults->hosts);
+    free(faults->heard);
+    faults->world->hooks = (struct kith_sim_hooks){0};
+    *faults = (struct kith_sim_faults){0};
+}
+
+void kith_sim_faults_report(const struct kith_sim_faults *faults, struct kith_sim_report *report) {
+#define REPORT(name, help, most)                                                                   \
+    kith_sim_report_number(report, "fault_" #name, (double)faults->counts.name, 0);
+    KITH_SIM_FAULT_MAP(REPORT)
+#undef REPORT
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim_faults: a world in which everything goes wrong that does: the network (sim_net), NATs
+ * (sim_nat), disks (sim_disk), and here hosts and processes: crashes and restarts, standstills,
+ * clocks that jump, many that come or go at once, seeds that are gone, allocations and sendings
+ * that fail.
+ *
+ * How much of each there is, is drawn from the seed, some of it to nothing. kith_sim_faults_heal()
+ * ends all of it: what is left is a network with NATs, on which everything has to come right.
+ */
+#ifndef KITH_SIM_FAULTS_H
+#define KITH_SIM_FAULTS_H
+
+#include "sim/sim_disk.h"
+#include "sim/sim_nat.h"
+#include "sim/sim_net.h"
+#include "sim/stats.h"
+#include "sim/world.h"
+
+enum { KITH_SIM_FAULTS_SEEDS = 3 }; /* hosts 0..2: public, and what others are configured with */
+
+struct kith_sim_fault_host; /* what is wrong with one */
+
+struct kith_sim_faults {
+    struct kith_sim_world *world; /* borrowed */
+    struct kith_sim_fault_rates rates;
+    struct kith_sim_fault_counts counts;
+    struct kith_sim_random random;
+    struct kith_sim_net net;
+    struct kith_limits limits; /* of every host */
+    bool on;
+    uint32_t hosts_max;
+    struct kith_sim_fault_host *hosts;
+    /* Who was heard from where: (host and life, sender, endpoint), hashed. */
+    uint64_t *heard;
+    size_t n_heard;
+    size_t heard_capacity;
+    const char *violation; /* the first of an oracle that looks at every datagram */
+    uint32_t violator;
+};
+
+/* Draws what is to go wrong and takes the world's hooks and network. Before the first host. */
+void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
+                          uint32_t hosts_max);
+/* Before the world is. */
+void kith_sim_faults_deinit(struct kith_sim_faults *faults);
+/* Another host, perhaps behind a NAT or a client, told of the seeds. NULL: no memory for it. */
+struct kith_sim_host *kith_sim_faults_add(struct kith_sim_faults *faults);
+/* Once in a second of virtual time. */
+void kith_sim_faults_step(struct kith_sim_faults *faults);
+/* Everything works again, who was down comes back. */
+void kith_sim_faults_heal(struct kith_sim_faults *faults);
+/* Whether strangers can reach it and it takes part as a full node. */
+bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
+                               const struct kith_sim_host *host);
+/* Whether `host`, in this life, got a datagram that `sender` sent from `endpoint`, by whatever way. */
+bool kith_sim_faults_heard(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                           uint32_t sender, const struct kith_endpoint *endpoint);
+/* The counts, for people. */
+void kith_sim_faults_report(const struct kith_sim_faults *faults, struct kith_sim_report *report);
+
+#endif
