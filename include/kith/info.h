@@ -13,6 +13,7 @@ enum kith_event_kind {
         1, /* joined: `n_contacts` live contacts, `elapsed_ns` since the start or the loss */
     KITH_EVENT_LOST,     /* no live contact is left; joining starts over by itself */
     KITH_EVENT_OBSERVED, /* others see us at `endpoint` */
+    KITH_EVENT_MAINLINE, /* an address family of the Mainline DHT was joined: `n_contacts` there */
 };
 
 struct kith_event {
