@@ -385,7 +385,17 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     }
     op->result.sources |= KITH_SOURCE_STORE;
     op->result.holders = 1;
-    return is_own || (ought_to_hold(op) && !kith_op_in_mainline(op));
+    return is_own || ought_to_hold(op);
+}
+
+/* Whether there is somebody in Mainline who could know a newer record. */
+static bool mainline_may_know(const struct kith_op *op) {
+    for (unsigned i = KITH_LEG_MAINLINE4; i <= KITH_LEG_MAINLINE6; i++) {
+        if (op->legs[i].swarm != NULL && kith_swarm_count_live(op->legs[i].swarm) > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */
@@ -412,8 +422,8 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
     bool is_trace = op->kind == KITH_QUERY_TRACE;
     op->stage = STAGE_RECORD;
     resolve_points(op);
-    bool settled = !is_trace && answer_from_here(op, now);
-    if (settled && !wants_newest(op) && local_agrees(op)) {
+    bool settled = !is_trace && answer_from_here(op, now) && !wants_newest(op) && local_agrees(op);
+    if (settled && !mainline_may_know(op)) {
         found(op, now);
         return;
     }
@@ -421,6 +431,9 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
         ask_if_known(op, now);
     }
     if (kith_op_walk_all(op, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
+        if (settled) {
+            found_unless_newer(op, now);
+        }
         return;
     }
     if (op->kind == KITH_QUERY_WATCH) {
