@@ -216,7 +216,10 @@ static int init_keeper(struct kith_core *core, const struct kith_core_config *co
         .buckets_new = 4 * config->book_buckets,
         .buckets_tried = config->book_buckets,
         .strictness = config->lab ? KITH_BOOK_LAB : KITH_BOOK_NORMAL,
+        .on_event = config->peer_events ? kith_news_take : NULL,
+        .context = &core->news,
     };
+    core->news = (struct kith_news){.env = &core->env, .events = &core->events, .next = now};
     core->keeper = (struct kith_keeper){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -327,6 +330,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     kith_gossip_deinit(&core->gossip);
     kith_reach_stop(&core->reach);
     kith_keeper_stop(&core->keeper);
+    kith_news_deinit(&core->news);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     kith_publish_deinit(&core->publish);

@@ -8,6 +8,7 @@
 #include "core/keeper.h"
 #include "core/local.h"
 #include "core/maintain.h"
+#include "core/news.h"
 #include "core/publish.h"
 #include "core/reach.h"
 #include "core/serve.h"
@@ -34,6 +35,7 @@ struct kith_core {
     struct kith_publish publish;
     struct kith_locals locals;
     struct kith_keeper keeper;
+    struct kith_news news;
     struct kith_reach reach;
     struct kith_gossip gossip;
     bool book_header_taken;

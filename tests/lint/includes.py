@@ -23,7 +23,7 @@ CORE_LEVELS = [
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
      "env", "core.h"],
     ["rpc", "swarm", "own", "events"],
-    ["walk", "local", "gossip"],
+    ["walk", "local", "gossip", "news"],
     ["lookup", "publish", "op"],
     ["core", "serve", "maintain", "roam", "keeper", "reach"],
 ]
