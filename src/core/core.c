@@ -82,6 +82,12 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     kith_keeper_heard(&core->keeper, node, answered, now);
 }
 
+static void on_misconduct(void *context, const struct kith_node_ref *node,
+                          enum kith_book_outcome what, uint64_t now) {
+    struct kith_core *core = context;
+    kith_keeper_blame(&core->keeper, node, what, now);
+}
+
 static bool may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
     return kith_maintain_may_join(&core->maintain) || kith_keeper_may_join(&core->keeper, now);
@@ -201,6 +207,7 @@ static int init_swarm(struct kith_core *core) {
     core->swarm.on_request = on_request;
     core->swarm.on_observed = on_observed;
     core->swarm.on_node = on_node;
+    core->swarm.on_misconduct = on_misconduct;
     core->swarm.on_push = on_push;
     core->swarm.is_banned = is_banned;
     core->swarm.context = core;

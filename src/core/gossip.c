@@ -119,6 +119,7 @@ static void learn(struct kith_gossip *gossip, const struct kith_record_view *vie
     struct kith_entry *entry = kith_swarm_find(gossip->swarm, &id);
     if (entry != NULL && peer.seq > entry->peer_seq) {
         entry->peer_seq = peer.seq;
+        entry->told_in = 0;
     }
     struct kith_held held;
     if (kith_store_get(gossip->store, point, now, &held)) {
@@ -149,7 +150,10 @@ void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery 
     }
     kith_record_point(view, &point);
     if (kith_record_verify(view, gossip->env->curve, &point) < 0) {
+        const struct kith_node_ref from = {
+            .key = delivery->key, .has_key = true, .endpoint = delivery->from};
         stats->bad_records++;
+        kith_swarm_blame(gossip->swarm, &from, KITH_BOOK_BAD_SIGNATURE, now);
         return;
     }
     if (!remember(gossip, view->key, view->seq)) {

@@ -82,6 +82,13 @@ void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *n
     (void)r; /* refused or without memory: the book stays as it is */
 }
 
+void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                       enum kith_book_outcome what, uint64_t now) {
+    struct kith_contact contact = contact_of(node);
+    int r = kith_book_outcome(keeper->book, &contact, what, wall(keeper, now));
+    (void)r; /* strangers have no health */
+}
+
 /* ---- asking ---- */
 
 static void ask_contact(struct kith_keeper *keeper, const struct kith_contact *contact,

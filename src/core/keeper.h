@@ -45,6 +45,9 @@ void kith_keeper_stop(struct kith_keeper *keeper);
 /* A request to the node was answered, or not. */
 void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *node, bool answered,
                        uint64_t now);
+/* The node misbehaved in an authenticated session. */
+void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                       enum kith_book_outcome what, uint64_t now);
 /* The key behind an endpoint became known. */
 void kith_keeper_key(struct kith_keeper *keeper, const struct kith_key *key,
                      const struct kith_endpoint *endpoint, uint64_t now);

@@ -495,10 +495,19 @@ bool kith_op_walk(struct kith_op *op, const struct kith_request *request,
     return kith_walk_start(&op->walk, now);
 }
 
-int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view, uint64_t now) {
+/* Honest nodes verify what they keep, so who gives it did not: nobody else can have done that. */
+void kith_op_bad_record(const struct kith_op *op, const struct kith_node_ref *from, uint64_t now) {
+    op->ops->env->stats.bad_records++;
+    if (from != NULL) {
+        kith_swarm_blame(op->ops->swarm, from, KITH_BOOK_BAD_SIGNATURE, now);
+    }
+}
+
+int kith_op_take_record(struct kith_op *op, const struct kith_record_view *view,
+                        const struct kith_node_ref *from, uint64_t now) {
     int r = kith_record_verify(view, op->ops->env->curve, &op->point);
     if (r < 0) {
-        op->ops->env->stats.bad_records++;
+        kith_op_bad_record(op, from, now);
         return r;
     }
     if (op->has_best) {

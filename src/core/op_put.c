@@ -282,7 +282,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
     struct kith_op *op = walk->context;
     if (response->has_record && !is_announce(op)) {
-        if (kith_op_take_record(op, &response->record, now) >= 0) {
+        if (kith_op_take_record(op, &response->record, &from->node, now) >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
             if (op->best.seq > op->newest_seen && op->best.is_mutable) {

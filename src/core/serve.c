@@ -164,7 +164,10 @@ static void serve_topic(const struct request *q) {
 
 static void check_failed(const struct request *q, int error) {
     const struct kith_record_view *view = &q->args->record;
+    const struct kith_node_ref from = {
+        .key = q->delivery->key, .has_key = true, .endpoint = q->delivery->from};
     q->serve->env->stats.bad_records++;
+    kith_swarm_blame(q->serve->swarm, &from, KITH_BOOK_BAD_SIGNATURE, q->now);
     if (view->salt.size > KITH_SALT_MAX) {
         fail(q, KITH_WIRE_SALT_TOO_LARGE, "salt too large");
     } else if (error == KITH_ETOO_LARGE) {

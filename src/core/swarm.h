@@ -8,6 +8,7 @@
 #ifndef KITH_CORE_SWARM_H
 #define KITH_CORE_SWARM_H
 
+#include "core/book.h"
 #include "core/dialect.h"
 #include "core/env.h"
 #include "core/routing.h"
@@ -35,6 +36,9 @@ struct kith_swarm {
     bool (*is_banned)(void *context, const struct kith_node_ref *node, uint64_t now);
     /* A node answered as a full node does, or did not answer. */
     void (*on_node)(void *context, const struct kith_node_ref *node, bool answered, uint64_t now);
+    /* A node did, inside an authenticated session, what no honest node does; may be NULL. */
+    void (*on_misconduct)(void *context, const struct kith_node_ref *node,
+                          enum kith_book_outcome what, uint64_t now);
     /* The number of entries in the tables changed. */
     void (*on_tables)(void *context);
     void *context;
@@ -55,6 +59,10 @@ void kith_swarm_deinit(struct kith_swarm *swarm);
 /* A decrypted message. Malformed ones are dropped and counted. */
 void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                         uint64_t now);
+
+/* The node, known by its session, is to blame for something that nobody else can have done. */
+void kith_swarm_blame(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      enum kith_book_outcome what, uint64_t now);
 
 /* How a request is to be treated. */
 enum {
