@@ -231,6 +231,7 @@ static int init_keeper(struct kith_core *core, const struct kith_core_config *co
         .env = &core->env,
         .swarm = &core->swarm,
         .sessions = core->sessions,
+        .gossip = &core->gossip,
         .coupling = config->coupling > 0 ? config->coupling : PACE_DEFAULT,
         .damping = config->damping > 0 ? config->damping : PACE_DEFAULT,
     };
@@ -280,6 +281,8 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
     kith_locals_init(&core->locals);
     core->serve.book = core->keeper.book;
     core->serve.reach = &core->reach;
+    core->serve.gossip = &core->gossip;
+    kith_serve_init(&core->serve);
     core->gossip = (struct kith_gossip){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -341,7 +344,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     kith_publish_deinit(&core->publish);
-    free(core->serve.pending);
+    kith_serve_deinit(&core->serve);
     core->swarm.on_tables = NULL;
     kith_swarm_deinit(&core->swarm);
     core->restoring = true; /* what is left stays on disk */

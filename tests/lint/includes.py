@@ -18,8 +18,9 @@ from pathlib import Path
 # apart from core.c: it declares the contract, among it the event types that events queues and ops
 # fill, while core.c holds everything together.
 CORE_LEVELS = [
-    ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text"],
-    ["record", "noise", "outbox"],
+    ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text",
+     "quota"],
+    ["record", "noise", "outbox", "cards"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
      "env", "core.h"],
     ["rpc", "swarm", "own", "events"],
