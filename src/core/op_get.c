@@ -113,8 +113,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         op->has_peer = true;
         op->peer = rpc->node;
         if (event->response->has_record &&
-            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, event->now) >=
-                0) {
+            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, &rpc->node,
+                                event->now) >= 0) {
             op->direct = NULL;
             op->result.sources |= op->direct_source;
             op->result.contact = (struct kith_contact){
@@ -229,7 +229,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     if (response->has_record && op->kind != KITH_QUERY_TRACE) {
-        int taken = kith_op_take_record(leg, &response->record, now);
+        int taken = kith_op_take_record(leg, &response->record, &from->node, now);
         if (taken >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
@@ -374,11 +374,11 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     if (is_own) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
-        taken = kith_op_take_record(leg, &view, now) >= 0;
+        taken = kith_op_take_record(leg, &view, NULL, now) >= 0;
     }
     struct kith_held held;
     if (kith_store_get(ops->store, &op->point, now, &held)) {
-        taken = kith_op_take_record(leg, &held.view, now) >= 0 || taken;
+        taken = kith_op_take_record(leg, &held.view, NULL, now) >= 0 || taken;
     }
     if (!taken) {
         return false;

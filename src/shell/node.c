@@ -152,6 +152,7 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         .capabilities = options->capabilities,
         .capabilities_size = options->capabilities_size,
         .book_secret = node->has_book_secret ? node->book_secret : NULL,
+        .peer_events = options->on_event != NULL,
         .coupling = options->coupling,
         .damping = options->damping,
         .wall_us = kith_node_wall_us(),
