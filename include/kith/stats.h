@@ -53,6 +53,8 @@
     X(drop_outbox, "datagrams not sent: the send queue was full")                                  \
     X(bad_records, "records that did not verify or belong elsewhere")                              \
     X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")           \
+    X(exchanges_refused, "peer exchanges refused: asked too often")                                \
+    X(contradictions, "answers by which their sender contradicts itself")                          \
     X(records_stored, "records accepted from others")                                              \
     X(records_refused, "records refused: full, over a share, or too old")                          \
     X(records_expired, "records dropped at the end of their lifetime")                             \

@@ -122,6 +122,12 @@ static bool is_self(void *context, const struct kith_endpoint *endpoint) {
     return kith_publish_is_self(&core->publish, endpoint);
 }
 
+static void on_misconduct(void *context, const struct kith_node_ref *node,
+                          enum kith_book_outcome what, uint64_t now) {
+    struct kith_core *core = context;
+    kith_keeper_blame(&core->keeper, node, what, now);
+}
+
 static bool may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
     return kith_maintain_may_join(&core->maintain) || core->locals.n > 0 ||
@@ -282,6 +288,7 @@ static int init_swarm(struct kith_core *core) {
     core->swarm.on_request = on_request;
     core->swarm.on_observed = on_observed;
     core->swarm.on_node = on_node;
+    core->swarm.on_misconduct = on_misconduct;
     core->swarm.on_push = on_push;
     core->swarm.is_banned = is_banned;
     core->swarm.context = core;
@@ -297,11 +304,15 @@ static int init_keeper(struct kith_core *core, const struct kith_core_config *co
         .buckets_new = 4 * config->book_buckets,
         .buckets_tried = config->book_buckets,
         .strictness = config->lab ? KITH_BOOK_LAB : KITH_BOOK_NORMAL,
+        .on_event = config->peer_events ? kith_news_take : NULL,
+        .context = &core->news,
     };
+    core->news = (struct kith_news){.env = &core->env, .events = &core->events, .next = now};
     core->keeper = (struct kith_keeper){
         .env = &core->env,
         .swarm = &core->swarm,
         .sessions = core->sessions,
+        .gossip = &core->gossip,
         .coupling = config->coupling > 0 ? config->coupling : PACE_DEFAULT,
         .damping = config->damping > 0 ? config->damping : PACE_DEFAULT,
     };
@@ -352,6 +363,8 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
     kith_locals_init(&core->locals);
     core->serve.book = core->keeper.book;
     core->serve.reach = &core->reach;
+    core->serve.gossip = &core->gossip;
+    kith_serve_init(&core->serve);
     core->gossip = (struct kith_gossip){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -410,11 +423,12 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     kith_gossip_deinit(&core->gossip);
     kith_reach_stop(&core->reach);
     kith_keeper_stop(&core->keeper);
+    kith_news_deinit(&core->news);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     core->mainline = kith_mainline_free(core->mainline);
     kith_publish_deinit(&core->publish);
-    free(core->serve.pending);
+    kith_serve_deinit(&core->serve);
     core->swarm.on_tables = NULL;
     kith_swarm_deinit(&core->swarm);
     core->restoring = true; /* what is left stays on disk */

@@ -51,6 +51,7 @@ struct kith_core_config {
     double coupling;  /* see struct kith_options; 0: default */
     double damping;
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
+    bool peer_events; /* tell changes of the address book */
     uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
     uint64_t wall_us;      /* Unix microseconds at `now` of kith_core_new() */
     size_t

@@ -9,6 +9,7 @@
 #include "core/local.h"
 #include "core/mainline.h"
 #include "core/maintain.h"
+#include "core/news.h"
 #include "core/publish.h"
 #include "core/reach.h"
 #include "core/serve.h"
@@ -35,6 +36,7 @@ struct kith_core {
     struct kith_publish publish;
     struct kith_locals locals;
     struct kith_keeper keeper;
+    struct kith_news news;
     struct kith_reach reach;
     struct kith_gossip gossip;
     bool book_header_taken;

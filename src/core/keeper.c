@@ -6,6 +6,8 @@
  */
 #include "core/keeper.h"
 
+#include "core/endpoint.h"
+
 enum {
     ALONE_PAUSE_MS = 500, /* between revisits without a live contact */
     ALONE_FAST = 6,       /* so many of them before the pause grows */
@@ -80,6 +82,13 @@ void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *n
         return;
     }
     (void)r; /* refused or without memory: the book stays as it is */
+}
+
+void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                       enum kith_book_outcome what, uint64_t now) {
+    struct kith_contact contact = contact_of(node);
+    int r = kith_book_outcome(keeper->book, &contact, what, wall(keeper, now));
+    (void)r; /* strangers have no health */
 }
 
 /* ---- asking ---- */
@@ -214,19 +223,49 @@ static void on_revisit(struct kith_timer *timer, uint64_t now) {
     set_timer(keeper, timer, on_revisit, revisit_pause(keeper, live == 0), now);
 }
 
-/* What a peer tells of others are hints from it, never more. */
+static void hint_from(struct kith_keeper *keeper, const struct kith_node_ref *peer,
+                      const struct kith_contact *contact, uint64_t now) {
+    struct kith_book_hint hint = {
+        .contact = *contact,
+        .source = {.origin = KITH_BOOK_PEX, .contact = contact_of(peer)},
+    };
+    int r = kith_book_add(keeper->book, &hint, wall(keeper, now));
+    (void)r; /* refusals are counted in the book */
+}
+
+/* A signed record moves a peer that we know. Where one is that we do not know, its own signature
+ * makes no truer than the word of who showed it: keys are free. */
+static void take_record(struct kith_keeper *keeper, const struct kith_node_ref *from,
+                        const struct kith_record_view *view, uint32_t *hints_left, uint64_t now) {
+    struct kith_peer peer;
+    if (kith_gossip_learn(keeper->gossip, view, from, now, &peer) != KITH_BOOK_UNKNOWN) {
+        return;
+    }
+    for (uint32_t i = 0; i<peer.n_endpoints && * hints_left> 0; i++) {
+        if (kith_endpoint_reaches(&peer.endpoints[i], &from->endpoint)) {
+            struct kith_contact contact = {
+                .has_key = true, .key = peer.key, .endpoint = peer.endpoints[i]};
+            hint_from(keeper, from, &contact, now);
+            --*hints_left;
+        }
+    }
+}
+
+/* What a peer tells of others are hints from it, never more; their own records aside. */
 static void on_exchanged(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_keeper *keeper = context;
     if (event->outcome != KITH_RPC_RESPONSE) {
         return;
     }
-    for (uint32_t i = 0; i < event->response->n_contacts && i < KITH_EXCHANGE_N; i++) {
-        struct kith_book_hint hint = {
-            .contact = contact_of(&event->response->contacts[i]),
-            .source = {.origin = KITH_BOOK_PEX, .contact = contact_of(&rpc->node)},
-        };
-        int r = kith_book_add(keeper->book, &hint, wall(keeper, event->now));
-        (void)r; /* refusals are counted in the book */
+    const struct kith_response *response = event->response;
+    uint32_t hints_left = KITH_EXCHANGE_HINTS;
+    /* one more: the answerer's own */
+    for (uint32_t i = 0; i < response->n_records && i < KITH_EXCHANGE_N + 1; i++) {
+        take_record(keeper, &rpc->node, &response->records[i], &hints_left, event->now);
+    }
+    for (uint32_t i = 0; i < response->n_contacts && i < KITH_EXCHANGE_N; i++) {
+        struct kith_contact contact = contact_of(&response->contacts[i]);
+        hint_from(keeper, &rpc->node, &contact, event->now);
     }
 }
 
@@ -254,6 +293,9 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
     if (entry != NULL && !keeper->env->client) {
         struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
         request.n = KITH_EXCHANGE_N;
+        struct kith_record_view known;
+        request.has_seq = kith_gossip_card(keeper->gossip, &entry->node.key, now, &known);
+        request.seq = request.has_seq ? known.seq : 0;
         struct kith_rpc *rpc;
         keeper->n_exchange += kith_swarm_ask(keeper->swarm, &entry->node, &request, KITH_ASK_ONCE,
                                              on_exchanged, keeper, now, &rpc) == 0;

@@ -690,7 +690,16 @@ static int check_place(const struct kith_leg *leg, const struct kith_record_view
     return kith_point_equal(&point, &leg->point) ? 0 : KITH_EVERIFY;
 }
 
-int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now) {
+/* Honest nodes verify what they keep, so who gives it did not: nobody else can have done that. */
+void kith_op_bad_record(const struct kith_op *op, const struct kith_node_ref *from, uint64_t now) {
+    op->ops->env->stats.bad_records++;
+    if (from != NULL) {
+        kith_swarm_blame(op->ops->swarm, from, KITH_BOOK_BAD_SIGNATURE, now);
+    }
+}
+
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view,
+                        const struct kith_node_ref *from, uint64_t now) {
     struct kith_op *op = leg->op;
     struct kith_record_view salted = *view;
     if (view->is_mutable && leg->swarm->sessions == NULL) {
@@ -699,7 +708,7 @@ int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *vie
     int r = check_place(leg, &salted);
     r = r == 0 ? kith_record_verify(&salted, op->ops->env->curve, NULL) : r;
     if (r < 0) {
-        op->ops->env->stats.bad_records++;
+        kith_op_bad_record(op, from, now);
         return r;
     }
     if (op->has_best) {

@@ -189,9 +189,12 @@ void kith_op_collect(struct kith_op *op, uint64_t now);
 void kith_op_finish(struct kith_op *op, int status, bool more, uint64_t now);
 void kith_op_end(struct kith_op *op);
 /* Takes a record if it is valid, belongs at the leg's point and wins over the best so far. The salt
- * of a record that came without is the op's.
- * Returns 1 if taken, 0 if valid but not newer, negative if invalid (counted). */
-int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now);
+ * of a record that came without is the op's. `from` is who gave it, NULL: ourselves. Returns 1 if
+ * taken, 0 if valid but not newer, negative if invalid (counted, and its giver blamed). */
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view,
+                        const struct kith_node_ref *from, uint64_t now);
+/* A record from `from` (NULL: ourselves) that does not verify, or belongs elsewhere. */
+void kith_op_bad_record(const struct kith_op *op, const struct kith_node_ref *from, uint64_t now);
 
 /* ---- for the node ---- */
 

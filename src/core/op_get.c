@@ -113,8 +113,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         op->has_peer = true;
         op->peer = rpc->node;
         if (event->response->has_record &&
-            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, event->now) >=
-                0) {
+            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, &rpc->node,
+                                event->now) >= 0) {
             op->direct = NULL;
             op->result.sources |= op->direct_source;
             op->result.contact = (struct kith_contact){
@@ -229,7 +229,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     if (response->has_record && op->kind != KITH_QUERY_TRACE) {
-        int taken = kith_op_take_record(leg, &response->record, now);
+        int taken = kith_op_take_record(leg, &response->record, &from->node, now);
         if (taken >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
@@ -374,18 +374,28 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     if (is_own) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
-        taken = kith_op_take_record(leg, &view, now) >= 0;
+        taken = kith_op_take_record(leg, &view, NULL, now) >= 0;
     }
     struct kith_held held;
     if (kith_store_get(ops->store, &op->point, now, &held)) {
-        taken = kith_op_take_record(leg, &held.view, now) >= 0 || taken;
+        taken = kith_op_take_record(leg, &held.view, NULL, now) >= 0 || taken;
     }
     if (!taken) {
         return false;
     }
     op->result.sources |= KITH_SOURCE_STORE;
     op->result.holders = 1;
-    return is_own || (ought_to_hold(op) && !kith_op_in_mainline(op));
+    return is_own || ought_to_hold(op);
+}
+
+/* Whether there is somebody in Mainline who could know a newer record. */
+static bool mainline_may_know(const struct kith_op *op) {
+    for (unsigned i = KITH_LEG_MAINLINE4; i <= KITH_LEG_MAINLINE6; i++) {
+        if (op->legs[i].swarm != NULL && kith_swarm_count_live(op->legs[i].swarm) > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */
@@ -412,8 +422,8 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
     bool is_trace = op->kind == KITH_QUERY_TRACE;
     op->stage = STAGE_RECORD;
     resolve_points(op);
-    bool settled = !is_trace && answer_from_here(op, now);
-    if (settled && !wants_newest(op) && local_agrees(op)) {
+    bool settled = !is_trace && answer_from_here(op, now) && !wants_newest(op) && local_agrees(op);
+    if (settled && !mainline_may_know(op)) {
         found(op, now);
         return;
     }
@@ -421,6 +431,9 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
         ask_if_known(op, now);
     }
     if (kith_op_walk_all(op, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
+        if (settled) {
+            found_unless_newer(op, now);
+        }
         return;
     }
     if (op->kind == KITH_QUERY_WATCH) {

@@ -370,7 +370,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     if (response->has_record && !is_announce(op)) {
-        if (kith_op_take_record(leg, &response->record, now) >= 0) {
+        if (kith_op_take_record(leg, &response->record, &from->node, now) >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
             if (op->best.seq > op->newest_seen && op->best.is_mutable) {

@@ -92,7 +92,9 @@ void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
 static bool within_budget(struct kith_plain *plain, const struct kith_endpoint *to, size_t size,
                           uint64_t now) {
     struct kith_pace *prefix = kith_paces_of_prefix(&plain->answer_prefixes, to);
-    return kith_pace_take(prefix, &plain->answer_prefix_limit, size, now) &&
+    /* Looked at first: what the common budget refuses is not charged to the prefix. */
+    return kith_pace_ready(&plain->answers, &plain->answers_limit, size, now) &&
+           kith_pace_take(prefix, &plain->answer_prefix_limit, size, now) &&
            kith_pace_take(&plain->answers, &plain->answers_limit, size, now);
 }
 

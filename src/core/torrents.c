@@ -103,24 +103,17 @@ static struct kith_torrents_peer *draw_peer(const struct kith_torrents *torrents
 
 /* ---- finding ---- */
 
-/* XOR with our own id, its own inverse. */
-static struct kith_point distance_to(const struct kith_torrents *torrents,
-                                     const struct kith_point *hash) {
-    struct kith_point distance;
-
-    for (size_t i = 0; i < sizeof(distance.bytes); i++) {
-        distance.bytes[i] = hash->bytes[i] ^ torrents->config.own_id.bytes[i];
+static void set_distance(const struct kith_torrents *torrents, struct kith_torrent *torrent) {
+    for (size_t i = 0; i < sizeof(torrent->distance.bytes); i++) {
+        torrent->distance.bytes[i] = torrent->hash.bytes[i] ^ torrents->config.own_id.bytes[i];
     }
-    return distance;
 }
 
-static int distance_compare(const struct kith_point *a, const struct kith_point *b) {
-    return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
+static bool farther(const struct kith_heap_node *a_node, const struct kith_heap_node *b_node) {
+    const struct kith_torrent *a = kith_container_of(a_node, struct kith_torrent, by_distance);
+    const struct kith_torrent *b = kith_container_of(b_node, struct kith_torrent, by_distance);
 
-static bool farther(const struct kith_heap_node *a, const struct kith_heap_node *b) {
-    return distance_compare(&kith_container_of(a, struct kith_torrent, by_distance)->distance,
-                            &kith_container_of(b, struct kith_torrent, by_distance)->distance) > 0;
+    return memcmp(a->distance.bytes, b->distance.bytes, sizeof(a->distance.bytes)) > 0;
 }
 
 /* There is one. */
@@ -129,19 +122,17 @@ static struct kith_torrent *farthest(const struct kith_torrents *torrents) {
                              by_distance);
 }
 
-static uint64_t torrent_hash(const struct kith_torrents *torrents,
-                             const struct kith_point *distance) {
-    return kith_keyed_hash(torrents->hash_key, distance->bytes, KITH_TARGET_SIZE);
+static uint64_t torrent_hash(const struct kith_torrents *torrents, const struct kith_point *hash) {
+    return kith_keyed_hash(torrents->hash_key, hash->bytes, KITH_TARGET_SIZE);
 }
 
 struct kith_torrent *kith_torrents_find(const struct kith_torrents *torrents,
-                                        const struct kith_point *distance) {
-    struct kith_hash_node *node =
-        kith_hash_first(&torrents->hashes, torrent_hash(torrents, distance));
+                                        const struct kith_point *hash) {
+    struct kith_hash_node *node = kith_hash_first(&torrents->hashes, torrent_hash(torrents, hash));
 
     for (; node != NULL; node = kith_hash_next(node)) {
         struct kith_torrent *torrent = kith_container_of(node, struct kith_torrent, node);
-        if (kith_point_equal(&torrent->distance, distance)) {
+        if (kith_point_equal(&torrent->hash, hash)) {
             return torrent;
         }
     }
@@ -153,7 +144,7 @@ static uint64_t peer_hash(const struct kith_torrents *torrents, const struct kit
     uint8_t bytes[KITH_TARGET_SIZE + 1 + sizeof(endpoint->ip)];
     struct kith_writer w = kith_writer(bytes, sizeof(bytes));
 
-    kith_write_bytes(&w, torrent->distance.bytes, KITH_TARGET_SIZE);
+    kith_write_bytes(&w, torrent->hash.bytes, KITH_TARGET_SIZE);
     kith_write_u8(&w, endpoint->family);
     kith_write_bytes(&w, endpoint->ip, sizeof(endpoint->ip));
     return kith_keyed_hash(torrents->hash_key, bytes, sizeof(bytes));
@@ -208,7 +199,7 @@ static void torrent_drop_if_empty(struct kith_torrents *torrents, struct kith_to
 }
 
 /* Without peers: somebody must join it, or drop it. */
-static int torrent_new(struct kith_torrents *torrents, const struct kith_point *distance,
+static int torrent_new(struct kith_torrents *torrents, const struct kith_point *hash,
                        struct kith_torrent **ret) {
     struct kith_torrent *torrent = calloc(1, sizeof(*torrent));
     int r;
@@ -216,7 +207,8 @@ static int torrent_new(struct kith_torrents *torrents, const struct kith_point *
     if (torrent == NULL) {
         return KITH_ENOMEM;
     }
-    torrent->distance = *distance;
+    torrent->hash = *hash;
+    set_distance(torrents, torrent);
     r = set_add(&torrents->all, &torrent->member);
     if (r < 0) {
         free(torrent);
@@ -228,7 +220,7 @@ static int torrent_new(struct kith_torrents *torrents, const struct kith_point *
         free(torrent);
         return r;
     }
-    r = kith_hash_insert(&torrents->hashes, &torrent->node, torrent_hash(torrents, distance));
+    r = kith_hash_insert(&torrents->hashes, &torrent->node, torrent_hash(torrents, hash));
     if (r < 0) {
         kith_heap_remove(&torrents->by_distance, &torrent->by_distance);
         set_remove(&torrents->all, &torrent->member);
@@ -353,9 +345,9 @@ static struct kith_torrents_peer *victim_of(const struct kith_torrents *torrents
     }
 }
 
-/* `torrent` is that of the newcomer, NULL for a new one at `distance`. -> KITH_EFULL */
+/* `torrent` is that of the newcomer, NULL for a new one of `hash`. -> KITH_EFULL */
 static int make_room(const struct kith_torrents *torrents, struct kith_torrent *torrent,
-                     const struct kith_point *distance, const struct kith_endpoint *endpoint,
+                     const struct kith_point *hash, const struct kith_endpoint *endpoint,
                      struct victims *ret) {
     const struct kith_torrents_config *config = &torrents->config;
     const struct kith_torrents_share *share = NULL;
@@ -373,7 +365,7 @@ static int make_room(const struct kith_torrents *torrents, struct kith_torrent *
         ret->peer = victim_of(torrents, torrent, share);
     } else if (hashes_full || peers_full) {
         struct kith_torrent *far = farthest(torrents);
-        if (torrent == NULL && distance_compare(distance, &far->distance) >= 0) {
+        if (torrent == NULL && kith_point_compare(&config->own_id, hash, &far->hash) > 0) {
             return KITH_EFULL;
         }
         ret->torrent = hashes_full ? far : NULL;
@@ -394,13 +386,13 @@ static void evict(struct kith_torrents *torrents, const struct victims *victims)
 }
 
 static int add(struct kith_torrents *torrents, struct kith_torrent *torrent,
-               const struct kith_point *distance, const struct kith_endpoint *endpoint,
+               const struct kith_point *hash, const struct kith_endpoint *endpoint,
                struct kith_torrents_peer **ret) {
     struct victims victims;
-    int r = make_room(torrents, torrent, distance, endpoint, &victims);
+    int r = make_room(torrents, torrent, hash, endpoint, &victims);
 
     if (r == 0 && torrent == NULL) {
-        r = torrent_new(torrents, distance, &torrent);
+        r = torrent_new(torrents, hash, &torrent);
     }
     if (r < 0) {
         return r;
@@ -416,19 +408,18 @@ static int add(struct kith_torrents *torrents, struct kith_torrent *torrent,
 
 int kith_torrents_announce(struct kith_torrents *torrents, const struct kith_point *hash,
                            const struct kith_endpoint *endpoint, bool seed, uint64_t now) {
-    struct kith_point distance = distance_to(torrents, hash);
     struct kith_torrents_peer *peer = NULL;
 
     if (!kith_endpoint_usable(endpoint)) {
         return KITH_EINVALID;
     }
     kith_torrents_expire(torrents, now);
-    struct kith_torrent *torrent = kith_torrents_find(torrents, &distance);
+    struct kith_torrent *torrent = kith_torrents_find(torrents, hash);
     if (torrent != NULL) {
         peer = kith_torrents_find_peer(torrents, torrent, endpoint);
     }
     if (peer == NULL) {
-        int r = add(torrents, torrent, &distance, endpoint, &peer);
+        int r = add(torrents, torrent, hash, endpoint, &peer);
         if (r < 0) {
             return r;
         }
@@ -450,10 +441,8 @@ static bool is_live(const struct kith_torrents_peer *peer, uint64_t now) {
 /* What is known of an info-hash, after the step of expiry that everybody who comes makes. */
 static struct kith_torrent *look_up(struct kith_torrents *torrents, const struct kith_point *hash,
                                     uint64_t now) {
-    struct kith_point distance = distance_to(torrents, hash);
-
     kith_torrents_expire(torrents, now);
-    return kith_torrents_find(torrents, &distance);
+    return kith_torrents_find(torrents, hash);
 }
 
 size_t kith_torrents_peers(struct kith_torrents *torrents, const struct kith_point *hash,
@@ -496,9 +485,8 @@ size_t kith_torrents_sample(struct kith_torrents *torrents, uint64_t now,
     for (; n < KITH_SAMPLES_MAX && n < torrents->all.n; n++) {
         struct kith_torrents_member *drawn =
             set_draw(&torrents->all, (uint32_t)n, torrents->config.random);
-        struct kith_point hash =
-            distance_to(torrents, &kith_container_of(drawn, struct kith_torrent, member)->distance);
-        memcpy(out + n * KITH_TARGET_SIZE, hash.bytes, KITH_TARGET_SIZE);
+        const struct kith_torrent *torrent = kith_container_of(drawn, struct kith_torrent, member);
+        memcpy(out + n * KITH_TARGET_SIZE, torrent->hash.bytes, KITH_TARGET_SIZE);
     }
     *ret_all = torrents->all.n;
     return n;
@@ -562,6 +550,16 @@ struct kith_torrents *kith_torrents_free(struct kith_torrents *torrents) {
     free(torrents->all.members);
     free(torrents);
     return NULL;
+}
+
+void kith_torrents_set_id(struct kith_torrents *torrents, const struct kith_point *own_id) {
+    torrents->config.own_id = *own_id;
+    for (uint32_t i = 0; i < torrents->all.n; i++) {
+        struct kith_torrent *torrent =
+            kith_container_of(torrents->all.members[i], struct kith_torrent, member);
+        set_distance(torrents, torrent);
+        kith_heap_update(&torrents->by_distance, &torrent->by_distance);
+    }
 }
 
 uint32_t kith_torrents_count(const struct kith_torrents *torrents) {

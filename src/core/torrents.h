@@ -35,6 +35,8 @@ struct kith_torrents_config {
 KITH_MUST_CHECK int kith_torrents_new(struct kith_torrents **ret,
                                       const struct kith_torrents_config *config);
 struct kith_torrents *kith_torrents_free(struct kith_torrents *torrents);
+/* We have another id now: from then on what is near to that one stays. Forgets nothing. */
+void kith_torrents_set_id(struct kith_torrents *torrents, const struct kith_point *own_id);
 /* -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (an endpoint that nothing can be sent to) */
 KITH_MUST_CHECK int kith_torrents_announce(struct kith_torrents *torrents,
                                            const struct kith_point *hash,

@@ -37,12 +37,24 @@ static const char *check_set(const struct kith_torrents_set *set) {
     return NULL;
 }
 
+/* Whether its distance is that from the id we have now. */
+static bool distance_is_right(const struct kith_torrents *torrents,
+                              const struct kith_torrent *torrent) {
+    for (size_t i = 0; i < sizeof(torrent->hash.bytes); i++) {
+        if ((torrent->hash.bytes[i] ^ torrent->distance.bytes[i]) !=
+            torrents->config.own_id.bytes[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *check_torrent(const struct kith_torrents *torrents,
                                  const struct kith_torrent *torrent) {
     const char *wrong = check_set(&torrent->peers);
 
-    if (kith_torrents_find(torrents, &torrent->distance) != torrent ||
-        torrent->by_distance.place == 0) {
+    if (kith_torrents_find(torrents, &torrent->hash) != torrent ||
+        torrent->by_distance.place == 0 || !distance_is_right(torrents, torrent)) {
         return "an info-hash is not where it is looked for";
     }
     if (torrent->peers.n == 0 || torrent->peers.n > torrents->config.peers_per_hash) {

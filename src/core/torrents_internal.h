@@ -29,7 +29,8 @@ struct kith_torrent {
     struct kith_hash_node node;
     struct kith_heap_node by_distance;
     struct kith_torrents_member member; /* of all */
-    struct kith_point distance;         /* info-hash XOR own id: the order of eviction */
+    struct kith_point hash;
+    struct kith_point distance; /* info-hash XOR own id: the order of eviction */
     struct kith_torrents_set peers;
 };
 
@@ -63,9 +64,9 @@ struct kith_torrents {
     uint32_t n_peers;
 };
 
-/* `distance` is that of the info-hash. NULL if there is none. */
+/* NULL if there is none. */
 struct kith_torrent *kith_torrents_find(const struct kith_torrents *torrents,
-                                        const struct kith_point *distance);
+                                        const struct kith_point *hash);
 struct kith_torrents_peer *kith_torrents_find_peer(const struct kith_torrents *torrents,
                                                    const struct kith_torrent *torrent,
                                                    const struct kith_endpoint *endpoint);

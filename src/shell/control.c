@@ -47,7 +47,7 @@ struct kith_control {
 };
 
 /* One method: `fill` answers at once, `edit` changes the node and answers at once, `prepare` fills
- * the query of an op. */
+ * the query of an op. None of them: runs until canceled. */
 struct kith_control_method {
     const char *name;
     kith_control_fill_fn fill;
@@ -120,6 +120,13 @@ static void count_ping(struct kith_control_request *request, const struct kith_r
     request->pings_received++;
 }
 
+static void begin_event(struct kith_out *out, const struct kith_control_request *request,
+                        const char *event) {
+    kith_out_init(out);
+    kith_out_header(out, 4, MESSAGE_EVENT, request->id);
+    kith_out_text(out, NULL, event);
+}
+
 static void send_event(struct kith_control *control, struct kith_control_request *request,
                        const struct kith_result *result) {
     const char *event = kith_control_event_name(request, result);
@@ -127,9 +134,7 @@ static void send_event(struct kith_control *control, struct kith_control_request
         return;
     }
     struct kith_out out;
-    kith_out_init(&out);
-    kith_out_header(&out, 4, MESSAGE_EVENT, request->id);
-    kith_out_text(&out, NULL, event);
+    begin_event(&out, request, event);
     struct kith_out_level level = kith_out_map(&out, NULL);
     kith_control_encode_event(&out, request, result);
     kith_out_end(&out, level);
@@ -203,7 +208,12 @@ static const struct kith_control_method method_table[] = {
      .kind = KITH_QUERY_ANNOUNCE_PEER,
      .prepare = kith_control_prepare_announce_peer},
     {.name = "mainline_sample", .kind = KITH_QUERY_SAMPLE, .prepare = kith_control_prepare_sample},
+    {.name = "events"},
 };
+
+static bool has_op(const struct kith_control_request *request) {
+    return request->method->prepare != NULL;
+}
 
 static void forget_pointers(struct kith_query *query) {
     query->value = NULL;
@@ -231,12 +241,13 @@ static int check_mainline(const struct kith_control *control, const struct kith_
 /* -> what kith_start() returns; `args` says what was wrong, or nothing. */
 static int start_request(struct kith_control *control, struct kith_control_request *request,
                          struct kith_args *args) {
-    request->query.kind = request->method->kind;
-    int r = request->method->prepare(args, request);
-    if (r == 0) {
-        r = check_mainline(control, &request->query, args);
+    int r = 0;
+    if (has_op(request)) {
+        request->query.kind = request->method->kind;
+        r = request->method->prepare(args, request);
+        r = r == 0 ? check_mainline(control, &request->query, args) : r;
     }
-    if (r == 0) {
+    if (r == 0 && has_op(request)) {
         r = kith_start(control->node, &request->query, on_result, request, &request->op);
     }
     if (r < 0) {
@@ -320,6 +331,33 @@ static void call_edit(struct kith_control *control, uint64_t id, kith_control_ed
     send_out(control, &out, id);
 }
 
+/* ---- what the node tells ---- */
+
+void kith_control_tell(struct kith_control *control, const struct kith_event *event) {
+    struct kith_list *link = kith_list_first(&control->requests);
+    for (; link != NULL; link = kith_list_next(&control->requests, link)) {
+        const struct kith_control_request *request =
+            kith_container_of(link, struct kith_control_request, link);
+        if (has_op(request)) {
+            continue;
+        }
+        struct kith_out out;
+        begin_event(&out, request, kith_control_news_name(event->kind));
+        struct kith_out_level level = kith_out_map(&out, NULL);
+        kith_control_encode_news(&out, event);
+        kith_out_end(&out, level);
+        send_out(control, &out, request->id);
+    }
+}
+
+static void end_news(struct kith_control *control, struct kith_control_request *request) {
+    uint64_t id = request->id;
+    kith_list_remove(&request->link);
+    control->n_requests--;
+    free(request);
+    send_failure(control, id, KITH_ECANCELED, NULL);
+}
+
 static void call_cancel(struct kith_control *control, uint64_t id, struct kith_args *args) {
     uint64_t target;
     int r = kith_args_uint(args, "id", UINT64_MAX, &target);
@@ -328,8 +366,10 @@ static void call_cancel(struct kith_control *control, uint64_t id, struct kith_a
         return;
     }
     struct kith_control_request *request = find_request(control, target);
-    if (request != NULL) {
+    if (request != NULL && has_op(request)) {
         kith_cancel(control->node, request->op); /* its end comes from the loop */
+    } else if (request != NULL) {
+        end_news(control, request);
     }
     send_empty(control, id);
 }
@@ -507,7 +547,11 @@ struct kith_control *kith_control_free(struct kith_control *control) {
             kith_container_of(link, struct kith_control_request, link);
         kith_list_remove(link);
         request->control = NULL;
-        kith_cancel(control->node, request->op);
+        if (has_op(request)) {
+            kith_cancel(control->node, request->op);
+        } else {
+            free(request);
+        }
     }
     free(control->buffer);
     free(control);

@@ -125,7 +125,8 @@ KITH_MUST_CHECK int kith_args_peer(struct kith_args *args, const char *name,
 
 enum { KITH_CONTROL_PEER_TEXT_MAX = 384 };
 
-/* One running op of a client. Outlives the client until its last result. */
+/* One running op of a client. Outlives the client until its last result; without an op (`events`)
+ * it goes with the client. */
 struct kith_control_request {
     struct kith_list link;        /* of the client's running requests */
     struct kith_control *control; /* NULL: the client is gone */
@@ -183,6 +184,9 @@ const char *kith_control_event_name(const struct kith_control_request *request,
                                     const struct kith_result *result);
 void kith_control_encode_event(struct kith_out *out, const struct kith_control_request *request,
                                const struct kith_result *result);
+/* The name of what a node told, and its fields. */
+const char *kith_control_news_name(enum kith_event_kind kind);
+void kith_control_encode_news(struct kith_out *out, const struct kith_event *event);
 /* Whether a status is an answer ("not found") rather than a failure. */
 bool kith_control_is_answer(enum kith_query_kind kind, int status);
 

@@ -421,6 +421,49 @@ void kith_control_encode_event(struct kith_out *out, const struct kith_control_r
     }
 }
 
+const char *kith_control_news_name(enum kith_event_kind kind) {
+    switch (kind) {
+    case KITH_EVENT_READY:
+        return "ready";
+    case KITH_EVENT_LOST:
+        return "lost";
+    case KITH_EVENT_OBSERVED:
+        return "observed";
+    case KITH_EVENT_PEER_ADDED:
+        return "peer_added";
+    case KITH_EVENT_PEER_UPDATED:
+        return "peer_updated";
+    case KITH_EVENT_PEER_REMOVED:
+        return "peer_removed";
+    case KITH_EVENT_MAINLINE:
+        return "mainline";
+    }
+    return "unknown";
+}
+
+void kith_control_encode_news(struct kith_out *out, const struct kith_event *event) {
+    switch (event->kind) {
+    case KITH_EVENT_READY:
+        kith_out_uint(out, "contacts", event->n_contacts);
+        kith_out_ms(out, "total_ms", event->elapsed_ns);
+        break;
+    case KITH_EVENT_LOST:
+        break;
+    case KITH_EVENT_MAINLINE:
+        kith_out_uint(out, "contacts", event->n_contacts);
+        break;
+    case KITH_EVENT_OBSERVED:
+        kith_out_endpoint(out, "endpoint", &event->endpoint);
+        break;
+    case KITH_EVENT_PEER_ADDED:
+    case KITH_EVENT_PEER_UPDATED:
+    case KITH_EVENT_PEER_REMOVED:
+        put_contact(out, &event->contact);
+        kith_out_uint(out, "lost", event->n_lost);
+        break;
+    }
+}
+
 bool kith_control_is_answer(enum kith_query_kind kind, int status) {
     bool may_miss = kind == KITH_QUERY_LOOKUP || kind == KITH_QUERY_GET ||
                     kind == KITH_QUERY_FIND || kind == KITH_QUERY_TRACE ||

@@ -158,6 +158,7 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         .mainline_enforce_ids = options->mainline_enforce_ids,
         .no_rendezvous = !options->mainline_rendezvous,
         .mainline_questions_per_s = options->mainline_queries_per_s,
+        .peer_events = options->on_event != NULL,
         .coupling = options->coupling,
         .damping = options->damping,
         .wall_us = kith_node_wall_us(),

@@ -258,6 +258,27 @@ static void test_close_in_event(void **state) {
     world_deinit(&world);
 }
 
+/* Who comes into the book is told, and who leaves it. */
+static void test_peer_events(void **state) {
+    struct world world;
+    world_init(&world);
+    open_swarm(&world, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct member *member = &world.members[i];
+        const struct kith_key *other = &world.members[1 - i].key;
+        WAIT(&world, member->added.has_key);
+        assert_memory_equal(&member->added.key, other, sizeof(*other));
+        assert_int_equal(member->added.endpoint.family, 4);
+        assert_false(member->removed.has_key);
+    }
+    /* What the application brings in itself, too. */
+    struct kith_contact contact = {.endpoint = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}}};
+    assert_int_equal(kith_node_add(world.members[0].node, &contact, 0), 0);
+    WAIT(&world, !world.members[0].added.has_key);
+    assert_int_equal(world.members[0].added.endpoint.port, 1);
+    world_deinit(&world);
+}
+
 /* ---- options ---- */
 
 struct bad_option {
@@ -446,6 +467,7 @@ int main(void) {
         cmocka_unit_test(test_close_cancels),
         cmocka_unit_test(test_close_in_callback),
         cmocka_unit_test(test_close_in_event),
+        cmocka_unit_test(test_peer_events),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_unresolved_peer_is_named),

@@ -206,6 +206,30 @@ static void test_nearer_info_hashes_displace(void **state) {
     end(&f);
 }
 
+/* A new id: nothing is lost, and what is far from it goes first. */
+static void test_another_id(void **state) {
+    struct fixture f;
+    struct kith_point own = hash_at(0xff00);
+    unsigned wheres[] = {0xff01, 0x0001, 0x8001};
+
+    start(&f, 14, (struct kith_torrents_config){.hashes = 3});
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(announce(&f, wheres[i], "20.0.0.1:1", START), 0);
+    }
+    kith_torrents_set_id(f.torrents, &own);
+    assert_null(kith_torrents_check(f.torrents));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(has(&f, wheres[i], "20.0.0.1:1", START));
+    }
+    assert_int_equal(announce(&f, 0x0002, "20.0.0.1:1", START), KITH_EFULL);
+    assert_int_equal(announce(&f, 0xf001, "20.0.0.1:1", START), 0);
+    assert_int_equal(peers_of(&f, 0x0001, false, START), 0);
+    assert_int_equal(announce(&f, 0xf002, "20.0.0.1:1", START), 0);
+    assert_int_equal(peers_of(&f, 0x8001, false, START), 0);
+    assert_true(has(&f, 0xff01, "20.0.0.1:1", START));
+    end(&f);
+}
+
 static void test_full_info_hash(void **state) {
     struct fixture f;
     unsigned kept[5] = {0};
@@ -695,6 +719,7 @@ int main(void) {
         cmocka_unit_test(test_unusable_endpoints),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_nearer_info_hashes_displace),
+        cmocka_unit_test(test_another_id),
         cmocka_unit_test(test_full_info_hash),
         cmocka_unit_test(test_too_many_peers),
         cmocka_unit_test(test_share_of_a_prefix),

@@ -98,6 +98,7 @@ static void test_exempt_addresses(void **state) {
     assert_false(vote(&votes, 2, "10.0.0.1:1", "127.0.0.1:7"));
     assert_int_equal(votes.n, 5);
     assert_false(vote(&votes, 0, "10.0.0.1:1", "127.0.0.1:7"));
+    assert_false(vote(&votes, 3, "127.0.0.2:2", "127.0.0.1:7"));
     assert_int_equal(votes.n, 5);
 }
 

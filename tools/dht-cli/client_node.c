@@ -56,6 +56,8 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
     if (event->kind == KITH_EVENT_MAINLINE ||
         (event->kind == KITH_EVENT_READY && !transport->mainline_only))
         transport->ready = true;
+    if (transport->control)
+        kith_control_tell(transport->control, event);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -112,7 +114,7 @@ static void node_free(void *self) {
     struct node_transport *transport = self;
 
     transport->client = NULL;
-    kith_control_free(transport->control);
+    transport->control = kith_control_free(transport->control);
     if (transport->node)
         kith_node_close(transport->node, on_closed, transport);
     else

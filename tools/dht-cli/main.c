@@ -308,7 +308,7 @@ static int misplaced_option(const struct option *option) {
     char names[160] = "";
     size_t used = 0;
 
-    for (const char *at = option->commands + 1; *at; at += strcspn(at, ",") + 1)
+    for (const char *at = option->commands ? option->commands + 1 : ""; *at; at += strcspn(at, ",") + 1)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%.*s", used ? ", " : "",
                                  (int)strcspn(at, ","), at);
     cli_complain("--%s belongs to %s and stands behind it", option->name, names);

@@ -96,7 +96,13 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
     case KITH_EVENT_OBSERVED:
         log_say(daemon->log, KITH_LOG_INFO, "others see this node at %s", endpoint);
         break;
+    case KITH_EVENT_PEER_ADDED:
+    case KITH_EVENT_PEER_UPDATED:
+    case KITH_EVENT_PEER_REMOVED:
+        break; /* strangers cause them: no log lines */
     }
+    if (daemon->control && !daemon->closing)
+        kith_control_server_tell(daemon->control, event);
 }
 
 /* The protocol "echo" gives back what it gets: something to talk to when nothing else is installed.
