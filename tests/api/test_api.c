@@ -324,6 +324,20 @@ static void spoil_capabilities(struct kith_options *options) {
     options->capabilities = (const uint8_t *)"\x93\x01";
     options->capabilities_size = 2;
 }
+static void spoil_mainline(struct kith_options *options) {
+    static const char *const nodes[] = {"no-port-here"};
+    options->mainline_bootstrap = nodes;
+    options->n_mainline_bootstrap = 1;
+}
+static void spoil_mainline_key(struct kith_options *options) {
+    static const char *const nodes[] = {
+        "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy@192.0.2.1:6881"};
+    options->mainline_bootstrap = nodes;
+    options->n_mainline_bootstrap = 1;
+}
+static void spoil_mainline_count(struct kith_options *options) {
+    options->n_mainline_bootstrap = 1;
+}
 static void spoil_limits(struct kith_options *options) {
     options->limits.sessions = UINT32_MAX;
 }
@@ -341,6 +355,9 @@ static void test_bad_options(void **state) {
         {"options.seeds is NULL", KITH_EINVALID, spoil_seed},
         {"not one msgpack map", KITH_ESYNTAX, spoil_capabilities},
         {"limits.sessions", KITH_EINVALID, spoil_limits},
+        {"Mainline node 'no-port-here'", KITH_ESYNTAX, spoil_mainline},
+        {"without a key", KITH_ESYNTAX, spoil_mainline_key},
+        {"options.mainline_bootstrap is NULL", KITH_EINVALID, spoil_mainline_count},
     };
     struct world world;
     world_init(&world);
@@ -357,8 +374,8 @@ static void test_bad_options(void **state) {
         if (strstr(info.message, table[i].message) == NULL) {
             fail_msg("'%s' is not in '%s'", table[i].message, info.message);
         }
-        assert_int_equal(info.column > 0,
-                         table[i].spoil == spoil_listen || table[i].spoil == spoil_peer);
+        assert_int_equal(info.column > 0, table[i].code == KITH_ESYNTAX &&
+                                              table[i].spoil != spoil_capabilities);
     }
     world_deinit(&world);
 }
