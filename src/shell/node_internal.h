@@ -204,7 +204,8 @@ void kith_node_tell_expected(struct kith_node *node);
 KITH_MUST_CHECK int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *setup);
 /* A peer stays silent: mDNS is asked anew. */
 void kith_node_lan_refresh(struct kith_node *node, const char *name);
-void kith_node_lan_close(struct kith_node *node);
+/* `done` is called from the loop if there was a source. */
+void kith_node_lan_close(struct kith_node *node, void (*done)(void *node));
 
 /* node_talk.c */
 void kith_node_talk(struct kith_node *node, const struct kith_core_talk *talk);

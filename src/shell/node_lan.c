@@ -109,6 +109,7 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
         node->lan_expected = false;
         return r;
     }
+    node->n_open++;
     kith_node_tell_expected(node);
     return 0;
 }
@@ -119,7 +120,9 @@ void kith_node_lan_refresh(struct kith_node *node, const char *name) {
     }
 }
 
-void kith_node_lan_close(struct kith_node *node) {
-    kith_lan_close(node->lan);
+void kith_node_lan_close(struct kith_node *node, void (*done)(void *node)) {
+    if (node->lan != NULL) {
+        kith_lan_close(node->lan, done, node);
+    }
     node->lan = NULL;
 }
