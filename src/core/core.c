@@ -441,6 +441,10 @@ int kith_core_add_contact(struct kith_core *core, const struct kith_contact *con
     return kith_maintain_add(&core->maintain, contact, source, now);
 }
 
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint) {
+    kith_maintain_remove(&core->maintain, endpoint);
+}
+
 int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,
                              uint64_t now) {
     return kith_locals_appeared(&core->locals, report, now);

@@ -134,6 +134,9 @@ enum kith_contact_source {
 KITH_MUST_CHECK int kith_core_add_contact(struct kith_core *core,
                                           const struct kith_contact *contact,
                                           enum kith_contact_source source, uint64_t now);
+/* No longer to be joined through. Whoever answers there stays in the tables. Unknown ones are
+ * ignored. */
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint);
 /* A peer of the local network is there (or its endpoints changed), or is gone. Hints: asked, not
  * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,

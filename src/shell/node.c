@@ -232,6 +232,7 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
     node->on_event = setup.options.on_event;
     node->on_log = setup.options.on_log;
     node->user = setup.options.user;
+    kith_list_init(&node->names);
     randombytes_buf(&node->random, sizeof(node->random));
     node->chance = (struct kith_random){random_secure, random_uniform, &node->random};
     kith_node_ops_init(node);

@@ -67,16 +67,6 @@ struct kith_node_handler {
     void *user;
 };
 
-/* A peer or seed as the user wrote it. */
-struct kith_node_name {
-    struct kith_node *node;
-    char *text;
-    enum kith_contact_source source;
-    struct kith_resolve *running; /* NULL: none */
-    unsigned n_failures;          /* in a row */
-    uint64_t due;                 /* KITH_NEVER: resolved, or running */
-};
-
 /* The checked options. Strings and secrets are read where they lie; only open() sees them. */
 struct kith_node_setup {
     struct kith_options options;
@@ -107,12 +97,12 @@ struct kith_node {
     struct kith_list ops;      /* running */
     struct kith_list finished; /* their held results are to be told by the pump */
     struct kith_node_handler handlers[KITH_TALK_HANDLERS_MAX];
-    struct kith_node_name *names;
-    size_t n_names;
-    bool names_expected;  /* a first resolution is under way */
-    struct kith_lan *lan; /* NULL: off */
-    char lan_text[64];    /* "on", or why not */
-    bool lan_expected;    /* a first report may come any moment */
+    struct kith_list names; /* node_names.c's own */
+    bool joined;            /* has contacts, as the last event said */
+    bool names_expected;    /* a first resolution is under way */
+    struct kith_lan *lan;   /* NULL: off */
+    char lan_text[64];      /* "on", or why not */
+    bool lan_expected;      /* a first report may come any moment */
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
     uv_timer_t deadline;  /* the core's */
@@ -135,6 +125,10 @@ KITH_MUST_CHECK int kith_node_setup_check(struct kith_node_setup *ret,
 /* Fills `info` (may be NULL) and returns `code`. */
 int kith_node_fail(struct kith_error_info *info, int code, unsigned column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Only the form: whether a name resolves is found out later, and tried for ever. `what`: "seed". */
+KITH_MUST_CHECK int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
+                                             struct kith_error_info *info);
 
 /* node.c */
 /* The second half of closing, from the loop. */
@@ -193,8 +187,9 @@ void kith_node_book_save_soon(struct kith_node *node);
 /* node_names.c */
 KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
                                          const struct kith_options *options);
-/* Resolves everything again, at once: all contacts were lost. */
-void kith_node_names_again(struct kith_node *node);
+/* All contacts were lost: resolves everything again, until it has joined. */
+void kith_node_names_lost(struct kith_node *node);
+void kith_node_names_joined(struct kith_node *node);
 void kith_node_names_deinit(struct kith_node *node);
 
 /* Tells the core whether contacts may be coming, from names or the LAN. */
