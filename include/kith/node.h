@@ -163,6 +163,7 @@ KITH_API KITH_MUST_CHECK int kith_node_known_peer(const struct kith_node *node,
 KITH_API int kith_node_each_record(const struct kith_node *node,
                                    int (*fn)(const struct kith_record_info *info, void *user),
                                    void *user);
+/* Looking keeps the list true: for a minute, silent peers are asked more often. */
 KITH_API int kith_node_each_local(const struct kith_node *node,
                                   int (*fn)(const struct kith_local_info *info, void *user),
                                   void *user);

@@ -142,6 +142,8 @@ void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
                                              const struct kith_local_report *report, uint64_t now);
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now);
+/* Somebody looks at the list of these peers: for a minute it is kept true with more questions. */
+void kith_core_local_watch(struct kith_core *core, uint64_t now);
 /* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
 void kith_core_expect_contacts(struct kith_core *core, bool expected);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,

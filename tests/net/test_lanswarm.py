@@ -27,6 +27,7 @@ ALL = range(1, HOSTS + 1)
 ROUNDS = 7  # newcomers measured
 NEWCOMER_S = 0.5  # median, either way
 GONE_S = 2
+MISSED_S = 20  # a host that says no goodbye
 STATUS_S = 0.1
 
 
@@ -435,7 +436,7 @@ def long_power_cut(case):
     case.lab.interface(2, "down")
     b.end(signal.SIGKILL)
     try:
-        wait_until(lambda: not a.confirmed(b) and not c.confirmed(b), 100, "no longer confirmed")
+        wait_until(lambda: not a.confirmed(b) and not c.confirmed(b), MISSED_S, "no longer confirmed")
         check(a.confirmed(c), "the others stay")
     finally:
         case.lab.interface(2, "up")
