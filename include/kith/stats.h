@@ -50,7 +50,7 @@
     X(drop_amplification, "answers not sent: larger than the question of an unproven address")     \
     X(drop_outbox, "datagrams not sent: the send queue was full")                                  \
     X(bad_records, "records that did not verify or belong elsewhere")                              \
-    X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")           \
+    X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")          \
     X(records_stored, "records accepted from others")                                              \
     X(records_refused, "records refused: full, over a share, or too old")                          \
     X(records_expired, "records dropped at the end of their lifetime")                             \
@@ -62,6 +62,10 @@
     X(table_removed, "contacts that left a routing table")                                         \
     X(walks_started, "walks started")                                                              \
     X(walks_finished, "walks finished")                                                            \
+    X(lan_malformed, "LAN services whose name or TXT record is malformed")                         \
+    X(lan_astray, "LAN services on interfaces or at addresses that are not admitted")              \
+    X(lan_self, "LAN services that claim our own key")                                             \
+    X(lan_full, "LAN services beyond a bound")                                                     \
     X(events_lost, "events dropped because the application did not take them")
 
 struct kith_stats {

@@ -33,6 +33,15 @@ enum kith_lan_state {
     KITH_LAN_RUNNING,
 };
 
+/* Why something that the LAN said is ignored. */
+enum kith_lan_drop {
+    KITH_LAN_MALFORMED, /* name, TXT */
+    KITH_LAN_ASTRAY,    /* the interface or the address is not admitted */
+    KITH_LAN_SELF,      /* claims our key */
+    KITH_LAN_FULL,      /* beyond a bound */
+    KITH_LAN_DROPS
+};
+
 /* A peer as mDNS describes it; without a key if it keeps that private. */
 struct kith_lan_peer {
     char instance[64]; /* service instance name, UTF-8, NUL-terminated */
@@ -69,8 +78,8 @@ struct kith_lan_config {
 KITH_MUST_CHECK int kith_lan_open(struct kith_lan **ret, const struct kith_lan_config *config);
 /* A peer did not answer: ask mDNS for it anew (at most once in 5 s per instance). */
 void kith_lan_refresh(struct kith_lan *lan, const char *instance);
-/* What the LAN said and we ignored: malformed, beyond a bound, not admitted. */
-uint64_t kith_lan_n_ignored(const struct kith_lan *lan);
+/* How often something was ignored for this reason. */
+uint64_t kith_lan_n_dropped(const struct kith_lan *lan, enum kith_lan_drop why);
 /*
  * Withdraws the service and ends the thread; never waits. No `on_peer` or `on_state` is called from
  * now on. `done` (may be NULL) is called from the loop when the source is gone: as soon as the

@@ -293,6 +293,7 @@ static int thread_new(struct kith_lan_thread **ret, struct kith_lan_shared *shar
     thread->client_state = AVAHI_CLIENT_CONNECTING;
     thread->connect_by = KITH_LAN_NEVER;
     thread->resolve_at = KITH_LAN_NEVER;
+    thread->yield_at = KITH_LAN_NEVER;
     kith_list_init(&thread->queue);
     kith_lan_peers_init(&thread->peers, &config->key);
     int r = thread_settings(thread, config, instance);
@@ -446,8 +447,8 @@ void kith_lan_refresh(struct kith_lan *lan, const char *instance) {
     kith_lan_shared_refresh(lan->shared, instance);
 }
 
-uint64_t kith_lan_n_ignored(const struct kith_lan *lan) {
-    return kith_lan_shared_n_ignored(lan->shared);
+uint64_t kith_lan_n_dropped(const struct kith_lan *lan, enum kith_lan_drop why) {
+    return kith_lan_shared_n_dropped(lan->shared, why);
 }
 
 void kith_lan_close(struct kith_lan *lan, void (*done)(void *context), void *context) {

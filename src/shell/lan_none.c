@@ -46,7 +46,7 @@ int kith_lan_open(struct kith_lan **ret, const struct kith_lan_config *config) {
 void kith_lan_refresh(struct kith_lan *lan, const char *instance) {
 }
 
-uint64_t kith_lan_n_ignored(const struct kith_lan *lan) {
+uint64_t kith_lan_n_dropped(const struct kith_lan *lan, enum kith_lan_drop why) {
     return 0;
 }
 

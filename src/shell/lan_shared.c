@@ -25,7 +25,7 @@ struct kith_lan_shared {
     bool closing;
     bool ended;
     bool starved; /* the LAN thread waits for room */
-    uint64_t n_ignored;
+    uint64_t n_dropped[KITH_LAN_DROPS];
     bool state_new;
     enum kith_lan_state state;
     char text[KITH_LAN_STATE_TEXT_SIZE];
@@ -78,15 +78,15 @@ void kith_lan_shared_set_thread(struct kith_lan_shared *shared, uv_async_t *thre
     uv_mutex_unlock(&shared->mutex);
 }
 
-void kith_lan_shared_count_ignored(struct kith_lan_shared *shared) {
+void kith_lan_shared_count_drop(struct kith_lan_shared *shared, enum kith_lan_drop why) {
     uv_mutex_lock(&shared->mutex);
-    shared->n_ignored++;
+    shared->n_dropped[why]++;
     uv_mutex_unlock(&shared->mutex);
 }
 
-uint64_t kith_lan_shared_n_ignored(struct kith_lan_shared *shared) {
+uint64_t kith_lan_shared_n_dropped(struct kith_lan_shared *shared, enum kith_lan_drop why) {
     uv_mutex_lock(&shared->mutex);
-    uint64_t n = shared->n_ignored;
+    uint64_t n = shared->n_dropped[why];
     uv_mutex_unlock(&shared->mutex);
     return n;
 }
@@ -188,7 +188,7 @@ void kith_lan_shared_refresh(struct kith_lan_shared *shared, const char *instanc
 
     uv_mutex_lock(&shared->mutex);
     if (length == INSTANCE_SIZE || shared->n_refreshes == KITH_LAN_REFRESHES_MAX) {
-        shared->n_ignored++;
+        shared->n_dropped[KITH_LAN_FULL]++;
     } else {
         size_t at = (shared->first_refresh + shared->n_refreshes++) % KITH_LAN_REFRESHES_MAX;
         memcpy(shared->refreshes[at], instance, length + 1);

@@ -32,9 +32,9 @@ void kith_lan_shared_unref(struct kith_lan_shared *shared);
 /* Which handle wakes a side; NULL: that side is not to be woken any more. */
 void kith_lan_shared_set_node(struct kith_lan_shared *shared, uv_async_t *node);
 void kith_lan_shared_set_thread(struct kith_lan_shared *shared, uv_async_t *thread);
-/* Things of the LAN that were ignored: over a limit, malformed, not admitted. */
-void kith_lan_shared_count_ignored(struct kith_lan_shared *shared);
-uint64_t kith_lan_shared_n_ignored(struct kith_lan_shared *shared);
+/* Things of the LAN that were ignored. */
+void kith_lan_shared_count_drop(struct kith_lan_shared *shared, enum kith_lan_drop why);
+uint64_t kith_lan_shared_n_dropped(struct kith_lan_shared *shared, enum kith_lan_drop why);
 
 /* LAN thread: is there room for one more? If not, it will be woken when there is. */
 bool kith_lan_shared_has_room(struct kith_lan_shared *shared);

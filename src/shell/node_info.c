@@ -12,6 +12,7 @@ void kith_node_status(const struct kith_node *node, struct kith_status *ret_stat
 void kith_node_stats(const struct kith_node *node, struct kith_stats *ret_stats) {
     *ret_stats = *kith_core_stats(node->core);
     ret_stats->tx_failed += kith_udp_failed(node->udp);
+    kith_node_lan_count(node, ret_stats);
 }
 
 int kith_node_each_peer(const struct kith_node *node,

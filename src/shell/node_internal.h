@@ -102,6 +102,8 @@ struct kith_node {
     bool names_expected;    /* a first resolution is under way */
     struct kith_lan *lan;   /* NULL: off */
     char lan_text[64];      /* "on", or why not */
+    uint64_t n_lan_full;    /* reports that the core had no room for, */
+    uint64_t n_lan_astray;  /* or no use */
     bool lan_expected;      /* a first report may come any moment */
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
@@ -199,6 +201,8 @@ void kith_node_tell_expected(struct kith_node *node);
 KITH_MUST_CHECK int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *setup);
 /* A peer stays silent: mDNS is asked anew. */
 void kith_node_lan_refresh(struct kith_node *node, const char *name);
+/* Adds what was ignored. */
+void kith_node_lan_count(const struct kith_node *node, struct kith_stats *stats);
 /* `done` is called from the loop if there was a source. */
 void kith_node_lan_close(struct kith_node *node, void (*done)(void *node));
 

@@ -36,7 +36,9 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
         report.endpoints[report.n_endpoints++] = peer->endpoints[i];
     }
     int r = kith_core_local_appeared(node->core, &report, uv_hrtime());
-    if (r < 0 && r != KITH_EINVALID) {
+    node->n_lan_full += r == KITH_EFULL;
+    node->n_lan_astray += r == KITH_EINVALID;
+    if (r < 0 && r != KITH_EINVALID && r != KITH_EFULL) {
         kith_node_log(node, KITH_LOG_DEBUG, "LAN peer '%s': %s", peer->instance, kith_strerror(r));
     }
     kith_node_wake(node);
@@ -117,6 +119,17 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
 void kith_node_lan_refresh(struct kith_node *node, const char *name) {
     if (node->lan != NULL) {
         kith_lan_refresh(node->lan, name);
+    }
+}
+
+void kith_node_lan_count(const struct kith_node *node, struct kith_stats *stats) {
+    stats->lan_full += node->n_lan_full;
+    stats->lan_astray += node->n_lan_astray;
+    if (node->lan != NULL) {
+        stats->lan_malformed += kith_lan_n_dropped(node->lan, KITH_LAN_MALFORMED);
+        stats->lan_astray += kith_lan_n_dropped(node->lan, KITH_LAN_ASTRAY);
+        stats->lan_self += kith_lan_n_dropped(node->lan, KITH_LAN_SELF);
+        stats->lan_full += kith_lan_n_dropped(node->lan, KITH_LAN_FULL);
     }
 }
 

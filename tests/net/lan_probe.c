@@ -94,7 +94,9 @@ static void on_gone(void *context) {
 static void probe_close(struct probe *probe) {
     probe->closed_at = uv_hrtime();
     probe->pulsed_at = probe->closed_at;
-    probe->ignored = kith_lan_n_ignored(probe->lan);
+    for (int why = 0; why < KITH_LAN_DROPS; why++) {
+        probe->ignored += kith_lan_n_dropped(probe->lan, (enum kith_lan_drop)why);
+    }
     probe->closed = true;
     uv_timer_start(&probe->pulse, on_pulse, PULSE_MS, PULSE_MS);
     kith_lan_close(probe->lan, on_gone, probe);

@@ -142,7 +142,7 @@ static void test_refresh(void **state) {
         snprintf(name, sizeof(name), "peer %u", i);
         kith_lan_shared_refresh(s.shared, name);
     }
-    assert_int_equal(kith_lan_shared_n_ignored(s.shared), 4);
+    assert_int_equal(kith_lan_shared_n_dropped(s.shared, KITH_LAN_FULL), 4);
     turn(&s);
     assert_int_equal(s.thread_woken, 1);
     for (unsigned i = 0; i < KITH_LAN_REFRESHES_MAX; i++) {
