@@ -123,17 +123,37 @@ def case_every_address():
     check(knows(node, seed), "joined through another")
 
 
-def case_silent_dns():
-    """A name server that does not answer delays neither the node nor its end."""
+def with_silent_dns(path, control):
     hosts()
     write("resolv", "nameserver 127.0.0.1\n")
-    path = PLACE.file("silent")
-    asked = subprocess.Popen(
+    return subprocess.Popen(
         ["unshare", "-mn", sys.executable, os.path.abspath(__file__), "--silent-dns",
          "sh", "-c", MOUNTED, "sh", PLACE.file("hosts"), PLACE.file("resolv"), kt.KITHD,
-         "-d", path, "-l", "127.0.0.1:0", "--control", os.path.join(path, "control"),
+         "-d", path, "-l", "127.0.0.1:0", "--control", control,
          "-s", write("seeds", "nowhere.kith.test:7700\n")],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
+def case_silent_dns_failed_start():
+    """A start that fails while a name is asked for: at once, and with its own exit status."""
+    other = PLACE.daemon()
+    begin = time.monotonic()
+    failed = with_silent_dns(PLACE.file("refused"), other.control_path)
+    try:
+        code = failed.wait(10)
+        took = time.monotonic() - begin
+    finally:
+        failed.kill()
+        failed.wait()
+        failed.stdout.close()
+    check(code == 73, f"exit status {code}")
+    check(took < 3, f"took {took:.2f} s to end")
+
+
+def case_silent_dns():
+    """A name server that does not answer delays neither the node nor its end."""
+    path = PLACE.file("silent")
+    asked = with_silent_dns(path, os.path.join(path, "control"))
     try:
         check(asked.stdout.readline() == "asked\n", "the name server is asked")
         with Closing(Control(os.path.join(path, "control"))) as control:
@@ -171,11 +191,15 @@ def silent_dns(command):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 53))
         program = subprocess.Popen(command)
-        server.settimeout(10)
+        server.settimeout(0.05)
         try:
-            server.recv(512)
-            print("asked", flush=True)
-            return program.wait(30)
+            while program.poll() is None:
+                try:
+                    server.recv(512)
+                    print("asked", flush=True)
+                except TimeoutError:
+                    pass
+            return program.returncode
         finally:
             program.kill()
             program.wait()

@@ -45,6 +45,7 @@ struct daemon {
     struct kith_node *node;
     struct kith_control_server *control;
     bool saved; /* the node is closed */
+    int status; /* of the process */
     bool closing;
 };
 
@@ -156,7 +157,7 @@ static void on_patience(uv_timer_t *timer) {
     struct daemon *daemon = timer->data;
 
     if (daemon->saved)
-        _exit(0);
+        _exit(daemon->status);
     log_say(daemon->log, KITH_LOG_ERROR, "closing takes too long; giving up");
     _exit(EXIT_INTERNAL);
 }
@@ -428,8 +429,9 @@ int daemon_run(struct config *config, struct log *log) {
     if (uv_loop_init(&daemon.loop) < 0)
         return EXIT_INTERNAL;
     r = start(&daemon);
+    daemon.status = r < 0 ? exit_status_of(r) : 0;
     if (r < 0)
         daemon_close(&daemon);
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
-    return r < 0 ? exit_status_of(r) : 0;
+    return daemon.status;
 }
