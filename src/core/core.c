@@ -457,6 +457,9 @@ static void deliver(struct kith_core *core, const struct kith_delivery *delivery
         if (delivery->roamed && kith_roam_receive(core, delivery, now)) {
             break;
         }
+        if (!delivery->roamed) {
+            kith_locals_heard(&core->locals, &delivery->key, &delivery->from, now);
+        }
         kith_swarm_receive(&core->swarm, delivery, now);
         break;
     }
@@ -557,6 +560,10 @@ size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, si
     return core->mainline == NULL ? 0 : kith_mainline_known(core->mainline, family, n, out);
 }
 
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint) {
+    kith_maintain_remove(&core->maintain, endpoint);
+}
+
 int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,
                              uint64_t now) {
     return kith_locals_appeared(&core->locals, report, now);
@@ -564,6 +571,10 @@ int kith_core_local_appeared(struct kith_core *core, const struct kith_local_rep
 
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now) {
     kith_locals_vanished(&core->locals, name, now);
+}
+
+void kith_core_local_watch(struct kith_core *core, uint64_t now) {
+    kith_locals_watch(&core->locals, now);
 }
 
 void kith_core_expect_contacts(struct kith_core *core, bool expected) {

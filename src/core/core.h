@@ -150,11 +150,16 @@ KITH_MUST_CHECK int kith_core_mainline_add(struct kith_core *core,
  * their number. */
 size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
                                 struct kith_endpoint *out);
+/* No longer to be joined through. Whoever answers there stays in the tables. Unknown ones are
+ * ignored. */
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint);
 /* A peer of the local network is there (or its endpoints changed), or is gone. Hints: asked, not
  * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
                                              const struct kith_local_report *report, uint64_t now);
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now);
+/* Somebody looks at the list of these peers: for a minute it is kept true with more questions. */
+void kith_core_local_watch(struct kith_core *core, uint64_t now);
 /* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
 void kith_core_expect_contacts(struct kith_core *core, bool expected);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,

@@ -282,6 +282,18 @@ static const struct kith_entry *partner_of(const struct kith_routing *table) {
     return best;
 }
 
+void kith_keeper_exchange(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                          uint64_t now) {
+    struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
+    request.n = KITH_EXCHANGE_N;
+    struct kith_record_view known;
+    request.has_seq = kith_gossip_card(keeper->gossip, &node->key, now, &known);
+    request.seq = request.has_seq ? known.seq : 0;
+    struct kith_rpc *rpc;
+    keeper->n_exchange += kith_swarm_ask(keeper->swarm, node, &request, KITH_ASK_ONCE, on_exchanged,
+                                         keeper, now, &rpc) == 0;
+}
+
 static void on_exchange(struct kith_timer *timer, uint64_t now) {
     struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, exchange);
     const struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
@@ -291,14 +303,7 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
                                         : keeper->swarm->v6;
     const struct kith_entry *entry = partner_of(table);
     if (entry != NULL && !keeper->env->client) {
-        struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
-        request.n = KITH_EXCHANGE_N;
-        struct kith_record_view known;
-        request.has_seq = kith_gossip_card(keeper->gossip, &entry->node.key, now, &known);
-        request.seq = request.has_seq ? known.seq : 0;
-        struct kith_rpc *rpc;
-        keeper->n_exchange += kith_swarm_ask(keeper->swarm, &entry->node, &request, KITH_ASK_ONCE,
-                                             on_exchanged, keeper, now, &rpc) == 0;
+        kith_keeper_exchange(keeper, &entry->node, now);
     }
     set_timer(keeper, timer, on_exchange, pace(1, keeper->damping), now);
 }

@@ -45,6 +45,9 @@ struct kith_keeper {
  * -> KITH_ENOMEM */
 KITH_MUST_CHECK int kith_keeper_start(struct kith_keeper *keeper, uint64_t now);
 void kith_keeper_stop(struct kith_keeper *keeper);
+/* Asks a node for others, now. */
+void kith_keeper_exchange(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                          uint64_t now);
 /* A request to the node was answered, or not. */
 void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *node, bool answered,
                        uint64_t now);

@@ -233,6 +233,7 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
     node->on_event = setup.options.on_event;
     node->on_log = setup.options.on_log;
     node->user = setup.options.user;
+    kith_list_init(&node->names);
     randombytes_buf(&node->random, sizeof(node->random));
     node->chance = (struct kith_random){random_secure, random_uniform, &node->random};
     kith_node_ops_init(node);
@@ -273,17 +274,17 @@ static void on_handle_closed(uv_handle_t *handle) {
     one_closed(handle->data);
 }
 
-static void on_udp_closed(void *context) {
+static void on_part_closed(void *context) {
     one_closed(context);
 }
 
 /* Unmakes what there is; also of a node whose opening failed half way. The node is freed later. */
 static void take_down(struct kith_node *node) {
-    kith_node_lan_close(node);
+    kith_node_lan_close(node, on_part_closed);
     kith_node_names_deinit(node);
     node->disk = kith_disk_close(node->disk);
     if (node->udp != NULL) {
-        kith_udp_close(node->udp, on_udp_closed, node);
+        kith_udp_close(node->udp, on_part_closed, node);
     }
     uv_close((uv_handle_t *)&node->wake, on_handle_closed);
     uv_close((uv_handle_t *)&node->deadline, on_handle_closed);

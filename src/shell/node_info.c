@@ -12,6 +12,7 @@ void kith_node_status(const struct kith_node *node, struct kith_status *ret_stat
 void kith_node_stats(const struct kith_node *node, struct kith_stats *ret_stats) {
     *ret_stats = *kith_core_stats(node->core);
     ret_stats->tx_failed += kith_udp_failed(node->udp);
+    kith_node_lan_count(node, ret_stats);
 }
 
 int kith_node_each_peer(const struct kith_node *node,
@@ -31,7 +32,10 @@ int kith_node_known_peer(const struct kith_node *node, const struct kith_key *ke
 
 int kith_node_each_local(const struct kith_node *node,
                          int (*fn)(const struct kith_local_info *info, void *user), void *user) {
-    return kith_core_each_local(node->core, uv_hrtime(), fn, user);
+    uint64_t now = uv_hrtime();
+    kith_core_local_watch(node->core, now);
+    kith_node_wake((struct kith_node *)node); /* changes nothing that the caller can see */
+    return kith_core_each_local(node->core, now, fn, user);
 }
 
 int kith_node_each_session(const struct kith_node *node,

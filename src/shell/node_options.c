@@ -130,9 +130,8 @@ static int check_listen(struct kith_node_setup *setup, struct kith_error_info *i
     return 0;
 }
 
-/* Only the form: whether a name resolves is found out later, and tried for ever. */
-static int check_contacts(const char *what, const char *const *texts, size_t n,
-                          struct kith_error_info *info) {
+int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
+                             struct kith_error_info *info) {
     if (n > 0 && texts == NULL) {
         return kith_node_fail(info, KITH_EINVALID, 0, "options.%ss is NULL, n_%ss is %zu", what,
                               what, n);
@@ -225,8 +224,8 @@ int kith_node_setup_check(struct kith_node_setup *ret, const struct kith_options
     }
     const struct kith_options *copy = &setup.options;
     if ((r = check_network(&setup, info)) < 0 || (r = check_listen(&setup, info)) < 0 ||
-        (r = check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
-        (r = check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
+        (r = kith_node_check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
+        (r = kith_node_check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
         (r = check_capabilities(copy, info)) < 0 ||
         (r = check_patterns("lan_allow", copy->lan_allow, copy->n_lan_allow, info)) < 0 ||
         (r = check_patterns("lan_deny", copy->lan_deny, copy->n_lan_deny, info)) < 0 ||

@@ -56,9 +56,9 @@ static void settle(struct kith_node *node) {
 static void tell_event(struct kith_node *node, const struct kith_event *event) {
     if (event->kind == KITH_EVENT_READY) {
         kith_node_book_save_soon(node);
+        kith_node_names_joined(node);
     } else if (event->kind == KITH_EVENT_LOST) {
-        /* Names may point elsewhere by now. */
-        kith_node_names_again(node);
+        kith_node_names_lost(node);
     }
     if (node->on_event != NULL && !node->closing) {
         char text[sizeof(((struct kith_node_result *)0)->text)] = "";

@@ -287,6 +287,10 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
     return ask;
 }
 
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host) {
+    settle(world, host);
+}
+
 /* ---- time ---- */
 
 static void deliver(struct kith_sim_world *world, struct kith_sim_packet *packet) {
