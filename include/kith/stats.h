@@ -62,6 +62,7 @@
     X(table_removed, "contacts that left a routing table")                                         \
     X(walks_started, "walks started")                                                              \
     X(walks_finished, "walks finished")                                                            \
+    X(network_changes, "changes of the network, suspends and long stops that were dealt with")     \
     X(events_lost, "events dropped because the application did not take them")
 
 struct kith_stats {

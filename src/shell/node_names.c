@@ -57,7 +57,7 @@ static void arm(struct kith_node *node) {
         uv_timer_stop(&node->names_due);
         return;
     }
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     uint64_t wait_ms = due > now ? (due - now) / KITH_NS_PER_MS + 1 : 0;
     (void)uv_timer_start(&node->names_due, on_due, wait_ms, 0);
 }
@@ -66,7 +66,7 @@ static void fail_name(struct kith_node_name *name, const char *why) {
     struct kith_node *node = name->node;
     name->n_failures++;
     uint64_t wait = backoff(node, name->n_failures);
-    name->due = uv_hrtime() + wait;
+    name->due = kith_node_now(node) + wait;
     kith_node_log(node, KITH_LOG_WARN, "%s '%s': %s; trying again in %llu s",
                   name->source == KITH_CONTACT_PEER ? "peer" : "seed", name->text, why,
                   (unsigned long long)(wait / KITH_NS_PER_S));
@@ -93,7 +93,7 @@ static void on_resolved(void *context, int status, const struct kith_contact *co
         fail_name(name, reason(status));
         return;
     }
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     size_t n_taken = 0;
     int r = 0;
     for (size_t i = 0; i < n; i++) {
@@ -122,7 +122,7 @@ static void start_name(struct kith_node_name *name) {
 
 static void on_due(uv_timer_t *timer) {
     struct kith_node *node = timer->data;
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     for (size_t i = 0; i < node->n_names; i++) {
         if (node->names[i].due <= now) {
             start_name(&node->names[i]);
@@ -165,7 +165,7 @@ static int add_names(struct kith_node *node, const char *const *texts, size_t n,
 
 int kith_node_names_init(struct kith_node *node, const struct kith_options *options) {
     size_t n = options->n_peers + options->n_seeds;
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     if (n == 0) {
         return 0;
     }
@@ -183,14 +183,23 @@ int kith_node_names_init(struct kith_node *node, const struct kith_options *opti
     return r;
 }
 
-void kith_node_names_again(struct kith_node *node) {
-    uint64_t now = uv_hrtime();
+static void resolve_now(struct kith_node *node, bool failed) {
+    uint64_t now = kith_node_now(node);
     for (size_t i = 0; i < node->n_names; i++) {
-        if (node->names[i].running == NULL && node->names[i].n_failures == 0) {
-            node->names[i].due = now;
+        struct kith_node_name *name = &node->names[i];
+        if (name->running == NULL && (name->n_failures > 0) == failed) {
+            name->due = now;
         }
     }
     arm(node);
+}
+
+void kith_node_names_again(struct kith_node *node) {
+    resolve_now(node, false);
+}
+
+void kith_node_names_retry(struct kith_node *node) {
+    resolve_now(node, true);
 }
 
 void kith_node_names_deinit(struct kith_node *node) {

@@ -25,7 +25,7 @@ CORE_LEVELS = [
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip"],
     ["lookup", "publish", "op"],
-    ["core", "serve", "maintain", "roam", "keeper", "reach"],
+    ["core", "serve", "maintain", "roam", "keeper", "reach", "change"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.
