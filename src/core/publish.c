@@ -18,10 +18,13 @@ enum {
     PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
     PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
     VOTES_LEAD_FROM = 3,   /* from so many votes on, one alone does not win */
+    VERDICT_MS = 500,      /* after the first of fewer votes on a new network */
+    QUESTION_S = 6,        /* without any vote, what was seen before a change is forgotten */
 };
 
 static void on_republish(struct kith_timer *timer, uint64_t now);
 static void on_soon(struct kith_timer *timer, uint64_t now);
+static void on_verdict(struct kith_timer *timer, uint64_t now);
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
                        struct kith_events *events, uint64_t now) {
@@ -32,6 +35,7 @@ void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struc
 void kith_publish_deinit(struct kith_publish *publish) {
     if (publish->env != NULL) {
         kith_timer_stop(&publish->env->timers, &publish->soon);
+        kith_timer_stop(&publish->env->timers, &publish->verdict);
         kith_own_deinit(&publish->own);
     }
 }
@@ -84,6 +88,13 @@ void kith_publish_changed(struct kith_publish *publish, uint64_t now) {
 
 void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
                         uint64_t now) {
+    bool same = n == publish->n_bound;
+    for (size_t i = 0; i < n && same; i++) {
+        same = kith_endpoint_equal(&bound[i], &publish->bound[i]);
+    }
+    if (same) {
+        return;
+    }
     publish->n_bound = 0;
     for (size_t i = 0; i < n && i < KITH_ENDPOINTS_MAX; i++) {
         publish->bound[publish->n_bound++] = bound[i];
@@ -136,11 +147,88 @@ static bool same_voter(const struct kith_vote *vote, const struct kith_node_ref 
     return !kith_endpoint_exempt(&by->endpoint) && memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
 
-bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
+/* What waits for a network goes out. */
+static void send_pending(struct kith_publish *publish, uint64_t now) {
+    uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        if (own->pending) {
+            uint64_t wait = kith_random_below(&publish->env->random, spread);
+            int r =
+                kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
+            (void)r; /* moving a set timer cannot fail */
+        }
+    }
+}
+
+/* Without memory for the timer a later vote decides. */
+static void set_verdict(struct kith_publish *publish, uint64_t at) {
+    int r = kith_timer_set(&publish->env->timers, &publish->verdict, on_verdict, at);
+    (void)r;
+}
+
+static void decide(struct kith_publish *publish, struct kith_votes *votes, uint64_t now) {
+    struct kith_endpoint winner = winner_of(votes);
+    if (votes->questioned) {
+        votes->questioned = false;
+        publish->published = 0; /* no peer's doing: it need not keep a distance */
+        if (kith_timer_is_set(&publish->soon)) {
+            publish_soon(publish, now); /* the peers were faster than the system in telling us */
+        }
+    }
+    if (kith_endpoint_equal(&winner, &votes->winner)) {
+        return;
+    }
+    votes->winner = winner;
+    if (winner.family != 0) {
+        tell_observed(publish, &winner);
+    }
+    publish_soon(publish, now);
+    if (publish->on_endpoints != NULL) {
+        publish->on_endpoints(publish->context);
+    }
+}
+
+/* On a new network the first to answer does not decide alone, unless others take too long. */
+static void on_verdict(struct kith_timer *timer, uint64_t now) {
+    struct kith_publish *publish = kith_container_of(timer, struct kith_publish, verdict);
+    struct kith_votes *const both[] = {&publish->v4, &publish->v6};
+    bool over = now >= publish->question_ends;
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i]->questioned && (over || both[i]->n > 0)) {
+            decide(publish, both[i], now);
+        }
+    }
+    if (publish->v4.questioned || publish->v6.questioned) {
+        set_verdict(publish, publish->question_ends);
+    }
+}
+
+void kith_publish_question(struct kith_publish *publish, uint64_t now) {
+    struct kith_votes *const both[] = {&publish->v4, &publish->v6};
+    for (size_t i = 0; i < 2; i++) {
+        both[i]->n = 0;
+        both[i]->next = 0;
+        both[i]->questioned = true;
+    }
+    publish->question_ends = now + QUESTION_S * KITH_NS_PER_S;
+    set_verdict(publish, publish->question_ends);
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        own->pending = own->pending || own->republish.deadline <= now;
+    }
+    if (publish->started) {
+        send_pending(publish, now);
+    }
+}
+
+void kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now) {
     bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
     if (!kith_endpoint_usable(endpoint) || (local && !kith_endpoint_exempt(&by->endpoint))) {
-        return false; /* nobody on the internet sees us at a local address */
+        return; /* nobody on the internet sees us at a local address */
     }
     struct kith_votes *votes = votes_of(publish, endpoint->family);
     struct kith_vote *mine = NULL;
@@ -150,7 +238,7 @@ bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_
         }
     }
     if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
-        return false;
+        return;
     }
     if (mine == NULL) {
         mine = &votes->votes[votes->next];
@@ -158,14 +246,14 @@ bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_
         votes->n += votes->n < KITH_VOTES_MAX;
     }
     *mine = (struct kith_vote){.by = by->key, .from = by->endpoint, .endpoint = *endpoint};
-    struct kith_endpoint winner = winner_of(votes);
-    if (winner.family == 0 || kith_endpoint_equal(&winner, &votes->winner)) {
-        return false;
+    if (votes->questioned && votes->n < VOTES_LEAD_FROM) {
+        uint64_t at = now + VERDICT_MS * KITH_NS_PER_MS;
+        if (!kith_timer_is_set(&publish->verdict) || at < publish->verdict.deadline) {
+            set_verdict(publish, at);
+        }
+    } else if (winner_of(votes).family != 0) { /* else the last to win remains */
+        decide(publish, votes, now);
     }
-    votes->winner = winner;
-    tell_observed(publish, &winner);
-    publish_soon(publish, now);
-    return true;
 }
 
 static void add_endpoint(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
@@ -254,17 +342,7 @@ void kith_publish_start(struct kith_publish *publish, uint64_t now) {
         publish->started = true;
         publish_soon(publish, now);
     }
-    uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
-    struct kith_list *l = kith_list_first(&publish->own.all);
-    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
-        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
-        if (own->pending) {
-            uint64_t wait = kith_random_below(&publish->env->random, spread);
-            int r =
-                kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
-            (void)r; /* moving a set timer cannot fail */
-        }
-    }
+    send_pending(publish, now);
 }
 
 /* Nobody could be reached: again before the hour is over. */

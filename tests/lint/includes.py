@@ -26,7 +26,7 @@ CORE_LEVELS = [
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip", "news"],
     ["lookup", "publish", "op"],
-    ["core", "serve", "maintain", "roam", "keeper", "reach"],
+    ["core", "serve", "maintain", "roam", "keeper", "reach", "change"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.
