@@ -77,6 +77,7 @@ enum kith_core_event_kind {
     KITH_CORE_SAVE,     /* `record`: make it durable; `own` tells whose */
     KITH_CORE_FORGET,   /* `record`: as saved before, is no longer held */
     KITH_CORE_LOCAL, /* `local`: this peer of the local network stays silent; ask its source anew */
+    KITH_CORE_NETWORK, /* a change of the network is being dealt with: names may resolve by now */
 };
 
 struct kith_core_talk {
@@ -128,6 +129,11 @@ void kith_core_set_clock(struct kith_core *core, uint64_t wall_us, uint64_t now)
 /* The addresses the sockets are bound to; unspecified addresses count for the port only. */
 void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bound, size_t n,
                          uint64_t now);
+
+/* Addresses of this host, or its links, may have changed, or it was away for long (suspended,
+ * stopped): finds out within seconds where we are now and says so. May be called at will; the work
+ * is rate-limited. After kith_core_set_bound(), if that changed too. */
+void kith_core_network_changed(struct kith_core *core, uint64_t now);
 
 enum kith_contact_source {
     KITH_CONTACT_PEER = 1, /* asked for by the user: tried at once, and again for ever */

@@ -19,6 +19,7 @@ enum {
     KITH_KEEPER_LIVE_MIN = 20,  /* below so many live contacts the book is asked for more */
     KITH_EXCHANGE_N = 4,        /* peers asked for in one exchange */
     KITH_EXCHANGE_HINTS = 8,    /* endpoints taken from the peer records in one answer */
+    KITH_KEEPER_HURRY_MAX = 4,  /* contacts of the book asked when the network changed */
 };
 
 struct kith_keeper {
@@ -57,6 +58,9 @@ void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *n
 /* The key behind an endpoint became known. */
 void kith_keeper_key(struct kith_keeper *keeper, const struct kith_key *key,
                      const struct kith_endpoint *endpoint, uint64_t now);
+/* The network changed: the best of the book that are no live contacts are asked, and whoever is
+ * alone tries again at once. */
+void kith_keeper_hurry(struct kith_keeper *keeper, uint64_t now);
 /* A ban came or went: what is banned leaves the tables. */
 void kith_keeper_bans_changed(struct kith_keeper *keeper, uint64_t now);
 /* Whether to have nothing to do with it. `key` may be NULL. */

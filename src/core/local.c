@@ -25,6 +25,7 @@ enum {
     WATCHED_S = 60,        /* after a look at the list */
     WATCH_SPREAD_MS = 500, /* the checks that a look causes */
     AGAIN_MS = 2000,       /* after a round without an answer, doubled up to CHECK_MAX_S */
+    SPREAD_MS = 10, /* between two peers when all are asked */
     JITTER_PERCENT = 20,
 };
 
@@ -280,6 +281,20 @@ void kith_locals_vanished(struct kith_locals *locals, const char *name, uint64_t
             ask_once_more(local, now);
         }
         drop(local);
+    }
+}
+
+void kith_locals_question(struct kith_locals *locals, uint64_t now) {
+    uint64_t wait = 0;
+    struct kith_list *l = kith_list_first(&locals->all);
+    for (; l != NULL; l = kith_list_next(&locals->all, l)) {
+        struct kith_local *local = local_of(l);
+        local->next = 0;
+        local->failures = 0;
+        if (local->rpc == NULL) { /* else its end decides what is next */
+            set_timer(local, wait, now);
+            wait += SPREAD_MS * KITH_NS_PER_MS;
+        }
     }
 }
 

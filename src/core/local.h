@@ -54,6 +54,8 @@ KITH_MUST_CHECK int kith_locals_appeared(struct kith_locals *locals,
                                          const struct kith_local_report *report, uint64_t now);
 /* It said goodbye, or its source is gone. Unknown names are ignored. */
 void kith_locals_vanished(struct kith_locals *locals, const char *name, uint64_t now);
+/* The network changed: every peer is asked again, one after the other. */
+void kith_locals_question(struct kith_locals *locals, uint64_t now);
 /* The key behind an endpoint became known. */
 void kith_locals_key(struct kith_locals *locals, const struct kith_key *key,
                      const struct kith_endpoint *endpoint, uint64_t now);

@@ -143,6 +143,21 @@ static void ask_boot(struct kith_boot *boot, uint64_t now) {
     }
 }
 
+static void hurry(struct kith_maintain *m, uint64_t delay, uint64_t now) {
+    struct kith_list *l = kith_list_first(&m->boots);
+    for (; l != NULL; l = kith_list_next(&m->boots, l)) {
+        struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
+        boot->attempts = 0;
+        set_timer(m, &boot->timer, on_boot_timer, delay, now);
+    }
+}
+
+void kith_maintain_hurry(struct kith_maintain *m, uint64_t now) {
+    if (kith_swarm_count_live(m->swarm) < ENOUGH_LIVE) {
+        hurry(m, 0, now);
+    }
+}
+
 static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
     struct kith_maintain *m = boot->owner;
@@ -418,12 +433,7 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
         m->since = now;
         m->n_self_lookups = 0;
         m->on_lost(m->context, now);
-        struct kith_list *l = kith_list_first(&m->boots);
-        for (; l != NULL; l = kith_list_next(&m->boots, l)) {
-            struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
-            boot->attempts = 0;
-            set_timer(m, &boot->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
-        }
+        hurry(m, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
     }
 }
 

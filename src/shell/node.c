@@ -69,13 +69,15 @@ static int init_handles(struct kith_node *node) {
         (uv_handle_t *)&node->wake,      (uv_handle_t *)&node->deadline,
         (uv_handle_t *)&node->minute,    (uv_handle_t *)&node->book_due,
         (uv_handle_t *)&node->names_due, (uv_handle_t *)&node->lan_patience,
+        (uv_handle_t *)&node->look_away,
     };
     if (uv_idle_init(node->loop, &node->wake) != 0 ||
         uv_timer_init(node->loop, &node->deadline) != 0 ||
         uv_timer_init(node->loop, &node->minute) != 0 ||
         uv_timer_init(node->loop, &node->book_due) != 0 ||
         uv_timer_init(node->loop, &node->names_due) != 0 ||
-        uv_timer_init(node->loop, &node->lan_patience) != 0) {
+        uv_timer_init(node->loop, &node->lan_patience) != 0 ||
+        uv_timer_init(node->loop, &node->look_away) != 0) {
         return KITH_EINTERNAL; /* libuv documents no way for these to fail */
     }
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
@@ -164,7 +166,7 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         config.has_v4 = config.has_v4 || bound[i].family == 4;
         config.has_v6 = config.has_v6 || bound[i].family == 6;
     }
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     int r = kith_core_new(&node->core, &config, now);
     if (r < 0) {
         return kith_node_fail(info, r, 0, "the node cannot be made: %s", kith_strerror(r));
@@ -236,6 +238,8 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
     kith_list_init(&node->names);
     randombytes_buf(&node->random, sizeof(node->random));
     node->chance = (struct kith_random){random_secure, random_uniform, &node->random};
+    struct kith_away_clocks clocks = kith_away_read();
+    kith_away_init(&node->away, &clocks);
     kith_node_ops_init(node);
     r = init_handles(node);
     if (r < 0) {
@@ -248,6 +252,7 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
         take_down(node);
         return r;
     }
+    kith_node_network_open(node);
     kith_node_pump_init(node);
     *ret_node = node;
     return 0;
@@ -286,12 +291,16 @@ static void take_down(struct kith_node *node) {
     if (node->udp != NULL) {
         kith_udp_close(node->udp, on_part_closed, node);
     }
+    if (node->netwatch != NULL) {
+        kith_netwatch_close(node->netwatch, on_part_closed, node);
+    }
     uv_close((uv_handle_t *)&node->wake, on_handle_closed);
     uv_close((uv_handle_t *)&node->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&node->minute, on_handle_closed);
     uv_close((uv_handle_t *)&node->book_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->names_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->lan_patience, on_handle_closed);
+    uv_close((uv_handle_t *)&node->look_away, on_handle_closed);
 }
 
 void kith_node_shut(struct kith_node *node) {

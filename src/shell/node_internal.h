@@ -10,6 +10,7 @@
  *     node_book.c     the address book: kept, listed, edited
  *     node_names.c    peers and seeds: names in, contacts out
  *     node_lan.c      peers of the local network
+ *     node_network.c  changes of links, addresses and time
  *     node_talk.c     handlers of talk protocols
  *     node_info.c     status, counters, lists
  *
@@ -21,8 +22,10 @@
 
 #include "core/core.h"
 #include "kith/node.h"
+#include "shell/away.h"
 #include "shell/disk.h"
 #include "shell/lan.h"
+#include "shell/netwatch.h"
 #include "shell/resolve.h"
 #include "shell/udp.h"
 #include "util/hash.h"
@@ -105,6 +108,8 @@ struct kith_node {
     uint64_t n_lan_full;    /* reports that the core had no room for, */
     uint64_t n_lan_astray;  /* or no use */
     bool lan_expected;      /* a first report may come any moment */
+    struct kith_netwatch *netwatch; /* NULL: none */
+    struct kith_away away;
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
     uv_timer_t deadline;  /* the core's */
@@ -112,6 +117,7 @@ struct kith_node {
     uv_timer_t book_due;  /* saving the book */
     uv_timer_t names_due; /* resolving again */
     uv_timer_t lan_patience;
+    uv_timer_t look_away;
     uint64_t armed; /* the deadline `deadline` is set for, or KITH_NEVER */
     bool pumping;   /* inside the pump: what a callback changes is seen by its loop */
     bool closing;
@@ -192,6 +198,8 @@ KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
 /* All contacts were lost: resolves everything again, until it has joined. */
 void kith_node_names_lost(struct kith_node *node);
 void kith_node_names_joined(struct kith_node *node);
+/* Tries names again that did not resolve, at once: the network changed. */
+void kith_node_names_retry(struct kith_node *node);
 void kith_node_names_deinit(struct kith_node *node);
 
 /* Tells the core whether contacts may be coming, from names or the LAN. */
@@ -205,6 +213,12 @@ void kith_node_lan_refresh(struct kith_node *node, const char *name);
 void kith_node_lan_count(const struct kith_node *node, struct kith_stats *stats);
 /* `done` is called from the loop if there was a source. */
 void kith_node_lan_close(struct kith_node *node, void (*done)(void *node));
+
+/* node_network.c */
+uint64_t kith_node_now(const struct kith_node *node);
+void kith_node_network_open(struct kith_node *node);
+/* Whether the process was away; before the core's deadline is served. */
+void kith_node_look_away(struct kith_node *node);
 
 /* node_talk.c */
 void kith_node_talk(struct kith_node *node, const struct kith_core_talk *talk);

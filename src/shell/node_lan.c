@@ -25,7 +25,7 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
         return;
     }
     if (!present) {
-        kith_core_local_vanished(node->core, peer->instance, uv_hrtime());
+        kith_core_local_vanished(node->core, peer->instance, kith_node_now(node));
         kith_node_wake(node);
         return;
     }
@@ -35,7 +35,7 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
     for (uint32_t i = 0; i < peer->n_endpoints && i < KITH_ENDPOINTS_MAX; i++) {
         report.endpoints[report.n_endpoints++] = peer->endpoints[i];
     }
-    int r = kith_core_local_appeared(node->core, &report, uv_hrtime());
+    int r = kith_core_local_appeared(node->core, &report, kith_node_now(node));
     node->n_lan_full += r == KITH_EFULL;
     node->n_lan_astray += r == KITH_EINVALID;
     if (r < 0 && r != KITH_EINVALID && r != KITH_EFULL) {
@@ -87,7 +87,7 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
         set_text(node, options->lan ? "off: bound to loopback only" : "off: not asked for");
         return 0;
     }
-    kith_core_status(node->core, uv_hrtime(), &status);
+    kith_core_status(node->core, kith_node_now(node), &status);
     struct kith_lan_config config = {
         .loop = node->loop,
         .key = status.key,

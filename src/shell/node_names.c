@@ -88,7 +88,7 @@ static void arm(struct kith_node *node) {
         uv_timer_stop(&node->names_due);
         return;
     }
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     uint64_t wait_ms = due > now ? (due - now) / KITH_NS_PER_MS + 1 : 0;
     (void)uv_timer_start(&node->names_due, on_due, wait_ms, 0);
 }
@@ -97,7 +97,7 @@ static void fail_name(struct name *name, const char *why) {
     struct kith_node *node = name->node;
     name->n_failures++;
     uint64_t wait = backoff(node, name->n_failures);
-    name->due = uv_hrtime() + wait;
+    name->due = kith_node_now(node) + wait;
     kith_node_log(node, KITH_LOG_WARN, "%s '%s': %s; trying again in %llu s",
                   name->source == KITH_CONTACT_PEER ? "peer" : "seed", name->text, why,
                   (unsigned long long)(wait / KITH_NS_PER_S));
@@ -206,7 +206,7 @@ static void on_resolved(void *context, int status, const struct kith_contact *co
         fail_name(name, reason(status));
         return;
     }
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     int r = stand_for(name, contacts, n, now);
     kith_node_wake(node);
     if (r < 0) {
@@ -233,7 +233,7 @@ static void start_name(struct name *name) {
 
 static void on_due(uv_timer_t *timer) {
     struct kith_node *node = timer->data;
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     for (struct name *name = first(node); name != NULL; name = after(name)) {
         if (name->due <= now) {
             start_name(name);
@@ -275,7 +275,7 @@ static int add_names(struct kith_node *node, const char *const *texts, size_t n,
 }
 
 int kith_node_names_init(struct kith_node *node, const struct kith_options *options) {
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     int r = add_names(node, options->peers, options->n_peers, KITH_CONTACT_PEER, now);
     if (r == 0) {
         r = add_names(node, options->seeds, options->n_seeds, KITH_CONTACT_SEED, now);
@@ -287,7 +287,7 @@ int kith_node_names_init(struct kith_node *node, const struct kith_options *opti
 }
 
 void kith_node_names_lost(struct kith_node *node) {
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     node->joined = false;
     for (struct name *name = first(node); name != NULL; name = after(name)) {
         name->n_rounds = 0;
@@ -303,6 +303,16 @@ void kith_node_names_joined(struct kith_node *node) {
     for (struct name *name = first(node); name != NULL; name = after(name)) {
         if (name->contacts != NULL && name->n_failures == 0) {
             name->due = KITH_NEVER;
+        }
+    }
+    arm(node);
+}
+
+void kith_node_names_retry(struct kith_node *node) {
+    uint64_t now = kith_node_now(node);
+    for (struct name *name = first(node); name != NULL; name = after(name)) {
+        if (name->running == NULL && name->n_failures > 0) {
+            name->due = now;
         }
     }
     arm(node);
@@ -345,7 +355,7 @@ static bool is_among(const char *text, const char *const *texts, size_t n) {
 int kith_node_set_seeds(struct kith_node *node, const char *const *seeds, size_t n,
                         struct kith_error_info *info) {
     int r = kith_node_check_contacts("seed", seeds, n, info);
-    uint64_t now = uv_hrtime();
+    uint64_t now = kith_node_now(node);
     struct name *next;
     if (r < 0) {
         return r;

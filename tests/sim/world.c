@@ -135,6 +135,7 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
     case KITH_CORE_SAVE:
     case KITH_CORE_FORGET:
     case KITH_CORE_LOCAL:
+    case KITH_CORE_NETWORK:
         break; /* no disk, no mDNS */
     }
 }
