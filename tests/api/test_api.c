@@ -398,6 +398,28 @@ static void test_port_in_use(void **state) {
     world_deinit(&world);
 }
 
+/* A node that was opened without anybody joins through a seed given later. */
+static void test_set_seeds(void **state) {
+    struct world world;
+    struct kith_error_info info = {0};
+    const char *bad[] = {"127.0.0.1:1", "no-port-here"};
+    world_init(&world);
+    open_swarm(&world, 1);
+    struct member *late = add_member(&world);
+    struct kith_options options;
+    default_options(&options, late);
+    open_member(late, &options);
+    assert_int_equal(kith_node_set_seeds(late->node, bad, 2, &info), KITH_ESYNTAX);
+    assert_non_null(strstr(info.message, "seed 'no-port-here'"));
+    assert_int_equal(kith_node_set_seeds(late->node, NULL, 2, &info), KITH_EINVALID);
+    const char *seeds[] = {"127.0.0.1:1", world.members[0].contact, world.members[0].contact};
+    assert_int_equal(kith_node_set_seeds(late->node, seeds, 3, &info), 0);
+    WAIT(&world, late->is_ready);
+    assert_int_equal(kith_node_set_seeds(late->node, seeds, 1, NULL), 0);
+    assert_int_equal(kith_node_set_seeds(late->node, NULL, 0, NULL), 0);
+    world_deinit(&world);
+}
+
 static void test_unresolved_peer_is_named(void **state) {
     struct world world;
     struct kith_options options;
@@ -487,6 +509,7 @@ int main(void) {
         cmocka_unit_test(test_peer_events),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_set_seeds),
         cmocka_unit_test(test_unresolved_peer_is_named),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_bad_arguments),

@@ -135,6 +135,7 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
     case KITH_CORE_SAVE:
     case KITH_CORE_FORGET:
     case KITH_CORE_LOCAL:
+    case KITH_CORE_NETWORK:
         break; /* no disk, no mDNS */
     }
 }
@@ -285,6 +286,10 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
     }
     settle(world, host);
     return ask;
+}
+
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host) {
+    settle(world, host);
 }
 
 /* ---- time ---- */
