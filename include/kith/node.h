@@ -67,7 +67,8 @@ struct kith_options {
 
     /* The BitTorrent Mainline DHT, over the same sockets. */
     bool mainline; /* [false] take part */
-    const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public routers */
+    const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public
+                                              routers, unless bound to loopback only */
     size_t n_mainline_bootstrap;
     bool mainline_rendezvous;    /* [true] meet nodes of a public network there */
     bool mainline_enforce_ids;   /* [false] BEP 42 for others: only ids that fit their address */

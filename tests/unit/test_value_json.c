@@ -48,6 +48,7 @@ static void test_values(void **state) {
                "e",
                "{\"infohash\":\"61616161616161616161616161616161616161ff\","
                "\"value\":{\"ih_hex\":\"61616161616161616161616161616161616161ff\"}}");
+    check_text("d1:ai1e1:ai2ee", "{\"value_hex\":\"64313a61693165313a6169326565\"}");
     check_text("d2:ih3:abce", "{\"value\":{\"ih\":\"abc\"}}");
     check_text("d2:ih", "{\"value_hex\":\"64323a6968\"}"); /* no bencode at all */
     check_value("d1:a\0:e", 7, "{\"value_hex\":\"64313a61003a65\"}");
