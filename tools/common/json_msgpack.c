@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/msgpack_codec.h"
 #include "kith/types.h"
 
 #include "dns.h"
 #include "json_bencode.h"
+
+enum { VALUE_ELEMENTS_MAX = KITH_VALUE_MAX }; /* a value has no more bytes */
 
 static int pack(const json_t *json, msgpack_packer *packer, unsigned depth);
 
@@ -99,12 +102,15 @@ json_t *json_hex(const uint8_t *bytes, size_t size) {
     return json;
 }
 
-/* Fully one msgpack map or array? Then its JSON form. */
+/* Fully one msgpack map or array? Then its JSON form. The bytes are a stranger's, and msgpack-c
+ * allocates what they claim to need: they are checked before it sees them. */
 static json_t *document(const uint8_t *bytes, size_t size) {
     msgpack_unpacked unpacked;
     json_t *json = NULL;
     size_t offset = 0;
 
+    if (kith_msgpack_check(kith_span(bytes, size), JSON_MSGPACK_DEPTH_MAX, VALUE_ELEMENTS_MAX) < 0)
+        return NULL;
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, (const char *)bytes, size, &offset) ==
             MSGPACK_UNPACK_SUCCESS &&
