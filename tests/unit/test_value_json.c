@@ -54,6 +54,17 @@ static void test_values(void **state) {
     check_value("d1:a\0:e", 7, "{\"value_hex\":\"64313a61003a65\"}");
 }
 
+/* msgpack as deep as --json-value makes it; and what claims more than it holds. */
+static void test_msgpack(void **state) {
+    check_text("1:\x90", "{\"value\":[]}");
+    check_text(
+        "21:\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x07",
+        "{\"value\":[[[[[[[[[[[[[[[[[[[[7]]]]]]]]]]]]]]]]]]]]}");
+    check_text("5:\xdf\x7f\xff\xff\xff", "{\"value_hex\":\"df7fffffff\"}");
+    check_text("5:\xdd\xff\xff\xff\xff", "{\"value_hex\":\"ddffffffff\"}");
+    check_text("3:\x91\x07\x07", "{\"value_hex\":\"910707\"}");
+}
+
 /* Nesting is bounded by the reader, so the conversion cannot run out of stack. */
 static void test_depth(void **state) {
     char deep[1000];
@@ -146,9 +157,9 @@ static void test_pkarr(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_dns),    cmocka_unit_test(test_dns_refused),
-        cmocka_unit_test(test_pkarr),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_msgpack),     cmocka_unit_test(test_dns),
+        cmocka_unit_test(test_dns_refused), cmocka_unit_test(test_pkarr),
     };
     return cmocka_run_group_tests_name("value_json", tests, NULL, NULL);
 }

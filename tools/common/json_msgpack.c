@@ -13,13 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/msgpack_codec.h"
+#include "core/msgpack_raw.h"
 #include "kith/types.h"
 
 #include "dns.h"
 #include "json_bencode.h"
-
-enum { VALUE_ELEMENTS_MAX = KITH_VALUE_MAX }; /* a value has no more bytes */
 
 static int pack(const json_t *json, msgpack_packer *packer, unsigned depth);
 
@@ -102,14 +100,29 @@ json_t *json_hex(const uint8_t *bytes, size_t size) {
     return json;
 }
 
-/* Fully one msgpack map or array? Then its JSON form. The bytes are a stranger's, and msgpack-c
- * allocates what they claim to need: they are checked before it sees them. */
+/* Exactly one msgpack value, whose containers have no more members than there are bytes. What is a
+ * stranger's needs this first: msgpack-c allocates what a container claims to hold. */
+static bool is_one_value(const uint8_t *bytes, size_t size) {
+    struct kith_reader r = kith_reader(kith_span(bytes, size));
+    struct kith_msgpack_item item;
+    uint64_t to_come = 1;
+
+    for (; to_come > 0 && to_come <= size; to_come--) {
+        if (kith_msgpack_next(&r, &item) < 0)
+            return false;
+        if (item.type == KITH_MSGPACK_ARRAY || item.type == KITH_MSGPACK_MAP)
+            to_come += item.type == KITH_MSGPACK_MAP ? 2 * (uint64_t)item.number : item.number;
+    }
+    return to_come == 0 && kith_reader_left(&r) == 0;
+}
+
+/* Fully one msgpack map or array? Then its JSON form. */
 static json_t *document(const uint8_t *bytes, size_t size) {
     msgpack_unpacked unpacked;
     json_t *json = NULL;
     size_t offset = 0;
 
-    if (kith_msgpack_check(kith_span(bytes, size), JSON_MSGPACK_DEPTH_MAX, VALUE_ELEMENTS_MAX) < 0)
+    if (!is_one_value(bytes, size))
         return NULL;
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, (const char *)bytes, size, &offset) ==
