@@ -85,6 +85,15 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     kith_keeper_heard(&core->keeper, node, answered, now);
 }
 
+static uint32_t count_live(const struct kith_core *core, enum kith_event_kind kind) {
+    struct kith_mainline_status mainline;
+    if (kind != KITH_EVENT_MAINLINE) {
+        return (uint32_t)kith_swarm_count_live(&core->swarm);
+    }
+    kith_mainline_status(core->mainline, &mainline);
+    return mainline.families[0].nodes + mainline.families[1].nodes;
+}
+
 static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now) {
     struct kith_event_box *box = kith_event_box_new();
     if (box == NULL) {
@@ -93,7 +102,7 @@ static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now
     }
     box->event.kind = KITH_CORE_NODE;
     box->event.node.kind = kind;
-    box->event.node.n_contacts = (uint32_t)kith_swarm_count_live(&core->swarm);
+    box->event.node.n_contacts = count_live(core, kind);
     box->event.node.elapsed_ns = now - core->maintain.since;
     kith_events_push(&core->events, box, true);
 }
@@ -172,6 +181,7 @@ static bool mainline_banned(void *context, const struct kith_node_ref *node, uin
 
 static void mainline_ready(void *context, uint64_t now) {
     struct kith_core *core = context;
+    tell(core, KITH_EVENT_MAINLINE, now);
     kith_publish_mainline(&core->publish, now);
 }
 

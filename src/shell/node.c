@@ -66,16 +66,18 @@ static uint64_t random_uniform(void *context) {
 
 static int init_handles(struct kith_node *node) {
     uv_handle_t *const handles[] = {
-        (uv_handle_t *)&node->wake,      (uv_handle_t *)&node->deadline,
-        (uv_handle_t *)&node->minute,    (uv_handle_t *)&node->book_due,
-        (uv_handle_t *)&node->names_due, (uv_handle_t *)&node->lan_patience,
+        (uv_handle_t *)&node->wake,         (uv_handle_t *)&node->deadline,
+        (uv_handle_t *)&node->minute,       (uv_handle_t *)&node->book_due,
+        (uv_handle_t *)&node->names_due,    (uv_handle_t *)&node->lan_patience,
+        (uv_handle_t *)&node->mainline_due,
     };
     if (uv_idle_init(node->loop, &node->wake) != 0 ||
         uv_timer_init(node->loop, &node->deadline) != 0 ||
         uv_timer_init(node->loop, &node->minute) != 0 ||
         uv_timer_init(node->loop, &node->book_due) != 0 ||
         uv_timer_init(node->loop, &node->names_due) != 0 ||
-        uv_timer_init(node->loop, &node->lan_patience) != 0) {
+        uv_timer_init(node->loop, &node->lan_patience) != 0 ||
+        uv_timer_init(node->loop, &node->mainline_due) != 0) {
         return KITH_EINTERNAL; /* libuv documents no way for these to fail */
     }
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
@@ -152,6 +154,10 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         .capabilities = options->capabilities,
         .capabilities_size = options->capabilities_size,
         .book_secret = node->has_book_secret ? node->book_secret : NULL,
+        .mainline = options->mainline,
+        .mainline_enforce_ids = options->mainline_enforce_ids,
+        .no_rendezvous = !options->mainline_rendezvous,
+        .mainline_questions_per_s = options->mainline_queries_per_s,
         .peer_events = options->on_event != NULL,
         .coupling = options->coupling,
         .damping = options->damping,
@@ -164,6 +170,8 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         config.has_v4 = config.has_v4 || bound[i].family == 4;
         config.has_v6 = config.has_v6 || bound[i].family == 6;
     }
+    node->lab = config.lab;
+    node->mainline = options->mainline;
     uint64_t now = uv_hrtime();
     int r = kith_core_new(&node->core, &config, now);
     if (r < 0) {
@@ -198,6 +206,10 @@ static int open_parts(struct kith_node *node, const struct kith_node_setup *setu
     if (r < 0) {
         return kith_node_fail(info, r, 0, "what '%s' holds cannot be loaded: %s", options->data_dir,
                               kith_strerror(r));
+    }
+    r = kith_node_mainline_open(node);
+    if (r < 0) {
+        return kith_node_fail(info, r, 0, "Mainline: %s", kith_strerror(r));
     }
     r = kith_node_names_init(node, options);
     if (r < 0) {
@@ -291,10 +303,12 @@ static void take_down(struct kith_node *node) {
     uv_close((uv_handle_t *)&node->book_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->names_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->lan_patience, on_handle_closed);
+    uv_close((uv_handle_t *)&node->mainline_due, on_handle_closed);
 }
 
 void kith_node_shut(struct kith_node *node) {
     kith_node_book_save(node);
+    kith_node_mainline_save(node);
     kith_node_ops_end(node);
     kith_udp_flush(node->udp);
     take_down(node);

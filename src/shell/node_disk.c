@@ -63,6 +63,7 @@ static void on_loaded_record(void *user, const struct kith_disk_record *r) {
         .own = r->own,
         .is_announcement = r->is_announcement,
         .topic = r->topic,
+        .swarms = r->swarms,
         .record = r->record,
     };
     if (!r->own) {
@@ -130,6 +131,7 @@ static void to_disk_record(const struct kith_core_saved *saved, struct kith_disk
         .is_announcement = saved->is_announcement,
         .topic = saved->topic,
         .expires_us = saved->own ? 0 : wall_us + lifetime_us,
+        .swarms = saved->swarms,
         .record = saved->record,
     };
 }

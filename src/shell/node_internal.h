@@ -9,6 +9,7 @@
  *     node_disk.c     what is kept across restarts
  *     node_book.c     the address book: kept, listed, edited
  *     node_names.c    peers and seeds: names in, contacts out
+ *     node_mainline.c the public swarm: whom to join through, whom to remember
  *     node_lan.c      peers of the local network
  *     node_talk.c     handlers of talk protocols
  *     node_info.c     status, counters, lists
@@ -72,6 +73,7 @@ struct kith_node_name {
     struct kith_node *node;
     char *text;
     enum kith_contact_source source;
+    bool mainline;                /* of the public swarm */
     struct kith_resolve *running; /* NULL: none */
     unsigned n_failures;          /* in a row */
     uint64_t due;                 /* KITH_NEVER: resolved, or running */
@@ -113,6 +115,10 @@ struct kith_node {
     struct kith_lan *lan; /* NULL: off */
     char lan_text[64];    /* "on", or why not */
     bool lan_expected;    /* a first report may come any moment */
+    bool lab;             /* bound to loopback only */
+    bool mainline;
+    bool mainline_settled;   /* has run for long enough to know its nodes by itself */
+    size_t n_mainline_known; /* nodes of the public swarm that came from the disk */
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
     uv_timer_t deadline;  /* the core's */
@@ -120,8 +126,9 @@ struct kith_node {
     uv_timer_t book_due;  /* saving the book */
     uv_timer_t names_due; /* resolving again */
     uv_timer_t lan_patience;
-    uint64_t armed; /* the deadline `deadline` is set for, or KITH_NEVER */
-    bool pumping;   /* inside the pump: what a callback changes is seen by its loop */
+    uv_timer_t mainline_due; /* keeping the public swarm's nodes */
+    uint64_t armed;          /* the deadline `deadline` is set for, or KITH_NEVER */
+    bool pumping;            /* inside the pump: what a callback changes is seen by its loop */
     bool closing;
     unsigned n_open; /* handles not closed yet: the node is freed with the last one */
     kith_close_fn done;
@@ -195,10 +202,22 @@ KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
                                          const struct kith_options *options);
 /* Resolves everything again, at once: all contacts were lost. */
 void kith_node_names_again(struct kith_node *node);
+/* The same for those of the public swarm, unless all is well there. */
+void kith_node_names_mainline(struct kith_node *node);
 void kith_node_names_deinit(struct kith_node *node);
 
 /* Tells the core whether contacts may be coming, from names or the LAN. */
 void kith_node_tell_expected(struct kith_node *node);
+
+/* node_mainline.c */
+/* Hands the core the nodes that the disk knows, and keeps them from now on. After the restoring of
+ * everything else, before the names. -> KITH_ENOMEM */
+KITH_MUST_CHECK int kith_node_mainline_open(struct kith_node *node);
+void kith_node_mainline_save(struct kith_node *node);
+/* The public routers, for a node whose user names nobody. Returns their number. */
+size_t kith_node_mainline_routers(const struct kith_node *node, const char *const **ret_names);
+/* Every family in use has joined. */
+bool kith_node_mainline_joined(const struct kith_node *node);
 
 /* node_lan.c */
 KITH_MUST_CHECK int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *setup);

@@ -7,6 +7,8 @@
  * power cut should not ask the same name server in step. Every address of a name becomes a contact;
  * from then on the core keeps trying them. When the node has lost all its contacts the names are
  * asked again, since they may point elsewhere by now.
+ *
+ * Routers of the public swarm are asked for only if the nodes known from before were not enough.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 
 #define BACKOFF_FIRST_NS (30 * KITH_NS_PER_S)
 #define BACKOFF_MAX_NS (600 * KITH_NS_PER_S)
+#define ROUTER_DELAY_NS (8 * KITH_NS_PER_S) /* for the nodes known from before */
 
 enum { JITTER_PERCENT = 20, BACKOFF_DOUBLINGS_MAX = 5 };
 
@@ -62,13 +65,30 @@ static void arm(struct kith_node *node) {
     (void)uv_timer_start(&node->names_due, on_due, wait_ms, 0);
 }
 
+static const char *kind_of(const struct kith_node_name *name) {
+    if (name->mainline) {
+        return "Mainline node";
+    }
+    return name->source == KITH_CONTACT_PEER ? "peer" : "seed";
+}
+
+/* -> what the core says */
+static int add_contact(const struct kith_node_name *name, const struct kith_contact *contact,
+                       uint64_t now) {
+    struct kith_core *core = name->node->core;
+    return name->mainline ? kith_core_mainline_add(core, &contact->endpoint, name->source, now)
+                          : kith_core_add_contact(core, contact, name->source, now);
+}
+
 static void fail_name(struct kith_node_name *name, const char *why) {
     struct kith_node *node = name->node;
     name->n_failures++;
     uint64_t wait = backoff(node, name->n_failures);
     name->due = uv_hrtime() + wait;
-    kith_node_log(node, KITH_LOG_WARN, "%s '%s': %s; trying again in %llu s",
-                  name->source == KITH_CONTACT_PEER ? "peer" : "seed", name->text, why,
+    /* That one of the public routers is gone is nothing the user could mend. */
+    bool is_router = name->source == KITH_CONTACT_ROUTER;
+    kith_node_log(node, is_router ? KITH_LOG_DEBUG : KITH_LOG_WARN,
+                  "%s '%s': %s; trying again in %llu s", kind_of(name), name->text, why,
                   (unsigned long long)(wait / KITH_NS_PER_S));
     arm(node);
 }
@@ -97,7 +117,7 @@ static void on_resolved(void *context, int status, const struct kith_contact *co
     size_t n_taken = 0;
     int r = 0;
     for (size_t i = 0; i < n; i++) {
-        int one = kith_core_add_contact(node->core, &contacts[i], name->source, now);
+        int one = add_contact(name, &contacts[i], now);
         n_taken += one == 0;
         r = one < 0 ? one : r;
     }
@@ -113,6 +133,9 @@ static void on_resolved(void *context, int status, const struct kith_contact *co
 static void start_name(struct kith_node_name *name) {
     struct kith_error_info info = {0};
     name->due = KITH_NEVER;
+    if (name->source == KITH_CONTACT_ROUTER && kith_node_mainline_joined(name->node)) {
+        return;
+    }
     int r =
         kith_resolve_start(&name->running, name->node->loop, name->text, on_resolved, name, &info);
     if (r < 0) {
@@ -144,11 +167,11 @@ static bool add_literal(struct kith_node_name *name, uint64_t now) {
     (void)snprintf(text, sizeof(text), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
                    (unsigned)port);
     return kith_endpoint_parse(text, &contact.endpoint, NULL) == 0 &&
-           kith_core_add_contact(name->node->core, &contact, name->source, now) == 0;
+           add_contact(name, &contact, now) == 0;
 }
 
 static int add_names(struct kith_node *node, const char *const *texts, size_t n,
-                     enum kith_contact_source source, uint64_t now) {
+                     enum kith_contact_source source, bool mainline, uint64_t now) {
     for (size_t i = 0; i < n; i++) {
         struct kith_node_name *name = &node->names[node->n_names];
         name->text = strdup(texts[i]);
@@ -157,14 +180,25 @@ static int add_names(struct kith_node *node, const char *const *texts, size_t n,
         }
         name->node = node;
         name->source = source;
+        name->mainline = mainline;
         node->n_names++;
         name->due = add_literal(name, now) ? KITH_NEVER : now;
+        if (source == KITH_CONTACT_ROUTER && node->n_mainline_known > 0) {
+            name->due = now + ROUTER_DELAY_NS;
+        }
     }
     return 0;
 }
 
 int kith_node_names_init(struct kith_node *node, const struct kith_options *options) {
-    size_t n = options->n_peers + options->n_seeds;
+    const char *const *mainline = options->mainline_bootstrap;
+    size_t n_mainline = node->mainline ? options->n_mainline_bootstrap : 0;
+    enum kith_contact_source source = KITH_CONTACT_SEED;
+    if (node->mainline && n_mainline == 0) {
+        n_mainline = kith_node_mainline_routers(node, &mainline);
+        source = KITH_CONTACT_ROUTER;
+    }
+    size_t n = options->n_peers + options->n_seeds + n_mainline;
     uint64_t now = uv_hrtime();
     if (n == 0) {
         return 0;
@@ -173,9 +207,12 @@ int kith_node_names_init(struct kith_node *node, const struct kith_options *opti
     if (node->names == NULL) {
         return KITH_ENOMEM;
     }
-    int r = add_names(node, options->peers, options->n_peers, KITH_CONTACT_PEER, now);
+    int r = add_names(node, options->peers, options->n_peers, KITH_CONTACT_PEER, false, now);
     if (r == 0) {
-        r = add_names(node, options->seeds, options->n_seeds, KITH_CONTACT_SEED, now);
+        r = add_names(node, options->seeds, options->n_seeds, KITH_CONTACT_SEED, false, now);
+    }
+    if (r == 0) {
+        r = add_names(node, mainline, n_mainline, source, true, now);
     }
     if (r == 0) {
         arm(node);
@@ -183,14 +220,25 @@ int kith_node_names_init(struct kith_node *node, const struct kith_options *opti
     return r;
 }
 
-void kith_node_names_again(struct kith_node *node) {
+static void resolve_again(struct kith_node *node, bool mainline) {
     uint64_t now = uv_hrtime();
     for (size_t i = 0; i < node->n_names; i++) {
-        if (node->names[i].running == NULL && node->names[i].n_failures == 0) {
-            node->names[i].due = now;
+        struct kith_node_name *name = &node->names[i];
+        if (name->mainline == mainline && name->running == NULL && name->n_failures == 0) {
+            name->due = now;
         }
     }
     arm(node);
+}
+
+void kith_node_names_again(struct kith_node *node) {
+    resolve_again(node, false);
+}
+
+void kith_node_names_mainline(struct kith_node *node) {
+    if (!kith_node_mainline_joined(node)) {
+        resolve_again(node, true);
+    }
 }
 
 void kith_node_names_deinit(struct kith_node *node) {

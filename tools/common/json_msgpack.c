@@ -15,6 +15,9 @@
 
 #include "kith/types.h"
 
+#include "dns.h"
+#include "json_bencode.h"
+
 static int pack(const json_t *json, msgpack_packer *packer, unsigned depth);
 
 static int pack_text(const char *text, size_t size, msgpack_packer *packer) {
@@ -112,12 +115,29 @@ static json_t *document(const uint8_t *bytes, size_t size) {
     return json;
 }
 
+/* What is no byte string: others' records in the public swarm. */
+static int add_bencode(json_t *object, const uint8_t *value, size_t size) {
+    json_t *infohash = json_bencode_infohash(value, size), *json = json_from_bencode(value, size);
+
+    if (infohash && json_object_set_new(object, "infohash", infohash) < 0) {
+        json_decref(json);
+        return -1;
+    }
+    return json ? json_object_set_new(object, "value", json)
+                : json_object_set_new(object, "value_hex", json_hex(value, size));
+}
+
 int json_add_value(json_t *object, const uint8_t *value, size_t size) {
     const uint8_t *bytes;
     size_t bytes_size;
     json_t *json;
 
+    if (size > 0 && (value[0] < '0' || value[0] > '9'))
+        return add_bencode(object, value, size);
     kith_value_unwrap(value, size, &bytes, &bytes_size);
+    json = dns_to_json(bytes, bytes_size);
+    if (json && json_object_set_new(object, "dns", json) < 0)
+        return -1;
     json = document(bytes, bytes_size);
     if (!json)
         json = json_stringn((const char *)bytes, bytes_size);

@@ -59,6 +59,23 @@ static void on_log(enum kith_log_level level, const char *message, void *user) {
     log_say(daemon->log, level, "%s", message);
 }
 
+static void say_mainline(struct daemon *daemon) {
+    struct kith_status status;
+    char observed[KITH_ENDPOINT_TEXT_SIZE] = "";
+
+    kith_node_status(daemon->node, &status);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct kith_mainline_family_status *family = &status.mainline.families[i];
+        if (!family->ready)
+            continue;
+        if (family->observed.family)
+            kith_endpoint_format(&family->observed, observed);
+        log_say(daemon->log, KITH_LOG_INFO, "joined Mainline over IPv%d: %u contacts%s%s",
+                i ? 6 : 4, family->nodes, *observed ? "; they see this node at " : "", observed);
+        *observed = '\0';
+    }
+}
+
 static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
     struct daemon *daemon = user;
     char endpoint[KITH_ENDPOINT_TEXT_SIZE] = "";
@@ -72,6 +89,9 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
         break;
     case KITH_EVENT_LOST:
         log_say(daemon->log, KITH_LOG_WARN, "no contact answers any more; joining again");
+        break;
+    case KITH_EVENT_MAINLINE:
+        say_mainline(daemon);
         break;
     case KITH_EVENT_OBSERVED:
         log_say(daemon->log, KITH_LOG_INFO, "others see this node at %s", endpoint);
@@ -351,6 +371,12 @@ static int open_node(struct daemon *daemon, const uint8_t *secret,
     options.n_seeds = gather_seeds(daemon, &file, seed_items);
     options.seeds = seed_items;
     options.unlimited = config->unlimited;
+    options.mainline = config->mainline;
+    options.mainline_bootstrap = (const char *const *)config->mainline_bootstrap.items;
+    options.n_mainline_bootstrap = config->mainline_bootstrap.n_items;
+    options.mainline_rendezvous = config->mainline_rendezvous;
+    options.mainline_enforce_ids = config->mainline_enforce_ids;
+    options.mainline_queries_per_s = config->mainline_queries;
     options.lan = config->lan;
     options.lan_hide_key = config->lan_hide_key;
     options.lan_allow = (const char *const *)config->lan_allow.items;
