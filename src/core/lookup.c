@@ -630,8 +630,6 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     }
     struct kith_request request = kith_swarm_request(leg->swarm, method);
     request.target = *target;
-    request.no_seeds = false;
-    request.scrape = op->kind == KITH_QUERY_PEERS;
     kith_walk_init(walk, leg->swarm, &request);
     walk->stats.messages = before.messages;
     walk->stats.answered = before.answered;

@@ -48,8 +48,8 @@ static struct kith_mainline_status status_of(const struct net *net, unsigned i) 
     return status.mainline;
 }
 
-/* Through one node they all find each other; each learns its address, takes an id that belongs to it
- * (BEP 42), proves itself reachable and stops calling itself read-only (BEP 43). */
+/* Through one node they all find each other; each learns its address, takes an id that belongs to
+ * it (BEP 42), proves itself reachable and stops calling itself read-only (BEP 43). */
 static void test_join(void **state) {
     (void)state;
     struct net net;
@@ -70,10 +70,8 @@ static void test_join(void **state) {
 static struct kith_query put_query(const char *text, uint8_t *value) {
     uint16_t size;
     assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){.kind = KITH_QUERY_PUT,
-                               .swarms = KITH_SWARM_MAINLINE,
-                               .value = value,
-                               .value_size = size};
+    return (struct kith_query){
+        .kind = KITH_QUERY_PUT, .swarms = KITH_SWARM_MAINLINE, .value = value, .value_size = size};
 }
 
 static void test_mutable_item(void **state) {
@@ -99,7 +97,8 @@ static void test_mutable_item(void **state) {
     assert_memory_equal(net.seen.record.value, "5:first", 7);
     assert_int_equal(net.seen.result.sources, KITH_SOURCE_MAINLINE);
 
-    /* By its target alone, whoever signed it; the salt has to be known, since answers leave it out. */
+    /* By its target alone, whoever signed it; the salt has to be known, since answers leave it out.
+     */
     struct kith_query by_target = {.kind = KITH_QUERY_GET,
                                    .flags = KITH_FLAG_HAS_POINT,
                                    .swarms = KITH_SWARM_MAINLINE,
@@ -178,9 +177,8 @@ static void test_immutable_item(void **state) {
     static const uint8_t bep44[20] = {0xe5, 0xf9, 0x6f, 0x6f, 0x38, 0x32, 0x0f, 0x0f, 0x33, 0x95,
                                       0x9c, 0xb4, 0xd3, 0xd6, 0x56, 0x45, 0x21, 0x17, 0xaa, 0xdb};
     assert_memory_equal(net.seen.result.target.bytes, bep44, sizeof(bep44));
-    struct kith_query get = {.kind = KITH_QUERY_GET,
-                             .flags = KITH_FLAG_HAS_POINT,
-                             .swarms = KITH_SWARM_MAINLINE};
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_POINT, .swarms = KITH_SWARM_MAINLINE};
     kith_target_from_bytes(bep44, &get.point);
     assert_int_equal(net_ask(&net, 11, &get), 0);
     assert_memory_equal(net.seen.record.value, "12:Hello World!", 15);
@@ -250,6 +248,34 @@ static void test_peers(void **state) {
     net_deinit(&net);
 }
 
+/* libtorrent answers a scrape with filters and without peers: nobody is asked both at once. */
+static bool drop_peers_of_scrapes(struct net *net, struct net_packet *packet) {
+    unsigned *n_scrapes = net->hook_context;
+    bool scrapes = memmem(packet->bytes, packet->size, "6:scrapei1e", 11) != NULL;
+    *n_scrapes += scrapes;
+    return !scrapes;
+}
+
+static void test_peers_without_scrape(void **state) {
+    (void)state;
+    struct net net;
+    unsigned n_scrapes = 0;
+    mainline(&net, 20);
+    struct kith_query q = {.kind = KITH_QUERY_ANNOUNCE_PEER,
+                           .flags = KITH_FLAG_HAS_POINT,
+                           .point = {{0xbb, 1, 2, 3}},
+                           .port = 6881};
+    assert_int_equal(net_ask(&net, 4, &q), 0);
+    net.hook = drop_peers_of_scrapes;
+    net.hook_context = &n_scrapes;
+    q.kind = KITH_QUERY_PEERS;
+    assert_int_equal(net_ask(&net, 13, &q), 0);
+    assert_int_equal(net.seen.n_peers, 1);
+    assert_int_equal(n_scrapes, 8 * 2); /* each is sent twice */
+    assert_true(net.seen.result.scrape_peers == 0);
+    net_deinit(&net);
+}
+
 /* One signature, both swarms; a get takes the newest from wherever it is. */
 static void test_both_swarms(void **state) {
     (void)state;
@@ -295,8 +321,8 @@ static void test_both_swarms(void **state) {
     net_deinit(&net);
 }
 
-/* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is found
- * there too. */
+/* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is
+ * found there too. */
 static void test_rendezvous(void **state) {
     (void)state;
     struct net net;
@@ -412,9 +438,9 @@ static void test_token_is_bound(void **state) {
         {&other, "mnopqrstuvwxyz123456", "i203e"},
     };
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-        int n = snprintf(announce, sizeof(announce),
-                         "d1:ad2:id20:abcdefghij01234567899:info_hash20:%s4:porti6881e5:token8:",
-                         tries[i].hash);
+        int n = snprintf(
+            announce, sizeof(announce),
+            "d1:ad2:id20:abcdefghij01234567899:info_hash20:%s4:porti6881e5:token8:", tries[i].hash);
         memcpy(announce + n, token + 9, 8);
         static const char tail[] = "e1:q13:announce_peer1:t2:aa1:y1:qe";
         memcpy(announce + n + 8, tail, sizeof(tail) - 1);
@@ -424,8 +450,8 @@ static void test_token_is_bound(void **state) {
     net_deinit(&net);
 }
 
-/* Replies that nobody asked for, from the wrong port, with our own id or another than expected, change
- * nothing. */
+/* Replies that nobody asked for, from the wrong port, with our own id or another than expected,
+ * change nothing. */
 static void test_forged_replies(void **state) {
     (void)state;
     struct net net;
@@ -466,7 +492,8 @@ static void test_forged_replies(void **state) {
     net_deinit(&net);
 }
 
-/* A flood of forged questions of one prefix is answered within its share; others are still served. */
+/* A flood of forged questions of one prefix is answered within its share; others are still served.
+ */
 static void test_answer_budget(void **state) {
     (void)state;
     struct net net;
@@ -497,6 +524,7 @@ int main(void) {
         cmocka_unit_test(test_immutable_item),
         cmocka_unit_test(test_nearest_are_dead),
         cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_peers_without_scrape),
         cmocka_unit_test(test_both_swarms),
         cmocka_unit_test(test_rendezvous),
         cmocka_unit_test(test_echoes_any_transaction_id),
