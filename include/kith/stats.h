@@ -66,6 +66,11 @@
     X(table_removed, "contacts that left a routing table")                                         \
     X(walks_started, "walks started")                                                              \
     X(walks_finished, "walks finished")                                                            \
+    X(lan_malformed, "LAN services whose name or TXT record is malformed")                         \
+    X(lan_astray, "LAN services on interfaces or at addresses that are not admitted")              \
+    X(lan_self, "LAN services that claim our own key")                                             \
+    X(lan_full, "LAN services beyond a bound")                                                     \
+    X(network_changes, "changes of the network, suspends and long stops that were dealt with")     \
     X(events_lost, "events dropped because the application did not take them")
 
 struct kith_stats {

@@ -34,7 +34,8 @@ static void on_request(void *context, const struct kith_delivery *delivery,
 }
 
 /* Our own addresses are no contacts. */
-static void tell_own(struct kith_core *core) {
+static void tell_own(void *context) {
+    struct kith_core *core = context;
     struct kith_endpoint own[KITH_ENDPOINTS_MAX + 2];
     size_t n = 0;
     for (uint32_t i = 0; i < core->publish.n_bound; i++) {
@@ -48,9 +49,7 @@ static void tell_own(struct kith_core *core) {
 static void on_observed(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_core *core = context;
-    if (kith_publish_observed(&core->publish, by, endpoint, now)) {
-        tell_own(core);
-    }
+    kith_publish_observed(&core->publish, by, endpoint, now);
 }
 
 static bool is_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
@@ -187,9 +186,7 @@ static void mainline_ready(void *context, uint64_t now) {
 
 static void mainline_observed(void *context, const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_core *core = context;
-    if (kith_publish_hint(&core->publish, endpoint, now)) {
-        tell_own(core);
-    }
+    kith_publish_hint(&core->publish, endpoint, now);
 }
 
 static int init_mainline(struct kith_core *core, const struct kith_core_config *config,
@@ -210,6 +207,19 @@ static int init_mainline(struct kith_core *core, const struct kith_core_config *
         .context = core,
     };
     return kith_mainline_new(&core->mainline, &mainline, now);
+}
+
+static void on_network(void *context, uint64_t now) {
+    struct kith_core *core = context;
+    if (core->mainline != NULL) {
+        kith_mainline_network_changed(core->mainline, now);
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        return; /* names are tried again later anyway */
+    }
+    box->event.kind = KITH_CORE_NETWORK;
+    kith_events_push(&core->events, box, false);
 }
 
 /* ---- birth and death ---- */
@@ -374,11 +384,24 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .own = &core->publish.own,
     };
     core->publish.gossip = &core->gossip;
+    core->publish.on_endpoints = tell_own;
+    core->publish.context = core;
     core->reach = (struct kith_reach){
         .env = &core->env,
         .swarm = &core->swarm,
         .answer = answer_reach,
         .on_change = on_reachable,
+        .context = core,
+    };
+    core->change = (struct kith_change){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .publish = &core->publish,
+        .reach = &core->reach,
+        .keeper = &core->keeper,
+        .maintain = &core->maintain,
+        .locals = &core->locals,
+        .on_change = on_network,
         .context = core,
     };
     int r = kith_maintain_start(&core->maintain, now);
@@ -419,6 +442,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     if (core == NULL) {
         return NULL;
     }
+    kith_change_deinit(&core->change);
     kith_locals_deinit(&core->locals);
     kith_gossip_deinit(&core->gossip);
     kith_reach_stop(&core->reach);
@@ -466,6 +490,9 @@ static void deliver(struct kith_core *core, const struct kith_delivery *delivery
     case KITH_DELIVERY_DATA:
         if (delivery->roamed && kith_roam_receive(core, delivery, now)) {
             break;
+        }
+        if (!delivery->roamed) {
+            kith_locals_heard(&core->locals, &delivery->key, &delivery->from, now);
         }
         kith_swarm_receive(&core->swarm, delivery, now);
         break;
@@ -551,6 +578,10 @@ void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bou
     tell_own(core);
 }
 
+void kith_core_network_changed(struct kith_core *core, uint64_t now) {
+    kith_change_seen(&core->change, now);
+}
+
 int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,
                           enum kith_contact_source source, uint64_t now) {
     return kith_maintain_add(&core->maintain, contact, source, now);
@@ -567,6 +598,10 @@ size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, si
     return core->mainline == NULL ? 0 : kith_mainline_known(core->mainline, family, n, out);
 }
 
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint) {
+    kith_maintain_remove(&core->maintain, endpoint);
+}
+
 int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,
                              uint64_t now) {
     return kith_locals_appeared(&core->locals, report, now);
@@ -574,6 +609,10 @@ int kith_core_local_appeared(struct kith_core *core, const struct kith_local_rep
 
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now) {
     kith_locals_vanished(&core->locals, name, now);
+}
+
+void kith_core_local_watch(struct kith_core *core, uint64_t now) {
+    kith_locals_watch(&core->locals, now);
 }
 
 void kith_core_expect_contacts(struct kith_core *core, bool expected) {

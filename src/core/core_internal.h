@@ -3,6 +3,7 @@
 #ifndef KITH_CORE_CORE_INTERNAL_H
 #define KITH_CORE_CORE_INTERNAL_H
 
+#include "core/change.h"
 #include "core/core.h"
 #include "core/gossip.h"
 #include "core/keeper.h"
@@ -39,6 +40,7 @@ struct kith_core {
     struct kith_news news;
     struct kith_reach reach;
     struct kith_gossip gossip;
+    struct kith_change change;
     bool book_header_taken;
     struct kith_serve serve;
     struct kith_maintain maintain;

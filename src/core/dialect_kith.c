@@ -40,6 +40,7 @@ const struct kith_dialect kith_dialect_kith = {
     .k = 20,
     .alpha = 3,
     .sendings = 3, /* with 10% loss each way, one sending fails 19%, three 0.7% */
+    .deviations = 4, /* too early would cost a handshake */
     .sessions = true,
     .datagram_max = KITH_DATAGRAM_MAX,
     .source = KITH_SOURCE_KITH,

@@ -22,6 +22,7 @@
 enum {
     REFRESH_MS = 5000, /* 160 entries come round in 13 minutes; BEP 5 asks for 15 */
     REFRESH_AGE_S = 300,
+    TEST_SOON_S = 5,    /* after a change of the network */
     TEST_S = 60,        /* between two tests of ourselves until reachable */
     TEST_AGAIN_S = 900, /* and after that */
     TEST_MISSES = 3,
@@ -357,6 +358,21 @@ void kith_mainline_look(struct kith_mainline *m, uint64_t now) {
     }
     if (ready && m->config.rendezvous && !m->meeting && !kith_timer_is_set(&m->meet)) {
         set_timer(m, &m->meet, on_meet, MEET_POOR_S, now);
+    }
+}
+
+void kith_mainline_network_changed(struct kith_mainline *m, uint64_t now) {
+    for (size_t i = 0; i < 2; i++) {
+        struct kith_mainline_family *family = m->families[i];
+        if (family != NULL) {
+            family->votes.n = 0;
+            family->votes.next = 0;
+            kith_maintain_hurry(&family->maintain, now);
+            kith_maintain_again(&family->maintain, now);
+        }
+    }
+    if (kith_timer_is_set(&m->test)) {
+        set_timer(m, &m->test, on_test, TEST_SOON_S, now);
     }
 }
 

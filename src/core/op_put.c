@@ -408,6 +408,8 @@ static int resolve_point(struct kith_op *op) {
         int r = kith_record_verify(&view, env->curve, NULL);
         if (r == 0) {
             set_points(op, &view);
+            op->salt_size = (uint8_t)view.salt.size; /* Mainline's answers leave it out */
+            memcpy(op->salt, view.salt.data, view.salt.size);
         }
         return r;
     }

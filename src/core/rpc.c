@@ -6,7 +6,7 @@
  *
  * The soft timeout is the biggest lever a lookup has: with 10% dead entries it takes p99 from 2.0 s
  * to 0.42 s. It follows the peer's own round-trip time where that is known, else the swarm's mean
- * plus four deviations.
+ * plus as many deviations as the dialect says.
  */
 #include "core/rpc.h"
 
@@ -21,8 +21,10 @@ enum {
     LATE_MS = 1500,   /* from STALE to TIMEOUT */
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max) {
-    *rpcs = (struct kith_rpcs){.env = env, .sendings_max = sendings_max};
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max,
+                    unsigned deviations) {
+    *rpcs = (struct kith_rpcs){
+        .env = env, .sendings_max = sendings_max, .deviations = deviations};
     kith_hash_init(&rpcs->table);
     kith_list_init(&rpcs->all);
     kith_random_secure(&env->random, &rpcs->hash_key, sizeof(rpcs->hash_key));
@@ -73,7 +75,8 @@ uint32_t kith_rpcs_new_txn(struct kith_rpcs *rpcs) {
 uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us) {
     const struct kith_rtt *rtt = &rpcs->rtt;
     uint64_t swarm =
-        rtt->mean_ns == 0 ? SOFT_START_MS * KITH_NS_PER_MS : rtt->mean_ns + 4 * rtt->deviation_ns;
+        rtt->mean_ns == 0 ? SOFT_START_MS * KITH_NS_PER_MS
+                          : rtt->mean_ns + rpcs->deviations * rtt->deviation_ns;
     uint64_t soft = swarm;
     if (peer_rtt_us != 0) {
         uint64_t peer = peer_rtt_us * KITH_NS_PER_US;

@@ -81,6 +81,7 @@ struct kith_rpcs {
     uint32_t n;
     struct kith_rtt rtt;
     unsigned sendings_max; /* of one request */
+    unsigned deviations;   /* of the swarm's mean round trip that a soft timeout adds to it */
     uint64_t hash_key;
     /* Puts the payload on the wire; `fresh`: the session may be lost. */
     void (*transmit)(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now);
@@ -89,7 +90,8 @@ struct kith_rpcs {
     void *context;
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max);
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max,
+                    unsigned deviations);
 /* Drops all requests without calling anyone. */
 void kith_rpcs_deinit(struct kith_rpcs *rpcs);
 

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 enum {
-    TALK_PENDING_S = 30, /* an answer of the application is awaited so long */
-    EXCHANGE_BASE = 96,  /* of an answer without peers */
+    TALK_PENDING_S = 30,     /* an answer of the application is awaited so long */
+    EXCHANGE_SIGNED_MAX = 1, /* others' records in an answer: 170 bytes each, a contact has 38 */
+    EXCHANGE_BASE = 96,      /* of an answer without peers */
     RECORD_OVERHEAD = 40 + KITH_KEY_SIZE + KITH_SIGNATURE_SIZE, /* beside salt and value */
 };
 
@@ -304,9 +305,10 @@ static bool names(const struct kith_record_view *view, const struct kith_endpoin
 /* A peer as it signed itself, if we have that; and where it answered us, if it does not say so
  * itself. */
 static void add_peer(const struct request *q, const struct kith_contact *contact,
-                     struct kith_response *response, size_t *room) {
+                     struct kith_response *response, uint32_t records_max, size_t *room) {
     struct kith_record_view view;
-    bool is_signed = kith_gossip_card(q->serve->gossip, &contact->key, q->now, &view) &&
+    bool is_signed = response->n_records < records_max &&
+                     kith_gossip_card(q->serve->gossip, &contact->key, q->now, &view) &&
                      add_record(response, &view, room);
     if (is_signed && names(&view, &contact->endpoint)) {
         return;
@@ -338,6 +340,7 @@ static void serve_exchange(const struct request *q) {
         kith_record_view(&own->record, &view);
         (void)add_record(&response, &view, &room);
     }
+    uint32_t records_max = response.n_records + EXCHANGE_SIGNED_MAX;
     size_t k = q->serve->swarm->dialect->k;
     size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
     struct kith_contact asker = {
@@ -348,7 +351,7 @@ static void serve_exchange(const struct request *q) {
         const struct kith_contact *contact = &entries[i]->contact;
         if (tables[contact->endpoint.family == 6] != NULL &&
             is_of_use(&contact->endpoint, &q->delivery->from)) {
-            add_peer(q, contact, &response, &room);
+            add_peer(q, contact, &response, records_max, &room);
         }
     }
     answer(q, &response);

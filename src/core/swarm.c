@@ -198,7 +198,8 @@ int kith_swarm_init(struct kith_swarm *swarm, const struct kith_swarm_config *co
         .family = config->family,
         .enforce_ids = config->enforce_ids,
     };
-    kith_rpcs_init(&swarm->rpcs, config->env, config->dialect->sendings);
+    kith_rpcs_init(&swarm->rpcs, config->env, config->dialect->sendings,
+                   config->dialect->deviations);
     swarm->rpcs.transmit = transmit;
     swarm->rpcs.finished = on_finished;
     swarm->rpcs.context = swarm;

@@ -365,9 +365,9 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
 }
 
 bool kith_walk_start(struct kith_walk *walk, uint64_t now) {
-    const struct kith_entry *entries[64];
+    const struct kith_entry *entries[KITH_WALK_STARTERS];
     walk->started = now;
-    size_t n = kith_swarm_closest(walk->swarm, &walk->target, walk->k, entries);
+    size_t n = kith_swarm_closest(walk->swarm, &walk->target, KITH_WALK_STARTERS, entries);
     for (size_t i = 0; i < n; i++) {
         kith_walk_add(walk, &entries[i]->node, 1);
     }

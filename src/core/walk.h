@@ -15,6 +15,7 @@
 
 enum {
     KITH_WALK_CANDIDATES_MAX = 96,
+    KITH_WALK_STARTERS = 24, /* known nodes that it begins with: beyond k only a reserve */
     KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
     KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */

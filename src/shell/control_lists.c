@@ -133,7 +133,9 @@ static void put_mainline(struct kith_out *out, const struct kith_mainline_status
 void kith_control_fill_status(struct kith_out *out, const struct kith_node *node,
                               const struct kith_page *page) {
     struct kith_status status;
+    struct kith_stats stats;
     kith_node_status(node, &status);
+    kith_node_stats(node, &stats);
     kith_out_key(out, "key", &status.key);
     kith_out_text(out, "network", status.network);
     kith_out_s(out, "uptime_s", status.uptime_ns);
@@ -146,6 +148,7 @@ void kith_control_fill_status(struct kith_out *out, const struct kith_node *node
     kith_out_uint(out, "own_records", status.own_records);
     kith_out_uint(out, "sessions", status.sessions);
     kith_out_uint(out, "ops", status.ops);
+    kith_out_uint(out, "network_changes", stats.network_changes);
     if (status.size_estimate > 0) {
         kith_out_uint(out, "size_estimate", status.size_estimate);
     } else {

@@ -29,6 +29,7 @@ struct kith_lan_entry {
     void *resolver;       /* free for the owner */
     unsigned n_failures;  /* free for the owner: in a row */
     uint64_t retry_at_ms; /* free for the owner: 0: not due */
+    uint64_t yield_at_ms; /* free for the owner */
 };
 
 struct kith_lan_tracked {

@@ -112,7 +112,7 @@ int kith_node_disk_restore(struct kith_node *node) {
     struct restore restore = {
         .node = node,
         .wall_us = kith_node_wall_us(),
-        .now = uv_hrtime(),
+        .now = kith_node_now(node),
     };
     int r = kith_disk_load(node->disk, on_loaded_record, on_loaded_blob, &restore);
     if (r < 0) {

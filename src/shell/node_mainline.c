@@ -142,7 +142,7 @@ static size_t restore_family(struct kith_node *node, struct known *known) {
     for (size_t i = 0; r == 0 && i < known->n; i++) {
         /* One that is not taken (of a family we have no socket for) is no loss. */
         n += kith_core_mainline_add(node->core, &known->endpoints[i], KITH_CONTACT_KNOWN,
-                                    uv_hrtime()) == 0;
+                                    kith_node_now(node)) == 0;
     }
     return n;
 }

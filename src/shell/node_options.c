@@ -130,9 +130,8 @@ static int check_listen(struct kith_node_setup *setup, struct kith_error_info *i
     return 0;
 }
 
-/* Only the form: whether a name resolves is found out later, and tried for ever. */
-static int check_contacts(const char *what, const char *const *texts, size_t n,
-                          struct kith_error_info *info) {
+int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
+                             struct kith_error_info *info) {
     if (n > 0 && texts == NULL) {
         return kith_node_fail(info, KITH_EINVALID, 0, "options.%ss is NULL, n_%ss is %zu", what,
                               what, n);
@@ -163,7 +162,7 @@ static int check_mainline(const struct kith_options *options, struct kith_error_
         return kith_node_fail(info, KITH_EINVALID, 0,
                               "options.mainline_bootstrap is NULL, n_mainline_bootstrap is %zu", n);
     }
-    int r = check_contacts("Mainline node", options->mainline_bootstrap, n, info);
+    int r = kith_node_check_contacts("Mainline node", options->mainline_bootstrap, n, info);
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (strchr(options->mainline_bootstrap[i], '@') != NULL) {
             return kith_node_fail(info, KITH_ESYNTAX, 1,
@@ -249,8 +248,8 @@ int kith_node_setup_check(struct kith_node_setup *ret, const struct kith_options
     }
     const struct kith_options *copy = &setup.options;
     if ((r = check_network(&setup, info)) < 0 || (r = check_listen(&setup, info)) < 0 ||
-        (r = check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
-        (r = check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
+        (r = kith_node_check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
+        (r = kith_node_check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
         (r = check_mainline(copy, info)) < 0 || (r = check_capabilities(copy, info)) < 0 ||
         (r = check_patterns("lan_allow", copy->lan_allow, copy->n_lan_allow, info)) < 0 ||
         (r = check_patterns("lan_deny", copy->lan_deny, copy->n_lan_deny, info)) < 0 ||

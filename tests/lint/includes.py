@@ -26,7 +26,7 @@ CORE_LEVELS = [
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip", "news"],
     ["lookup", "publish", "op"],
-    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline"],
+    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline", "change"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.

@@ -31,8 +31,12 @@ static const struct kith_sim_scenario scenarios[] = {
      0, &kith_sim_fast_curve},
     {"idle", kith_sim_scenario_idle, "what a network costs that nobody uses", 60, 0, 0, 0,
      &kith_sim_fast_curve},
+    {"mainline", kith_sim_scenario_mainline, "put and get in the Mainline DHT", 300, 200, 10000,
+     300000, &kith_sim_fast_curve},
     {"poison", kith_sim_scenario_poison, "a tenth of the nodes tells lies in peer exchange", 100,
      50, 0, 0, &kith_sim_fast_curve},
+    {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 200, 50,
+     0, 0, &kith_sim_fast_curve},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };

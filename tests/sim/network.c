@@ -211,7 +211,7 @@ static void queue_copy(struct kith_sim_network *network, uint32_t from_host, uin
 void kith_sim_network_send(struct kith_sim_network *network, uint32_t from_host,
                            const struct kith_endpoint *from, const struct kith_datagram *datagram,
                            uint64_t now) {
-    if (datagram->size == 0 || datagram->size > KITH_DATAGRAM_MAX) {
+    if (datagram->size == 0 || datagram->size > KITH_WIRE_MAX) {
         kith_sim_panic("host %u sends a datagram of %zu bytes", from_host, datagram->size);
     }
     network->stats.sent++;

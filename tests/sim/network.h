@@ -35,7 +35,7 @@ struct kith_sim_packet {
     struct kith_endpoint from;
     struct kith_endpoint to;
     uint16_t size;
-    uint8_t bytes[KITH_DATAGRAM_MAX];
+    uint8_t bytes[KITH_WIRE_MAX];
 };
 
 struct kith_sim_network_stats {

@@ -62,6 +62,20 @@ void kith_sim_swarm_join(struct kith_sim_world *world, struct kith_sim_host *hos
     }
 }
 
+/* All of them; of one alone nobody could tell. */
+static bool all_joined(const struct kith_sim_world *world) {
+    if (!world->config.mainline) {
+        return world->n_ready == world->n_alive || world->n_alive == 1;
+    }
+    for (uint32_t i = 0; i < world->n_hosts && world->n_alive > 1; i++) {
+        const struct kith_sim_host *host = world->hosts[i];
+        if (host->core != NULL && !kith_sim_world_joined(world, host)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void kith_sim_swarm_wait(struct kith_sim_run *run, struct kith_sim_world *world) {
     uint64_t start = world->now;
     uint64_t limit = start + QUIET_LIMIT_S * KITH_NS_PER_S;
@@ -70,8 +84,7 @@ void kith_sim_swarm_wait(struct kith_sim_run *run, struct kith_sim_world *world)
         kith_sim_world_run_until(world, world->now + QUIET_WINDOW_S * KITH_NS_PER_S);
         sent = world->network.stats.sent - sent;
         bool calm = sent <= (uint64_t)QUIET_PER_NODE * QUIET_WINDOW_S * world->n_alive;
-        bool joined = world->n_ready == world->n_alive || world->n_alive == 1;
-        if (calm && joined && world->now >= start + SETTLE_S * KITH_NS_PER_S) {
+        if (calm && world->now >= start + SETTLE_S * KITH_NS_PER_S && all_joined(world)) {
             return;
         }
     }
@@ -106,20 +119,18 @@ void kith_sim_swarm_kill(struct kith_sim_world *world, uint32_t ppm) {
 
 /* ---- lookups ---- */
 
-/* Starts `n` questions, one every ASK_GAP_MS, and waits for all answers. */
-static struct kith_sim_ask **
-ask_all(struct kith_sim_world *world, uint32_t n,
-        struct kith_sim_ask *(*ask_one)(struct kith_sim_world *world)) {
+struct kith_sim_ask **kith_sim_swarm_ask_all(struct kith_sim_world *world, uint32_t n,
+                                             kith_sim_ask_fn ask_one, void *context) {
     struct kith_sim_ask **asks = kith_sim_allocate(n * sizeof(struct kith_sim_ask *));
     for (uint32_t i = 0; i < n; i++) {
-        asks[i] = ask_one(world);
+        asks[i] = ask_one(world, i, context);
         kith_sim_world_run_until(world, world->now + ASK_GAP_MS * KITH_NS_PER_MS);
     }
     kith_sim_world_run_asks(world, ASK_LIMIT_S * KITH_NS_PER_S);
     return asks;
 }
 
-static void free_all(struct kith_sim_ask **asks, uint32_t n) {
+void kith_sim_swarm_free_all(struct kith_sim_ask **asks, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (!asks[i]->done) {
             kith_sim_panic("an operation of host %u did not end in %d s", asks[i]->host,
@@ -130,7 +141,9 @@ static void free_all(struct kith_sim_ask **asks, uint32_t n) {
     free(asks);
 }
 
-static struct kith_sim_ask *ask_lookup(struct kith_sim_world *world) {
+static struct kith_sim_ask *ask_lookup(struct kith_sim_world *world, uint32_t i, void *context) {
+    (void)i;
+    (void)context;
     struct kith_sim_host *asker = kith_sim_world_pick(world);
     struct kith_sim_host *wanted = kith_sim_world_pick(world);
     while (wanted == asker && world->n_alive > 1) {
@@ -190,14 +203,16 @@ static void count_lookup(struct kith_sim_lookups *lookups, const struct kith_sim
 
 void kith_sim_swarm_lookups(struct kith_sim_world *world, uint32_t n,
                             struct kith_sim_lookups *ret) {
-    struct kith_sim_ask **asks = ask_all(world, n, ask_lookup);
+    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(world, n, ask_lookup, NULL);
     for (uint32_t i = 0; i < n; i++) {
         count_lookup(ret, asks[i]);
     }
-    free_all(asks, n);
+    kith_sim_swarm_free_all(asks, n);
 }
 
-static struct kith_sim_ask *ask_trace(struct kith_sim_world *world) {
+static struct kith_sim_ask *ask_trace(struct kith_sim_world *world, uint32_t i, void *context) {
+    (void)i;
+    (void)context;
     struct kith_query query = {.kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT};
     struct kith_sim_host *asker = kith_sim_world_pick(world);
     kith_sim_random_fill(&world->random, query.point.bytes, sizeof(query.point.bytes));
@@ -221,12 +236,12 @@ static void count_trace(const struct kith_sim_world *world, struct kith_sim_look
 }
 
 void kith_sim_swarm_traces(struct kith_sim_world *world, uint32_t n, struct kith_sim_lookups *ret) {
-    struct kith_sim_ask **asks = ask_all(world, n, ask_trace);
+    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(world, n, ask_trace, NULL);
     for (uint32_t i = 0; i < n; i++) {
         count_trace(world, ret, asks[i]);
         free(asks[i]->user);
     }
-    free_all(asks, n);
+    kith_sim_swarm_free_all(asks, n);
 }
 
 double kith_sim_lookups_success(const struct kith_sim_lookups *lookups) {

@@ -19,6 +19,15 @@ void kith_sim_swarm_wait(struct kith_sim_run *run, struct kith_sim_world *world)
 /* Kills a share of the hosts, seeds included. */
 void kith_sim_swarm_kill(struct kith_sim_world *world, uint32_t ppm);
 
+/* Asks the `i`th question. */
+typedef struct kith_sim_ask *(*kith_sim_ask_fn)(struct kith_sim_world *world, uint32_t i,
+                                                void *context);
+/* Starts `n` questions, a few ms apart, and waits for all answers. */
+struct kith_sim_ask **kith_sim_swarm_ask_all(struct kith_sim_world *world, uint32_t n,
+                                             kith_sim_ask_fn ask_one, void *context);
+/* Panics if one of them has not ended. */
+void kith_sim_swarm_free_all(struct kith_sim_ask **asks, uint32_t n);
+
 struct kith_sim_lookups {
     uint32_t n;
     uint32_t n_exact; /* found at exactly the peer's endpoint */

@@ -135,6 +135,7 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
     case KITH_CORE_SAVE:
     case KITH_CORE_FORGET:
     case KITH_CORE_LOCAL:
+    case KITH_CORE_NETWORK:
         break; /* no disk, no mDNS */
     }
 }
@@ -205,6 +206,8 @@ void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *ho
         .has_v4 = host->v4.family != 0,
         .has_v6 = host->v6.family != 0,
         .wall_us = KITH_SIM_WALL_US + world->now / KITH_NS_PER_US,
+        .mainline = world->config.mainline,
+        .no_rendezvous = true,
         .outbox_keep = 0,
         .book_buckets = 4, /* a few hundred contacts: memory, again */
     };
@@ -264,7 +267,10 @@ void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host
     if (with_key) {
         contact.key = other->key;
     }
-    if (kith_core_add_contact(host->core, &contact, source, world->now) < 0) {
+    int r = world->config.mainline
+                ? kith_core_mainline_add(host->core, &contact.endpoint, source, world->now)
+                : kith_core_add_contact(host->core, &contact, source, world->now);
+    if (r < 0) {
         kith_sim_panic("host %u does not take host %u as a contact", host->index, other->index);
     }
     settle(world, host);
@@ -285,6 +291,10 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
     }
     settle(world, host);
     return ask;
+}
+
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host) {
+    settle(world, host);
 }
 
 /* ---- time ---- */
@@ -392,6 +402,16 @@ void kith_sim_world_deinit(struct kith_sim_world *world) {
     kith_sim_queue_deinit(&world->queue);
     kith_sim_network_deinit(&world->network);
     *world = (struct kith_sim_world){0};
+}
+
+bool kith_sim_world_joined(const struct kith_sim_world *world, const struct kith_sim_host *host) {
+    if (!world->config.mainline || host->core == NULL) {
+        return host->ready;
+    }
+    struct kith_status status;
+    kith_core_status(host->core, world->now, &status);
+    const struct kith_mainline_family_status *families = status.mainline.families;
+    return families[0].on == families[0].ready && families[1].on == families[1].ready;
 }
 
 struct kith_sim_host *kith_sim_world_pick(struct kith_sim_world *world) {

@@ -24,6 +24,7 @@ struct kith_sim_world_config {
     const struct kith_curve *curve;
     struct kith_sim_network_config network; /* `seed` is filled in by the world */
     struct kith_limits limits;
+    bool mainline; /* hosts meet in the Mainline DHT and nowhere else */
     bool progress; /* a line on stderr every few seconds of wall time */
 };
 
@@ -106,7 +107,8 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
 void kith_sim_world_kill(struct kith_sim_world *world, struct kith_sim_host *host);
 /* Alive again with the same key and addresses, and nothing else. */
 void kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *host);
-/* Tells `host` how to reach `other`. Without `with_key` it has to ask for the key first. */
+/* Tells `host` how to reach `other`. Without `with_key` it has to ask for the key first; Mainline
+ * has none. */
 void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host *host,
                               const struct kith_sim_host *other, bool with_key,
                               enum kith_contact_source source);
@@ -115,6 +117,8 @@ void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host
  * that the core refuses is done at once, with the refusal as its status. */
 struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kith_sim_host *host,
                                         const struct kith_query *query);
+/* A scenario made this host's core do something: what it wants to send is sent. */
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host);
 struct kith_sim_ask *kith_sim_ask_free(struct kith_sim_ask *ask);
 
 /* Runs all that happens up to and including `time`, and stops there. */
@@ -122,6 +126,8 @@ void kith_sim_world_run_until(struct kith_sim_world *world, uint64_t time);
 /* Runs for that long, or until every ask is done. Returns whether every ask is done. */
 bool kith_sim_world_run_asks(struct kith_sim_world *world, uint64_t timeout_ns);
 
+/* Whether the host has joined: kith's swarm, or Mainline where that is what hosts meet in. */
+bool kith_sim_world_joined(const struct kith_sim_world *world, const struct kith_sim_host *host);
 /* A random host that is alive; NULL if there is none. Draws from world->random. */
 struct kith_sim_host *kith_sim_world_pick(struct kith_sim_world *world);
 /* The sum over all cores, those that are gone included. */

@@ -215,6 +215,125 @@ static void test_newcomer_without_record(void **state) {
     net_deinit(&net);
 }
 
+/* `n` nodes that know each other from reports alone. */
+static void settle(struct net *net, unsigned n) {
+    net_init(net);
+    for (unsigned i = 0; i < n; i++) {
+        net_add(net);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned j = 0; j < n; j++) {
+            struct kith_local_report report = report_of(net, j, true);
+            if (i != j) {
+                appear(net, i, &report);
+                net_drain(net, i);
+            }
+        }
+    }
+    net_run(net, 120 * KITH_NS_PER_S);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(status_of(net, i).lan_peers, n - 1);
+    }
+}
+
+/* The others that still list `gone` as there. */
+static unsigned n_believers(const struct net *net, unsigned gone) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < net->n; i++) {
+        count += i != gone && status_of(net, i).lan_peers == net->n - 1;
+    }
+    return count;
+}
+
+/* A host that loses power says no goodbye. In a small LAN everybody misses it soon. */
+static void test_power_cut(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 8);
+    for (unsigned gone = 0; gone < 3; gone++) {
+        net.nodes[gone].dead = true;
+        net_run(&net, 20 * KITH_NS_PER_S);
+        assert_int_equal(n_believers(&net, gone), 0);
+        net.nodes[gone].dead = false;
+        net_run(&net, 90 * KITH_NS_PER_S);
+        assert_int_equal(status_of(&net, gone).lan_peers, 7);
+        assert_int_equal(n_believers(&net, gone), 7);
+    }
+    net_deinit(&net);
+}
+
+/* In a large one only while somebody looks, at once or all the time. */
+static void test_power_cut_large(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 40);
+    net.nodes[39].dead = true;
+    net_run(&net, 20 * KITH_NS_PER_S);
+    assert_true(n_believers(&net, 39) > 0);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    assert_int_equal(n_believers(&net, 39), 0);
+    net.nodes[38].dead = true;
+    for (unsigned i = 0; i < 200; i++) {
+        kith_core_local_watch(net.nodes[0].core, net.now);
+        net_run(&net, 100 * KITH_NS_PER_MS);
+    }
+    assert_int_equal(status_of(&net, 0).lan_peers, 37);
+    net_deinit(&net);
+}
+
+/* What keeping the list true costs while nothing else happens. */
+static void test_idle_traffic(void **state) {
+    (void)state;
+    static const unsigned SIZES[] = {2, 8, 20, 40};
+    for (unsigned i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+        struct net net;
+        settle(&net, SIZES[i]);
+        net_run(&net, 3600 * KITH_NS_PER_S);
+        uint64_t before = 0;
+        uint64_t after = 0;
+        for (unsigned j = 0; j < net.n; j++) {
+            before += kith_core_stats(net.nodes[j].core)->tx_bytes;
+        }
+        net_run(&net, 1800 * KITH_NS_PER_S);
+        for (unsigned j = 0; j < net.n; j++) {
+            after += kith_core_stats(net.nodes[j].core)->tx_bytes;
+            assert_int_equal(status_of(&net, j).lan_peers, net.n - 1);
+        }
+        unsigned rate = (unsigned)((after - before) / 1800 / net.n);
+        print_message("%u idle nodes send %u bytes/s each\n", net.n, rate);
+        assert_true(rate < 100);
+        net_deinit(&net);
+    }
+}
+
+static unsigned n_lost;
+
+/* Every tenth datagram. */
+static bool lose_some(struct net *net, struct net_packet *packet) {
+    (void)net;
+    (void)packet;
+    return ++n_lost % 10 != 0;
+}
+
+static bool watch_loss(struct net *net, unsigned seconds) {
+    bool always = true;
+    for (unsigned i = 0; i < seconds * 10; i++) {
+        net_run(net, 100 * KITH_NS_PER_MS);
+        always = always && status_of(net, 0).lan_peers == net->n - 1;
+    }
+    return always;
+}
+
+/* Lost datagrams do not make a peer vanish from the list, not for a moment. */
+static void test_loss(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 2);
+    net.hook = lose_some;
+    assert_true(watch_loss(&net, 1800));
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_swarm_from_reports_alone),
@@ -224,6 +343,10 @@ int main(void) {
         cmocka_unit_test(test_silent_peer),
         cmocka_unit_test(test_goodbye),
         cmocka_unit_test(test_newcomer_without_record),
+        cmocka_unit_test(test_power_cut),
+        cmocka_unit_test(test_power_cut_large),
+        cmocka_unit_test(test_idle_traffic),
+        cmocka_unit_test(test_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

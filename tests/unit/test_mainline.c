@@ -130,6 +130,42 @@ static void test_mutable_item(void **state) {
     net_deinit(&net);
 }
 
+/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt out.
+ */
+static void test_record_of_another(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 24);
+    struct kith_query q = put_query("first", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_KEY,
+                             .swarms = KITH_SWARM_MAINLINE,
+                             .key = net.nodes[3].key,
+                             .salt_size = 6};
+    memcpy(get.salt, "foobar", 6);
+    assert_int_equal(net_ask(&net, 17, &get), 0);
+    struct kith_record first = net.seen.record;
+    q = put_query("second", value);
+    memcpy(q.salt, "foobar", 6);
+    q.salt_size = 6;
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    int64_t second = net.seen.result.seq;
+
+    struct kith_query outdated = {.kind = KITH_QUERY_PUT,
+                                  .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+                                  .swarms = KITH_SWARM_MAINLINE,
+                                  .record = &first};
+    assert_int_equal(net_ask(&net, 9, &outdated), KITH_EOUTDATED);
+    assert_int_equal(net.seen.result.seq, second);
+    assert_int_equal(net.seen.result.asked, 0); /* known before anybody was asked to store it */
+    assert_int_equal(kith_core_stats(net.nodes[9].core)->bad_records, 0);
+    net_deinit(&net);
+}
+
 static void test_immutable_item(void **state) {
     (void)state;
     struct net net;
@@ -146,6 +182,38 @@ static void test_immutable_item(void **state) {
     kith_target_from_bytes(bep44, &get.point);
     assert_int_equal(net_ask(&net, 11, &get), 0);
     assert_memory_equal(net.seen.record.value, "12:Hello World!", 15);
+    net_deinit(&net);
+}
+
+/* Kills the `n` nodes whose ids are nearest to that of node `to`. */
+static void kill_nearest(struct net *net, unsigned to, unsigned n) {
+    struct kith_point target = status_of(net, to).families[0].id;
+    while (n-- > 0) {
+        unsigned best = to;
+        for (unsigned i = 0; i < net->n; i++) {
+            struct kith_point id = status_of(net, i).families[0].id;
+            struct kith_point best_id = status_of(net, best).families[0].id;
+            if (i != to && !net->nodes[i].dead &&
+                (best == to || kith_point_compare(&target, &id, &best_id) < 0)) {
+                best = i;
+            }
+        }
+        net->nodes[best].dead = true;
+    }
+}
+
+/* The k nearest that a node knows may all be gone; it knows others. */
+static void test_nearest_are_dead(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 24);
+    kill_nearest(&net, 5, 8);
+    struct kith_query trace = {.kind = KITH_QUERY_TRACE,
+                               .flags = KITH_FLAG_HAS_POINT,
+                               .swarms = KITH_SWARM_MAINLINE,
+                               .point = status_of(&net, 5).families[0].id};
+    assert_int_equal(net_ask(&net, 5, &trace), 0);
+    assert_true(net.seen.result.walk.answered >= 8);
     net_deinit(&net);
 }
 
@@ -452,7 +520,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_mutable_item),
+        cmocka_unit_test(test_record_of_another),
         cmocka_unit_test(test_immutable_item),
+        cmocka_unit_test(test_nearest_are_dead),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_peers_without_scrape),
         cmocka_unit_test(test_both_swarms),

@@ -57,6 +57,11 @@ static int add_entry(json_t *dict, struct kith_span key, const struct kith_benco
         json = convert(value);
     snprintf(name, sizeof(name), "%.*s%s", (int)key.size, (const char *)key.data,
              is_text ? "" : "_hex");
+    /* Of two values under one name one would be lost. */
+    if (json_object_get(dict, name)) {
+        json_decref(json);
+        return -1;
+    }
     return json_object_set_new(dict, name, json); /* refuses NULL, and names that are not UTF-8 */
 }
 

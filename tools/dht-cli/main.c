@@ -305,13 +305,10 @@ static bool belongs(const struct option *option, const struct cli_command *comma
 
 /* "--for belongs to ban and stands behind it" */
 static int misplaced_option(const struct option *option) {
-    char names[160] = "";
-    size_t used = 0;
-
-    for (const char *at = option->commands ? option->commands + 1 : ""; *at; at += strcspn(at, ",") + 1)
-        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%.*s", used ? ", " : "",
-                                 (int)strcspn(at, ","), at);
-    cli_complain("--%s belongs to %s and stands behind it", option->name, names);
+    fprintf(stderr, "dht-cli: --%s belongs to ", option->name);
+    for (const char *at = option->commands + 1; at[1]; at++)
+        fputs(*at == ',' ? ", " : (const char[]){*at, '\0'}, stderr);
+    fputs(" and stands behind it\n", stderr);
     return CLI_USAGE;
 }
 

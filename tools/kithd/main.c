@@ -191,6 +191,9 @@ static int read_flags(struct config *config, int argc, char **argv, bool *ret_pr
 }
 
 static void warn_of_missing(const struct config *config, const struct log *log) {
+    if (config->mainline_bootstrap.n_items && !config->mainline)
+        log_say(log, KITH_LOG_WARN,
+                "[mainline] bootstrap: Mainline is off; --mainline or enabled = yes turns it on");
     if (config->http_listen)
         log_say(log, KITH_LOG_WARN, "[http] listen: this version has no HTTP server");
 }
