@@ -315,7 +315,7 @@ static bool check_id(struct kith_swarm *swarm, struct kith_rpc *rpc,
 }
 
 /* Nobody is among the contacts that it tells of, least of all at another place than it speaks from.
- */
+ * Without keys nobody can tell. */
 static bool is_elsewhere(const struct kith_response *response,
                          const struct kith_delivery *delivery) {
     for (uint32_t i = 0; i < response->n_contacts; i++) {
@@ -351,7 +351,7 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
         event.failure = &other_id;
     } else if (message->kind == KITH_MESSAGE_RESPONSE) {
         stats->responses_received++;
-        if (is_elsewhere(&message->u.response, delivery)) {
+        if (swarm->sessions != NULL && is_elsewhere(&message->u.response, delivery)) {
             kith_swarm_blame(swarm, &rpc->node, KITH_BOOK_CONTRADICTION, now);
         }
         keep_usable(swarm, &message->u.response, &delivery->from);

@@ -63,6 +63,7 @@ static void test_join(void **state) {
         assert_false(v4->read_only);
         assert_memory_equal(v4->observed.ip, net.nodes[i].endpoint.ip, 4);
         assert_true(kith_target_id_valid(&v4->id, &net.nodes[i].endpoint));
+        assert_int_equal(kith_core_stats(net.nodes[i].core)->contradictions, 0);
     }
     net_deinit(&net);
 }
@@ -130,7 +131,8 @@ static void test_mutable_item(void **state) {
     net_deinit(&net);
 }
 
-/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt out.
+/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt
+ * out.
  */
 static void test_record_of_another(void **state) {
     (void)state;
@@ -273,6 +275,45 @@ static void test_peers_without_scrape(void **state) {
     assert_int_equal(net.seen.n_peers, 1);
     assert_int_equal(n_scrapes, 8 * 2); /* each is sent twice */
     assert_true(net.seen.result.scrape_peers == 0);
+    net_deinit(&net);
+}
+
+/* libtorrent ignores for 5 minutes who sends it 50 datagrams within 10 seconds. */
+enum { BAN_DATAGRAMS = 50 };
+
+struct arrivals {
+    uint64_t at[BAN_DATAGRAMS]; /* ring of the latest */
+    unsigned n;
+    bool banned;
+};
+
+static bool watch_arrivals(struct net *net, struct net_packet *packet) {
+    struct arrivals *a = net->hook_context;
+    if (kith_endpoint_equal(&packet->to, &net->nodes[0].endpoint)) {
+        uint64_t *oldest = &a->at[a->n % BAN_DATAGRAMS];
+        a->banned =
+            a->banned || (a->n >= BAN_DATAGRAMS && packet->at - *oldest < 10 * KITH_NS_PER_S);
+        *oldest = packet->at;
+        a->n++;
+    }
+    return true;
+}
+
+static void test_pace_to_one_node(void **state) {
+    (void)state;
+    struct net net;
+    struct arrivals arrivals = {.n = 0};
+    mainline(&net, 2);
+    net.hook = watch_arrivals;
+    net.hook_context = &arrivals;
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_POINT, .swarms = KITH_SWARM_MAINLINE};
+    for (unsigned i = 0; i < 200; i++) {
+        get.point.bytes[0] = (uint8_t)i;
+        assert_int_equal(net_ask(&net, 1, &get), KITH_ENOT_FOUND);
+    }
+    assert_true(arrivals.n >= 200);
+    assert_false(arrivals.banned);
     net_deinit(&net);
 }
 
@@ -525,6 +566,7 @@ int main(void) {
         cmocka_unit_test(test_nearest_are_dead),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_peers_without_scrape),
+        cmocka_unit_test(test_pace_to_one_node),
         cmocka_unit_test(test_both_swarms),
         cmocka_unit_test(test_rendezvous),
         cmocka_unit_test(test_echoes_any_transaction_id),
