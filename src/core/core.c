@@ -619,7 +619,7 @@ static int restore_own(struct kith_core *core, const struct kith_core_saved *sav
                          saved->swarms != 0 ? saved->swarms : KITH_SWARM_KITH, now);
     if (r == 0) {
         /* Goes out again after joining: the swarm may have forgotten it while we were away. */
-        kith_own_find(&core->publish.own, &point)->pending = true;
+        kith_own_find(&core->publish.own, &point, saved->is_announcement)->pending = true;
     }
     return r;
 }

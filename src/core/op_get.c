@@ -368,8 +368,8 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     if (leg->swarm == NULL) {
         return false;
     }
-    const struct kith_own_record *own = kith_own_find(ops->own, &op->point);
-    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    const struct kith_own_record *own = kith_own_find(ops->own, &op->point, false);
+    bool is_own = own != NULL;
     bool taken = false;
     if (is_own) {
         struct kith_record_view view;

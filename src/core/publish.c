@@ -334,7 +334,7 @@ void kith_publish_start(struct kith_publish *publish, uint64_t now) {
 void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
     publish->in_mainline = true;
     send_pending(publish, now);
-    const struct kith_own_record *peer = kith_own_find(&publish->own, &publish->own.peer_point);
+    const struct kith_own_record *peer = kith_own_find(&publish->own, &publish->own.peer_point, false);
     if (peer != NULL) {
         put_in_mainline(publish, &peer->record, now);
     } else if (!publish->started) {
@@ -346,7 +346,8 @@ void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
 /* Nobody could be reached: again before the hour is over. */
 static void on_republished(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
-    struct kith_own_record *own = kith_own_find(&publish->own, &op->point);
+    struct kith_own_record *own =
+        kith_own_find(&publish->own, &op->point, op->kind == KITH_QUERY_ANNOUNCE);
     if (status == KITH_ENO_NETWORK && own != NULL) {
         int r = kith_timer_set(&publish->env->timers, &own->republish, on_republish,
                                now + PUBLISH_RETRY_S * KITH_NS_PER_S);

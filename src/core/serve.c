@@ -38,7 +38,7 @@ static void init_response(const struct request *q, struct kith_response *respons
     kith_response_init(response);
     response->has_you = true;
     response->you = q->delivery->from;
-    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (peer != NULL) {
         response->has_own_seq = true;
         response->own_seq = peer->record.seq;
@@ -99,8 +99,8 @@ static void add_contacts(const struct request *q, struct kith_response *response
  * device may publish under our key. */
 static bool find_record(const struct request *q, struct kith_record_view *ret) {
     const struct kith_serve *serve = q->serve;
-    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target);
-    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target, false);
+    bool is_own = own != NULL;
     if (is_own) {
         kith_record_view(&own->record, ret);
     }
@@ -334,7 +334,7 @@ static void serve_exchange(const struct request *q) {
     wanted_tables(q, tables);
     size_t max = q->delivery->answer_max;
     size_t room = max > EXCHANGE_BASE ? max - EXCHANGE_BASE : 0;
-    const struct kith_own_record *own = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    const struct kith_own_record *own = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (own != NULL && !(q->args->has_seq && q->args->seq >= own->record.seq)) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
