@@ -246,10 +246,9 @@ static void serve_announce(const struct request *q) {
 
 void kith_serve_init(struct kith_serve *serve) {
     /* Honest peers ask each 10/eta seconds or less often, with a fifth of jitter: every 11 s. */
-    serve->exchange_peers.cost_ns = 5 * KITH_NS_PER_S;
-    serve->exchange_peers.burst_ns = 4 * serve->exchange_peers.cost_ns;
-    serve->exchange_prefixes.cost_ns = KITH_NS_PER_S / 4;
-    serve->exchange_prefixes.burst_ns = 32 * serve->exchange_prefixes.cost_ns;
+    serve->exchange_peers.limit = (struct kith_pace_limit){
+        .interval_ns = 5 * KITH_NS_PER_S, .burst_ns = 3 * 5 * KITH_NS_PER_S};
+    serve->exchange_prefixes.limit = kith_pace_limit(4, 32);
 }
 
 void kith_serve_deinit(struct kith_serve *serve) {
