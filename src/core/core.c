@@ -162,6 +162,11 @@ static void on_local_silent(void *context, const struct kith_local *local) {
     kith_events_push(&core->events, box, false);
 }
 
+static void on_local_confirmed(void *context, const struct kith_local *local, uint64_t now) {
+    struct kith_core *core = context;
+    kith_ops_local(&core->ops, local, now);
+}
+
 /* ---- Mainline ---- */
 
 static bool mainline_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
@@ -358,6 +363,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .swarm = &core->swarm,
         .sessions = core->sessions,
         .on_silent = on_local_silent,
+        .on_confirmed = on_local_confirmed,
         .context = core,
     };
     kith_locals_init(&core->locals);

@@ -358,6 +358,16 @@ void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
     }
 }
 
+void kith_ops_local(struct kith_ops *ops, const struct kith_local *local, uint64_t now) {
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (!op->told && !op->waiting) {
+            kith_op_local(op, local, now);
+        }
+    }
+}
+
 /* ---- reporting ---- */
 
 static struct kith_event_box *new_result(struct kith_op *op, enum kith_result_kind kind) {
