@@ -335,6 +335,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .own = &core->publish.own,
         .locals = &core->locals,
         .n_max = or_default(config->limits.ops, OPS_DEFAULT),
+        .is_private = config->network_secret != NULL,
         .may_join = may_join,
         .describe = describe,
         .context = core,

@@ -45,6 +45,7 @@ struct kith_ops {
     uint32_t n_max;
     uint32_t n_waiting; /* for a first live contact */
     uint64_t next_id;
+    bool is_private; /* a network with a secret: nothing goes into Mainline unasked */
     /* Of the node: whether joining may still succeed, so that waiting for a contact makes sense. */
     bool (*may_join)(void *context, uint64_t now);
     /* What an announcement or peer record says of us. -> KITH_ENOT_FOUND: no endpoint is known yet
