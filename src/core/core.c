@@ -171,6 +171,11 @@ static void on_local_silent(void *context, const struct kith_local *local) {
     kith_events_push(&core->events, box, false);
 }
 
+static void on_local_confirmed(void *context, const struct kith_local *local, uint64_t now) {
+    struct kith_core *core = context;
+    kith_ops_local(&core->ops, local, now);
+}
+
 /* ---- Mainline ---- */
 
 static bool mainline_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
@@ -340,6 +345,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .own = &core->publish.own,
         .locals = &core->locals,
         .n_max = or_default(config->limits.ops, OPS_DEFAULT),
+        .is_private = config->network_secret != NULL,
         .may_join = may_join,
         .describe = describe,
         .context = core,
@@ -368,6 +374,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .swarm = &core->swarm,
         .sessions = core->sessions,
         .on_silent = on_local_silent,
+        .on_confirmed = on_local_confirmed,
         .context = core,
     };
     kith_locals_init(&core->locals);
@@ -629,7 +636,7 @@ static int restore_own(struct kith_core *core, const struct kith_core_saved *sav
                          saved->swarms != 0 ? saved->swarms : KITH_SWARM_KITH, now);
     if (r == 0) {
         /* Goes out again after joining: the swarm may have forgotten it while we were away. */
-        kith_own_find(&core->publish.own, &point)->pending = true;
+        kith_own_find(&core->publish.own, &point, saved->is_announcement)->pending = true;
     }
     return r;
 }

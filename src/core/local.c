@@ -89,12 +89,17 @@ static uint64_t check_interval(const struct kith_locals *locals, uint64_t now) {
 }
 
 static void confirm(struct kith_local *local, const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_locals *locals = local->owner;
+    bool news = !local->confirmed;
     local->confirmed = true;
     local->endpoint = *endpoint;
     local->seen = now;
     local->next = 0;
     local->failures = 0;
-    set_timer(local, check_interval(local->owner, now), now);
+    set_timer(local, check_interval(locals, now), now);
+    if (news && locals->on_confirmed != NULL) {
+        locals->on_confirmed(locals->context, local, now);
+    }
 }
 
 /* It does not answer where it did: it may be elsewhere by now. */
@@ -218,6 +223,23 @@ static void take_report(struct kith_local *local, const struct kith_local_report
     }
 }
 
+/* Names cost whoever makes them up nothing: the one to give way is the oldest of those that were
+ * asked and stayed silent, else of those that had the longest time to answer. */
+static struct kith_local *find_unproven(const struct kith_locals *locals) {
+    struct kith_local *oldest = NULL;
+    struct kith_list *l = kith_list_first(&locals->all);
+    for (; l != NULL; l = kith_list_next(&locals->all, l)) {
+        struct kith_local *local = local_of(l);
+        if (!local->confirmed && local->failures > 0) {
+            return local;
+        }
+        if (!local->confirmed && oldest == NULL) {
+            oldest = local;
+        }
+    }
+    return oldest;
+}
+
 static struct kith_local *add(struct kith_locals *locals) {
     struct kith_local *local = calloc(1, sizeof(*local));
     if (local != NULL) {
@@ -236,7 +258,11 @@ int kith_locals_appeared(struct kith_locals *locals, const struct kith_local_rep
     struct kith_local *local = find_name(locals, report->name);
     if (local == NULL) {
         if (locals->n >= KITH_LOCALS_MAX) {
-            return KITH_EFULL;
+            struct kith_local *unproven = find_unproven(locals);
+            if (unproven == NULL) {
+                return KITH_EFULL;
+            }
+            drop(unproven);
         }
         local = add(locals);
         if (local == NULL) {

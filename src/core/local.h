@@ -14,7 +14,7 @@
 #include "core/swarm.h"
 
 enum {
-    KITH_LOCALS_MAX = 512, /* peers; further reports are counted and ignored */
+    KITH_LOCALS_MAX = 512, /* peers; then those that never answered give way */
 };
 
 struct kith_locals;
@@ -43,12 +43,15 @@ struct kith_locals {
     uint64_t watched_until; /* somebody looks at the list: it is kept true to the second */
     /* Every endpoint of the peer stayed silent: the source should ask anew. */
     void (*on_silent)(void *context, const struct kith_local *local);
+    /* A peer answered: it is there. May be NULL. */
+    void (*on_confirmed)(void *context, const struct kith_local *local, uint64_t now);
     void *context;
 };
 
 void kith_locals_init(struct kith_locals *locals);
 void kith_locals_deinit(struct kith_locals *locals);
-/* The peer is there, or its endpoints or key changed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no
+/* The peer is there, or its endpoints or key changed. At the bound the newcomer replaces the oldest
+ * that did not answer, else the oldest that has not answered yet. -> KITH_EFULL (all have), KITH_ENOMEM, KITH_EINVALID (no
  * usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_locals_appeared(struct kith_locals *locals,
                                          const struct kith_local_report *report, uint64_t now);

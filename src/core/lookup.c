@@ -169,12 +169,12 @@ static void begin(struct kith_op *op, uint64_t now) {
 }
 
 /* Where a query of this kind goes when it does not say. */
-static uint32_t default_swarms(enum kith_query_kind kind) {
+static uint32_t default_swarms(const struct kith_ops *ops, enum kith_query_kind kind) {
     switch (kind) {
     case KITH_QUERY_LOOKUP:
     case KITH_QUERY_GET:
     case KITH_QUERY_WATCH:
-        return KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
+        return ops->is_private ? KITH_SWARM_KITH : KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
     case KITH_QUERY_PEERS:
     case KITH_QUERY_ANNOUNCE_PEER:
     case KITH_QUERY_SAMPLE:
@@ -192,15 +192,16 @@ static uint32_t default_swarms(enum kith_query_kind kind) {
 }
 
 /* A point names a place in one id space only. */
-static uint32_t swarms_of(const struct kith_query *query) {
-    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(query->kind);
+static uint32_t swarms_of(const struct kith_ops *ops, const struct kith_query *query) {
+    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(ops, query->kind);
     bool by_point = (query->flags & KITH_FLAG_HAS_POINT) != 0;
     return by_point && swarms != KITH_SWARM_MAINLINE ? KITH_SWARM_KITH : swarms;
 }
 
 static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
     struct kith_ops *ops = op->ops;
-    uint32_t swarms = only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(&op->query);
+    uint32_t swarms =
+        only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(ops, &op->query);
     struct kith_swarm *of[KITH_LEGS] = {NULL};
     of[KITH_LEG_KITH] = (swarms & KITH_SWARM_KITH) != 0 ? ops->swarm : NULL;
     for (unsigned i = 0; i < 2 && (swarms & KITH_SWARM_MAINLINE) != 0; i++) {
@@ -355,6 +356,16 @@ void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
             kith_op_peer_key(op, key, endpoint, now);
         }
         l = next;
+    }
+}
+
+void kith_ops_local(struct kith_ops *ops, const struct kith_local *local, uint64_t now) {
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (!op->told && !op->waiting) {
+            kith_op_local(op, local, now);
+        }
     }
 }
 

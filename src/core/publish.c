@@ -268,7 +268,7 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 /* ---- publishing ---- */
 
 /* One signature serves both swarms: what was signed for ours goes out in the public one as it is.
- */
+ * Who is in a private network, and where, is nobody else's business. */
 static void put_in_mainline(struct kith_publish *publish, const struct kith_record *record,
                             uint64_t now) {
     struct kith_query query = {
@@ -277,7 +277,7 @@ static void put_in_mainline(struct kith_publish *publish, const struct kith_reco
         .swarms = KITH_SWARM_MAINLINE,
         .record = record,
     };
-    if (publish->in_mainline) {
+    if (publish->in_mainline && !publish->ops->is_private) {
         int r = kith_ops_start_internal(publish->ops, NULL, &query, NULL, NULL, now);
         (void)r; /* without memory the hourly publication makes up for it */
     }
@@ -334,10 +334,11 @@ void kith_publish_start(struct kith_publish *publish, uint64_t now) {
 void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
     publish->in_mainline = true;
     send_pending(publish, now);
-    const struct kith_own_record *peer = kith_own_find(&publish->own, &publish->own.peer_point);
+    const struct kith_own_record *peer =
+        kith_own_find(&publish->own, &publish->own.peer_point, false);
     if (peer != NULL) {
         put_in_mainline(publish, &peer->record, now);
-    } else if (!publish->started) {
+    } else if (!publish->started && !publish->ops->is_private) {
         publish->started = true;
         publish_soon(publish, now);
     }
@@ -346,7 +347,8 @@ void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
 /* Nobody could be reached: again before the hour is over. */
 static void on_republished(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
-    struct kith_own_record *own = kith_own_find(&publish->own, &op->point);
+    struct kith_own_record *own =
+        kith_own_find(&publish->own, &op->point, op->kind == KITH_QUERY_ANNOUNCE);
     if (status == KITH_ENO_NETWORK && own != NULL) {
         int r = kith_timer_set(&publish->env->timers, &own->republish, on_republish,
                                now + PUBLISH_RETRY_S * KITH_NS_PER_S);

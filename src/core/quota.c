@@ -6,19 +6,23 @@
 
 enum { CAPACITY_FIRST = 4 };
 
-/* The bucket of the tag, or the one that it may take: a full one, or the fullest. */
+static bool is_of(const struct kith_quota_entry *entry, uint64_t tag) {
+    return entry->tag == tag && entry->pace.due != 0;
+}
+
+/* The slot of the tag, or the one that it may take: the least charged. */
 static struct kith_quota_entry *find(struct kith_quota *quota, uint64_t tag) {
-    struct kith_quota_entry *fullest = NULL;
+    struct kith_quota_entry *least = NULL;
     for (uint32_t i = 0; i < quota->capacity; i++) {
         struct kith_quota_entry *entry = &quota->entries[i];
-        if (entry->tag == tag && entry->full_at != 0) {
+        if (is_of(entry, tag)) {
             return entry;
         }
-        if (fullest == NULL || entry->full_at < fullest->full_at) {
-            fullest = entry;
+        if (least == NULL || entry->pace.due < least->pace.due) {
+            least = entry;
         }
     }
-    return fullest;
+    return least;
 }
 
 /* Twice as many. Without memory it stays as it is. */
@@ -37,8 +41,8 @@ static void grow(struct kith_quota *quota) {
 
 bool kith_quota_take(struct kith_quota *quota, uint64_t tag, uint64_t now) {
     struct kith_quota_entry *entry = find(quota, tag);
-    bool mine = entry != NULL && entry->tag == tag && entry->full_at != 0;
-    if (!mine && (entry == NULL || entry->full_at > now) && quota->capacity < KITH_QUOTA_MAX) {
+    bool mine = entry != NULL && is_of(entry, tag);
+    if (!mine && (entry == NULL || entry->pace.due > now) && quota->capacity < KITH_QUOTA_MAX) {
         grow(quota);
         entry = find(quota, tag);
     }
@@ -48,12 +52,7 @@ bool kith_quota_take(struct kith_quota *quota, uint64_t tag, uint64_t now) {
     if (!mine) {
         *entry = (struct kith_quota_entry){.tag = tag};
     }
-    uint64_t from = entry->full_at > now ? entry->full_at : now;
-    if (from - now + quota->cost_ns > quota->burst_ns) {
-        return false;
-    }
-    entry->full_at = from + quota->cost_ns;
-    return true;
+    return kith_pace_take(&entry->pace, &quota->limit, 1, now);
 }
 
 void kith_quota_deinit(struct kith_quota *quota) {

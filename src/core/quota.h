@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quota: how often whom is served: token buckets by tag, without a place for those that are full.
+ * quota: how often whom is served: a pace (core/pace) by tag, without a place for those that are
+ * not ahead of theirs.
  *
- * A bucket is one number, the time at which it will be full again, so one that is full needs no
- * memory and honest askers hardly ever have any. At most KITH_QUOTA_MAX are remembered; then the
- * fullest goes, so that inventing tags gains one request each and takes nothing from anybody.
+ * Where kith_paces gives every address a slot for good, which strangers may share, here a slot
+ * belongs to one tag and is free as soon as its schedule is made up for: honest askers hardly ever
+ * have one, and whoever is refused was charged himself. At most KITH_QUOTA_MAX are remembered; then
+ * the least charged goes, so that inventing tags gains one request each and takes nothing from
+ * anybody.
  */
 #ifndef KITH_CORE_QUOTA_H
 #define KITH_CORE_QUOTA_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/pace.h"
 
 enum { KITH_QUOTA_MAX = 256 };
 
 struct kith_quota_entry {
     uint64_t tag;
-    uint64_t full_at;
+    struct kith_pace pace;
 };
 
 /* Zeroed at first. */
 struct kith_quota {
     struct kith_quota_entry *entries; /* grows as it is used */
     uint32_t capacity;
-    uint64_t cost_ns;  /* until one request is made up for */
-    uint64_t burst_ns; /* what a bucket holds: a multiple of the cost */
+    struct kith_pace_limit limit;
 };
 
 /* Whether `tag` may be served now; if so, it is charged. Without memory everybody may. */

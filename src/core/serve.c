@@ -38,7 +38,7 @@ static void init_response(const struct request *q, struct kith_response *respons
     kith_response_init(response);
     response->has_you = true;
     response->you = q->delivery->from;
-    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (peer != NULL) {
         response->has_own_seq = true;
         response->own_seq = peer->record.seq;
@@ -99,8 +99,8 @@ static void add_contacts(const struct request *q, struct kith_response *response
  * device may publish under our key. */
 static bool find_record(const struct request *q, struct kith_record_view *ret) {
     const struct kith_serve *serve = q->serve;
-    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target);
-    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target, false);
+    bool is_own = own != NULL;
     if (is_own) {
         kith_record_view(&own->record, ret);
     }
@@ -246,10 +246,9 @@ static void serve_announce(const struct request *q) {
 
 void kith_serve_init(struct kith_serve *serve) {
     /* Honest peers ask each 10/eta seconds or less often, with a fifth of jitter: every 11 s. */
-    serve->exchange_peers.cost_ns = 5 * KITH_NS_PER_S;
-    serve->exchange_peers.burst_ns = 4 * serve->exchange_peers.cost_ns;
-    serve->exchange_prefixes.cost_ns = KITH_NS_PER_S / 4;
-    serve->exchange_prefixes.burst_ns = 32 * serve->exchange_prefixes.cost_ns;
+    serve->exchange_peers.limit = (struct kith_pace_limit){
+        .interval_ns = 5 * KITH_NS_PER_S, .burst_ns = 3 * 5 * KITH_NS_PER_S};
+    serve->exchange_prefixes.limit = kith_pace_limit(4, 32);
 }
 
 void kith_serve_deinit(struct kith_serve *serve) {
@@ -334,7 +333,7 @@ static void serve_exchange(const struct request *q) {
     wanted_tables(q, tables);
     size_t max = q->delivery->answer_max;
     size_t room = max > EXCHANGE_BASE ? max - EXCHANGE_BASE : 0;
-    const struct kith_own_record *own = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    const struct kith_own_record *own = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (own != NULL && !(q->args->has_seq && q->args->seq >= own->record.seq)) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);

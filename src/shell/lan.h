@@ -21,7 +21,7 @@
 struct kith_lan; /* opaque */
 
 enum {
-    KITH_LAN_PEERS_MAX = 512,   /* instances followed; more are counted and ignored */
+    KITH_LAN_PEERS_MAX = 512,   /* instances followed; then silent ones give way, counted */
     KITH_LAN_ENDPOINTS_MAX = 8, /* per peer */
     KITH_LAN_EVENTS_MAX = 1024, /* waiting for the node's loop */
     KITH_LAN_TXT_MAX = 120,

@@ -248,6 +248,40 @@ static void resolve_due(struct kith_lan_thread *thread, uint64_t now) {
 
 /* ---- browsing ---- */
 
+static void flush(struct kith_lan_thread *thread) {
+    struct kith_lan_peer peer;
+    bool present;
+
+    while (kith_lan_shared_has_room(thread->shared) &&
+           kith_lan_peers_next(&thread->peers, &peer, &present)) {
+        kith_lan_shared_tell(thread->shared, &peer, present);
+    }
+}
+
+/* The peer may go with its last entry. */
+static void forget_peer(struct kith_lan_thread *thread, struct kith_lan_tracked *peer,
+                        bool client_lives) {
+    for (size_t left = peer->n_entries; left > 0; left--) {
+        struct kith_lan_entry *entry =
+            kith_container_of(kith_list_first(&peer->entries), struct kith_lan_entry, node);
+        if (client_lives) {
+            entry_stop(thread, entry);
+        }
+        kith_lan_entry_remove(&thread->peers, entry);
+    }
+}
+
+/* Whoever gives way is gone when its goodbye has been told. */
+static void make_room(struct kith_lan_thread *thread) {
+    struct kith_lan_tracked *peer = kith_lan_peers_to_yield(&thread->peers);
+
+    if (peer != NULL) {
+        kith_lan_shared_count_drop(thread->shared, KITH_LAN_FULL);
+        forget_peer(thread, peer, true);
+        flush(thread);
+    }
+}
+
 static void on_new(struct kith_lan_thread *thread, uint32_t interface, uint8_t family,
                    const char *name, AvahiLookupResultFlags flags) {
     struct kith_lan_entry *entry;
@@ -263,6 +297,10 @@ static void on_new(struct kith_lan_thread *thread, uint32_t interface, uint8_t f
         return;
     }
     int r = kith_lan_entry_add(&thread->peers, interface, family, name, &entry);
+    if (r == KITH_EFULL && kith_lan_peers_find(&thread->peers, name) == NULL) {
+        make_room(thread);
+        r = kith_lan_entry_add(&thread->peers, interface, family, name, &entry);
+    }
     if (r == KITH_EEXISTS) {
         entry = kith_lan_entry_find(&thread->peers, interface, family, name);
     } else if (r < 0) {
@@ -315,29 +353,11 @@ static void forget_peers(struct kith_lan_thread *thread, bool client_lives) {
     for (struct kith_list *p = kith_list_first(&thread->peers.peers); p != NULL; p = next) {
         struct kith_lan_tracked *peer = kith_container_of(p, struct kith_lan_tracked, node);
         next = kith_list_next(&thread->peers.peers, p);
-        /* The peer may go with its last entry. */
-        for (size_t left = peer->n_entries; left > 0; left--) {
-            struct kith_lan_entry *entry =
-                kith_container_of(kith_list_first(&peer->entries), struct kith_lan_entry, node);
-            if (client_lives) {
-                entry_stop(thread, entry);
-            }
-            kith_lan_entry_remove(&thread->peers, entry);
-        }
+        forget_peer(thread, peer, client_lives);
     }
     thread->n_resolving = 0;
     thread->resolve_at = KITH_LAN_NEVER;
     thread->yield_at = KITH_LAN_NEVER;
-}
-
-static void flush(struct kith_lan_thread *thread) {
-    struct kith_lan_peer peer;
-    bool present;
-
-    while (kith_lan_shared_has_room(thread->shared) &&
-           kith_lan_peers_next(&thread->peers, &peer, &present)) {
-        kith_lan_shared_tell(thread->shared, &peer, present);
-    }
 }
 
 /* ---- for lan_avahi ---- */
@@ -377,6 +397,9 @@ void kith_lan_browse_restart(struct kith_lan_thread *thread) {
 void kith_lan_browse_refresh(struct kith_lan_thread *thread, const char *instance, uint64_t now) {
     struct kith_lan_tracked *peer = kith_lan_peers_find(&thread->peers, instance);
 
+    if (peer != NULL) {
+        peer->silent = true;
+    }
     if (peer == NULL ||
         (peer->refreshed_at_ms != 0 && now - peer->refreshed_at_ms < REFRESH_INTERVAL_MS)) {
         return;

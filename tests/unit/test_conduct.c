@@ -220,7 +220,7 @@ static void test_bad_record_in_push(void **state) {
     struct net *net = *state;
     struct kith_core *core = net->nodes[1].core;
     const struct kith_own_record *own =
-        kith_own_find(&core->publish.own, &core->publish.own.peer_point);
+        kith_own_find(&core->publish.own, &core->publish.own.peer_point, false);
     assert_non_null(own);
     struct kith_record record = own->record;
     for (int i = GOOD; i <= BAD; i++) {

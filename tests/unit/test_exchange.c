@@ -16,7 +16,8 @@
 /* ---- quotas ---- */
 
 static struct kith_quota a_quota(void) {
-    return (struct kith_quota){.cost_ns = 5 * KITH_NS_PER_S, .burst_ns = 20 * KITH_NS_PER_S};
+    return (struct kith_quota){
+        .limit = {.interval_ns = 5 * KITH_NS_PER_S, .burst_ns = 15 * KITH_NS_PER_S}};
 }
 
 /* The pace of an honest peer, as early as jitter and the network can make it, for a week. */
@@ -153,8 +154,7 @@ static void test_prefix_is_shared(void **state) {
     }
     net_run(&net, 60 * KITH_NS_PER_S);
     struct kith_quota *prefixes = &net.nodes[0].core->serve.exchange_prefixes;
-    prefixes->cost_ns = HOUR;
-    prefixes->burst_ns = HOUR;
+    prefixes->limit = (struct kith_pace_limit){.interval_ns = HOUR};
     assert_int_equal(exchange(&net, 1, 3, 1).code, 0);
     assert_int_equal(exchange(&net, 2, 3, 1).code, KITH_WIRE_TOO_OFTEN);
     assert_int_equal(exchange(&net, 3, 3, 1).code, 0);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/core_internal.h"
 #include "core/endpoint.h"
 #include "core_net.h"
 
@@ -115,9 +116,60 @@ static void test_refused_reports(void **state) {
         assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
     }
     snprintf(report.name, sizeof(report.name), "one more");
-    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EFULL);
-    kith_core_local_vanished(core, "flood-7", net.now);
     assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
+    assert_int_equal(core->locals.n, KITH_LOCALS_MAX); /* flood-0 gave way */
+    assert_string_equal(
+        kith_container_of(kith_list_first(&core->locals.all), struct kith_local, all)->report.name,
+        "flood-1");
+    net_deinit(&net);
+}
+
+/* Lies that were told first keep nobody out, and nobody who answered is put out. */
+static void test_liars_first(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_core *core = net.nodes[0].core;
+    struct kith_local_report lie = report_of(&net, 1, true);
+    for (unsigned i = 0; i < 3 * KITH_LOCALS_MAX; i++) {
+        if (i == KITH_LOCALS_MAX / 2 || i == 2 * KITH_LOCALS_MAX) { /* among them, two true ones */
+            struct kith_local_report report =
+                report_of(&net, i == 2 * KITH_LOCALS_MAX ? 2 : 1, true);
+            appear(&net, 0, &report);
+        }
+        lie.endpoints[0] = net_endpoint(30);
+        lie.endpoints[0].port = (uint16_t)(1000 + i);
+        lie.key.bytes[0] = (uint8_t)i;
+        lie.key.bytes[1] = (uint8_t)(i >> 8);
+        snprintf(lie.name, sizeof(lie.name), "lie-%u", i);
+        appear(&net, 0, &lie);
+        net_run(&net, KITH_NS_PER_MS);
+        net_drain(&net, 0);
+    }
+    assert_int_equal(status_of(&net, 0).lan_peers, 2);
+    assert_int_equal(core->locals.n, KITH_LOCALS_MAX);
+    net_deinit(&net);
+}
+
+static void test_full_of_true_ones(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_local_report report = report_of(&net, 1, true);
+    for (unsigned i = 0; i < KITH_LOCALS_MAX; i++) {
+        snprintf(report.name, sizeof(report.name), "name-%u", i);
+        appear(&net, 0, &report);
+        net_drain(&net, 0);
+        net_run(&net, 10 * KITH_NS_PER_MS);
+    }
+    assert_int_equal(kith_locals_count_confirmed(&net.nodes[0].core->locals), KITH_LOCALS_MAX);
+    snprintf(report.name, sizeof(report.name), "one more");
+    assert_int_equal(kith_core_local_appeared(net.nodes[0].core, &report, net.now), KITH_EFULL);
     net_deinit(&net);
 }
 
@@ -213,6 +265,39 @@ static void test_newcomer_without_record(void **state) {
     assert_int_equal(net.seen.peer.seq, 0);
     assert_true(kith_endpoint_equal(&net.seen.peer.endpoints[0], &net.nodes[newcomer].endpoint));
     net_deinit(&net);
+}
+
+/* A peer that appears while a lookup of it walks among dead nodes is asked as soon as it answers.
+ */
+static void test_appears_during_lookup(void **state) {
+    (void)state;
+    static const enum kith_query_kind KINDS[] = {KITH_QUERY_LOOKUP, KITH_QUERY_PING};
+    for (unsigned ms = 0; ms < 2000; ms += 250) {
+        struct net net;
+        net_swarm(&net, 6);
+        unsigned newcomer = net_add(&net);
+        for (unsigned i = 1; i < 5; i++) {
+            net.nodes[i].dead = true;
+        }
+        struct kith_query q = lookup_of(&net, newcomer);
+        q.kind = KINDS[ms / 250 % 2];
+        net.seen = (struct net_seen){0};
+        assert_int_equal(kith_core_start(net.nodes[0].core, &q, net.now, &net.seen.op), 0);
+        net_drain(&net, 0);
+        net_run(&net, ms * KITH_NS_PER_MS);
+        if (!net.seen.done) {
+            struct kith_local_report report = report_of(&net, newcomer, true);
+            appear(&net, 0, &report);
+            net_run(&net, 50 * KITH_NS_PER_MS);
+            assert_true(net.seen.done);
+            assert_int_equal(net.seen.result.status, 0);
+            assert_true(kith_endpoint_equal(&net.seen.result.contact.endpoint,
+                                            &net.nodes[newcomer].endpoint));
+        } else {
+            assert_true(ms >= 500); /* the walk is over: nothing to be seen any more */
+        }
+        net_deinit(&net);
+    }
 }
 
 /* `n` nodes that know each other from reports alone. */
@@ -340,9 +425,12 @@ int main(void) {
         cmocka_unit_test(test_lookup_at_once),
         cmocka_unit_test(test_several_endpoints),
         cmocka_unit_test(test_refused_reports),
+        cmocka_unit_test(test_liars_first),
+        cmocka_unit_test(test_full_of_true_ones),
         cmocka_unit_test(test_silent_peer),
         cmocka_unit_test(test_goodbye),
         cmocka_unit_test(test_newcomer_without_record),
+        cmocka_unit_test(test_appears_during_lookup),
         cmocka_unit_test(test_power_cut),
         cmocka_unit_test(test_power_cut_large),
         cmocka_unit_test(test_idle_traffic),
