@@ -13,9 +13,6 @@ import sys
 from mltest import KithNodes, Key, OUTGOING, bencode, check, milliseconds, record, target_of, torrents, wait_until
 from kithtest import main
 
-KITH_OUTDATED = {"cas": -15, "outdated": -14}
-
-
 def value_of(i):
     return b"%d-" % i + os.urandom(random.randrange(8, 450)).hex().encode()
 
@@ -164,6 +161,20 @@ def others(world):
     record("one kith node", nodes=status["nodes"], **bad)
 
 
+def stock(n, operations):
+    """Against libtorrent's own limits (which ban who asks too much), with kith's own: it stays welcome."""
+    with KithNodes() as kith:
+        swarm = torrents(n, dht_upload_rate_limit=8000, dht_block_ratelimit=5, dht_block_timeout=300)
+        node = kith.node("limited")
+        for torrent in swarm[:3]:
+            node.join(torrent.endpoint)
+        node.settle(n - 1)
+        timeouts = sum(node.get(os.urandom(20))["timeouts"] for _ in range(operations))
+        stats = node.status()["stats"]
+        record("stock limits", gets=operations, questions=stats["requests_sent"], timeouts=timeouts)
+        check(timeouts == 0 and node.status()["nodes"] >= n - 1, f"{timeouts} questions were not answered")
+
+
 def six():
     """A small swarm on ::1, where all have one address."""
     with KithNodes() as kith:
@@ -183,6 +194,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--nodes", type=int, default=60)
     parser.add_argument("--items", type=int, default=100)
+    parser.add_argument("--stock", action="store_true", help="also with all limits in force; 30 s")
     options = parser.parse_args()
     with KithNodes() as all_kith:
         the_world = World(all_kith, options.nodes, 4)
@@ -193,5 +205,6 @@ if __name__ == "__main__":
             ("peers", lambda: peers(the_world, options.items)),
             ("pings, samples, our address", lambda: others(the_world)),
         ])
-    status |= main([("IPv6", six)])
+    more = [("IPv6", six)] + ([("stock limits", lambda: stock(8, 60))] if options.stock else [])
+    status |= main(more)
     sys.exit(status)
