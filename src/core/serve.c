@@ -38,7 +38,8 @@ static void init_response(const struct request *q, struct kith_response *respons
     kith_response_init(response);
     response->has_you = true;
     response->you = q->delivery->from;
-    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
+    const struct kith_own_record *peer =
+        kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (peer != NULL) {
         response->has_own_seq = true;
         response->own_seq = peer->record.seq;
@@ -246,8 +247,8 @@ static void serve_announce(const struct request *q) {
 
 void kith_serve_init(struct kith_serve *serve) {
     /* Honest peers ask each 10/eta seconds or less often, with a fifth of jitter: every 11 s. */
-    serve->exchange_peers.limit = (struct kith_pace_limit){
-        .interval_ns = 5 * KITH_NS_PER_S, .burst_ns = 3 * 5 * KITH_NS_PER_S};
+    serve->exchange_peers.limit = (struct kith_pace_limit){.interval_ns = 5 * KITH_NS_PER_S,
+                                                           .burst_ns = 3 * 5 * KITH_NS_PER_S};
     serve->exchange_prefixes.limit = kith_pace_limit(4, 32);
 }
 
@@ -333,13 +334,18 @@ static void serve_exchange(const struct request *q) {
     wanted_tables(q, tables);
     size_t max = q->delivery->answer_max;
     size_t room = max > EXCHANGE_BASE ? max - EXCHANGE_BASE : 0;
-    const struct kith_own_record *own = kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
+    const struct kith_own_record *own =
+        kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (own != NULL && !(q->args->has_seq && q->args->seq >= own->record.seq)) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
         (void)add_record(&response, &view, &room);
     }
-    uint32_t records_max = response.n_records + EXCHANGE_SIGNED_MAX;
+    /* Who knows our own record is an old acquaintance: another's in every second answer will do,
+     * for the sake of the idle traffic. */
+    bool is_new = response.n_records > 0;
+    bool may_sign = is_new || q->now / KITH_NS_PER_S % 2 == 0;
+    uint32_t records_max = response.n_records + (may_sign ? EXCHANGE_SIGNED_MAX : 0);
     size_t k = q->serve->swarm->dialect->k;
     size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
     struct kith_contact asker = {

@@ -46,15 +46,6 @@ static void mainline(struct net *net, unsigned n) {
     net_run(net, 120 * KITH_NS_PER_S);
 }
 
-static struct kith_query put_query(const char *text, uint8_t *value) {
-    uint16_t size;
-    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){.kind = KITH_QUERY_PUT,
-                               .swarms = KITH_SWARM_MAINLINE,
-                               .value = value,
-                               .value_size = size};
-}
-
 static bool contains(const uint8_t *bytes, size_t size, const char *text) {
     return memmem(bytes, size, text, strlen(text)) != NULL;
 }
