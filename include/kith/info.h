@@ -13,6 +13,12 @@ enum kith_event_kind {
         1, /* joined: `n_contacts` live contacts, `elapsed_ns` since the start or the loss */
     KITH_EVENT_LOST,     /* no live contact is left; joining starts over by itself */
     KITH_EVENT_OBSERVED, /* others see us at `endpoint` */
+    /* The address book changed about `contact`. At most 256 of these in a second, half of them
+     * about contacts that never answered; changes of one contact within it become one. */
+    KITH_EVENT_PEER_ADDED,   /* it came in, as a hint or because it answered */
+    KITH_EVENT_PEER_UPDATED, /* it proved itself, lost its proven place, or its roles changed */
+    KITH_EVENT_PEER_REMOVED,
+    KITH_EVENT_MAINLINE, /* an address family of the Mainline DHT was joined: `n_contacts` there */
 };
 
 struct kith_event {
@@ -20,6 +26,8 @@ struct kith_event {
     uint32_t n_contacts;
     uint64_t elapsed_ns;
     struct kith_endpoint endpoint;
+    struct kith_contact contact;
+    uint32_t n_lost;  /* changes before this one that found no room: see kith_node_each_book() */
     const char *text; /* a sentence for a person, or NULL */
 };
 

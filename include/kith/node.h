@@ -67,7 +67,8 @@ struct kith_options {
 
     /* The BitTorrent Mainline DHT, over the same sockets. */
     bool mainline; /* [false] take part */
-    const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public routers */
+    const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public
+                                              routers, unless bound to loopback only */
     size_t n_mainline_bootstrap;
     bool mainline_rendezvous;    /* [true] meet nodes of a public network there */
     bool mainline_enforce_ids;   /* [false] BEP 42 for others: only ids that fit their address */
@@ -96,6 +97,15 @@ KITH_API KITH_MUST_CHECK int kith_node_open(struct kith_node **ret_node, uv_loop
  * after this call. NULL is ignored.
  */
 KITH_API void kith_node_close(struct kith_node *node, kith_close_fn done, void *user);
+
+/*
+ * Other seeds from now on, in the form of kith_options.seeds. Those that are not among them are no
+ * longer joined through, new ones are tried as after opening, and the names of the rest are resolved
+ * again. `info` (may be NULL) names what was wrong. -> KITH_EINVALID, KITH_ESYNTAX (nothing changed),
+ * KITH_ENOMEM (some may be missing)
+ */
+KITH_API KITH_MUST_CHECK int kith_node_set_seeds(struct kith_node *node, const char *const *seeds,
+                                                 size_t n, struct kith_error_info *info);
 
 /*
  * Starts any query of kith/op.h. `fn` is called for each result, last with KITH_RESULT_DONE.
@@ -162,6 +172,7 @@ KITH_API KITH_MUST_CHECK int kith_node_known_peer(const struct kith_node *node,
 KITH_API int kith_node_each_record(const struct kith_node *node,
                                    int (*fn)(const struct kith_record_info *info, void *user),
                                    void *user);
+/* Looking keeps the list true: for a minute, silent peers are asked more often. */
 KITH_API int kith_node_each_local(const struct kith_node *node,
                                   int (*fn)(const struct kith_local_info *info, void *user),
                                   void *user);

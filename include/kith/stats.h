@@ -53,6 +53,8 @@
     X(drop_outbox, "datagrams not sent: the send queue was full")                                  \
     X(bad_records, "records that did not verify or belong elsewhere")                              \
     X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")           \
+    X(exchanges_refused, "peer exchanges refused: asked too often")                                \
+    X(contradictions, "answers by which their sender contradicts itself")                          \
     X(records_stored, "records accepted from others")                                              \
     X(records_refused, "records refused: full, over a share, or too old")                          \
     X(records_expired, "records dropped at the end of their lifetime")                             \
@@ -64,6 +66,11 @@
     X(table_removed, "contacts that left a routing table")                                         \
     X(walks_started, "walks started")                                                              \
     X(walks_finished, "walks finished")                                                            \
+    X(lan_malformed, "LAN services whose name or TXT record is malformed")                         \
+    X(lan_astray, "LAN services on interfaces or at addresses that are not admitted")              \
+    X(lan_self, "LAN services that claim our own key")                                             \
+    X(lan_full, "LAN services beyond a bound")                                                     \
+    X(network_changes, "changes of the network, suspends and long stops that were dealt with")     \
     X(events_lost, "events dropped because the application did not take them")
 
 struct kith_stats {

@@ -34,7 +34,8 @@ static void on_request(void *context, const struct kith_delivery *delivery,
 }
 
 /* Our own addresses are no contacts. */
-static void tell_own(struct kith_core *core) {
+static void tell_own(void *context) {
+    struct kith_core *core = context;
     struct kith_endpoint own[KITH_ENDPOINTS_MAX + 2];
     size_t n = 0;
     for (uint32_t i = 0; i < core->publish.n_bound; i++) {
@@ -48,9 +49,7 @@ static void tell_own(struct kith_core *core) {
 static void on_observed(void *context, const struct kith_node_ref *by,
                         const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_core *core = context;
-    if (kith_publish_observed(&core->publish, by, endpoint, now)) {
-        tell_own(core);
-    }
+    kith_publish_observed(&core->publish, by, endpoint, now);
 }
 
 static bool is_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
@@ -85,6 +84,15 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     kith_keeper_heard(&core->keeper, node, answered, now);
 }
 
+static uint32_t count_live(const struct kith_core *core, enum kith_event_kind kind) {
+    struct kith_mainline_status mainline;
+    if (kind != KITH_EVENT_MAINLINE) {
+        return (uint32_t)kith_swarm_count_live(&core->swarm);
+    }
+    kith_mainline_status(core->mainline, &mainline);
+    return mainline.families[0].nodes + mainline.families[1].nodes;
+}
+
 static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now) {
     struct kith_event_box *box = kith_event_box_new();
     if (box == NULL) {
@@ -93,7 +101,7 @@ static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now
     }
     box->event.kind = KITH_CORE_NODE;
     box->event.node.kind = kind;
-    box->event.node.n_contacts = (uint32_t)kith_swarm_count_live(&core->swarm);
+    box->event.node.n_contacts = count_live(core, kind);
     box->event.node.elapsed_ns = now - core->maintain.since;
     kith_events_push(&core->events, box, true);
 }
@@ -111,6 +119,12 @@ static void on_lost(void *context, uint64_t now) {
 static bool is_self(void *context, const struct kith_endpoint *endpoint) {
     const struct kith_core *core = context;
     return kith_publish_is_self(&core->publish, endpoint);
+}
+
+static void on_misconduct(void *context, const struct kith_node_ref *node,
+                          enum kith_book_outcome what, uint64_t now) {
+    struct kith_core *core = context;
+    kith_keeper_blame(&core->keeper, node, what, now);
 }
 
 static bool may_join(void *context, uint64_t now) {
@@ -157,6 +171,11 @@ static void on_local_silent(void *context, const struct kith_local *local) {
     kith_events_push(&core->events, box, false);
 }
 
+static void on_local_confirmed(void *context, const struct kith_local *local, uint64_t now) {
+    struct kith_core *core = context;
+    kith_ops_local(&core->ops, local, now);
+}
+
 /* ---- Mainline ---- */
 
 static bool mainline_banned(void *context, const struct kith_node_ref *node, uint64_t now) {
@@ -166,14 +185,13 @@ static bool mainline_banned(void *context, const struct kith_node_ref *node, uin
 
 static void mainline_ready(void *context, uint64_t now) {
     struct kith_core *core = context;
+    tell(core, KITH_EVENT_MAINLINE, now);
     kith_publish_mainline(&core->publish, now);
 }
 
 static void mainline_observed(void *context, const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_core *core = context;
-    if (kith_publish_hint(&core->publish, endpoint, now)) {
-        tell_own(core);
-    }
+    kith_publish_hint(&core->publish, endpoint, now);
 }
 
 static int init_mainline(struct kith_core *core, const struct kith_core_config *config,
@@ -194,6 +212,19 @@ static int init_mainline(struct kith_core *core, const struct kith_core_config *
         .context = core,
     };
     return kith_mainline_new(&core->mainline, &mainline, now);
+}
+
+static void on_network(void *context, uint64_t now) {
+    struct kith_core *core = context;
+    if (core->mainline != NULL) {
+        kith_mainline_network_changed(core->mainline, now);
+    }
+    struct kith_event_box *box = kith_event_box_new();
+    if (box == NULL) {
+        return; /* names are tried again later anyway */
+    }
+    box->event.kind = KITH_CORE_NETWORK;
+    kith_events_push(&core->events, box, false);
 }
 
 /* ---- birth and death ---- */
@@ -272,6 +303,7 @@ static int init_swarm(struct kith_core *core) {
     core->swarm.on_request = on_request;
     core->swarm.on_observed = on_observed;
     core->swarm.on_node = on_node;
+    core->swarm.on_misconduct = on_misconduct;
     core->swarm.on_push = on_push;
     core->swarm.is_banned = is_banned;
     core->swarm.context = core;
@@ -287,11 +319,15 @@ static int init_keeper(struct kith_core *core, const struct kith_core_config *co
         .buckets_new = 4 * config->book_buckets,
         .buckets_tried = config->book_buckets,
         .strictness = config->lab ? KITH_BOOK_LAB : KITH_BOOK_NORMAL,
+        .on_event = config->peer_events ? kith_news_take : NULL,
+        .context = &core->news,
     };
+    core->news = (struct kith_news){.env = &core->env, .events = &core->events, .next = now};
     core->keeper = (struct kith_keeper){
         .env = &core->env,
         .swarm = &core->swarm,
         .sessions = core->sessions,
+        .gossip = &core->gossip,
         .coupling = config->coupling > 0 ? config->coupling : PACE_DEFAULT,
         .damping = config->damping > 0 ? config->damping : PACE_DEFAULT,
     };
@@ -309,6 +345,7 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .own = &core->publish.own,
         .locals = &core->locals,
         .n_max = or_default(config->limits.ops, OPS_DEFAULT),
+        .is_private = config->network_secret != NULL,
         .may_join = may_join,
         .describe = describe,
         .context = core,
@@ -337,11 +374,14 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .swarm = &core->swarm,
         .sessions = core->sessions,
         .on_silent = on_local_silent,
+        .on_confirmed = on_local_confirmed,
         .context = core,
     };
     kith_locals_init(&core->locals);
     core->serve.book = core->keeper.book;
     core->serve.reach = &core->reach;
+    core->serve.gossip = &core->gossip;
+    kith_serve_init(&core->serve);
     core->gossip = (struct kith_gossip){
         .env = &core->env,
         .swarm = &core->swarm,
@@ -351,11 +391,24 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
         .own = &core->publish.own,
     };
     core->publish.gossip = &core->gossip;
+    core->publish.on_endpoints = tell_own;
+    core->publish.context = core;
     core->reach = (struct kith_reach){
         .env = &core->env,
         .swarm = &core->swarm,
         .answer = answer_reach,
         .on_change = on_reachable,
+        .context = core,
+    };
+    core->change = (struct kith_change){
+        .env = &core->env,
+        .swarm = &core->swarm,
+        .publish = &core->publish,
+        .reach = &core->reach,
+        .keeper = &core->keeper,
+        .maintain = &core->maintain,
+        .locals = &core->locals,
+        .on_change = on_network,
         .context = core,
     };
     int r = kith_maintain_start(&core->maintain, now);
@@ -396,15 +449,17 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     if (core == NULL) {
         return NULL;
     }
+    kith_change_deinit(&core->change);
     kith_locals_deinit(&core->locals);
     kith_gossip_deinit(&core->gossip);
     kith_reach_stop(&core->reach);
     kith_keeper_stop(&core->keeper);
+    kith_news_deinit(&core->news);
     kith_maintain_stop(&core->maintain);
     kith_ops_deinit(&core->ops);
     core->mainline = kith_mainline_free(core->mainline);
     kith_publish_deinit(&core->publish);
-    free(core->serve.pending);
+    kith_serve_deinit(&core->serve);
     core->swarm.on_tables = NULL;
     kith_swarm_deinit(&core->swarm);
     core->restoring = true; /* what is left stays on disk */
@@ -442,6 +497,9 @@ static void deliver(struct kith_core *core, struct kith_delivery *delivery, uint
     case KITH_DELIVERY_DATA:
         if (delivery->roamed && kith_roam_receive(core, delivery, now)) {
             break;
+        }
+        if (!delivery->roamed) {
+            kith_locals_heard(&core->locals, &delivery->key, &delivery->from, now);
         }
         kith_swarm_receive(&core->swarm, delivery, now);
         break;
@@ -527,6 +585,10 @@ void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bou
     tell_own(core);
 }
 
+void kith_core_network_changed(struct kith_core *core, uint64_t now) {
+    kith_change_seen(&core->change, now);
+}
+
 int kith_core_add_contact(struct kith_core *core, const struct kith_contact *contact,
                           enum kith_contact_source source, uint64_t now) {
     return kith_maintain_add(&core->maintain, contact, source, now);
@@ -543,6 +605,10 @@ size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, si
     return core->mainline == NULL ? 0 : kith_mainline_known(core->mainline, family, n, out);
 }
 
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint) {
+    kith_maintain_remove(&core->maintain, endpoint);
+}
+
 int kith_core_local_appeared(struct kith_core *core, const struct kith_local_report *report,
                              uint64_t now) {
     return kith_locals_appeared(&core->locals, report, now);
@@ -550,6 +616,10 @@ int kith_core_local_appeared(struct kith_core *core, const struct kith_local_rep
 
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now) {
     kith_locals_vanished(&core->locals, name, now);
+}
+
+void kith_core_local_watch(struct kith_core *core, uint64_t now) {
+    kith_locals_watch(&core->locals, now);
 }
 
 void kith_core_expect_contacts(struct kith_core *core, bool expected) {
@@ -566,7 +636,7 @@ static int restore_own(struct kith_core *core, const struct kith_core_saved *sav
                          saved->swarms != 0 ? saved->swarms : KITH_SWARM_KITH, now);
     if (r == 0) {
         /* Goes out again after joining: the swarm may have forgotten it while we were away. */
-        kith_own_find(&core->publish.own, &point)->pending = true;
+        kith_own_find(&core->publish.own, &point, saved->is_announcement)->pending = true;
     }
     return r;
 }

@@ -51,6 +51,7 @@ struct kith_core_config {
     double coupling;  /* see struct kith_options; 0: default */
     double damping;
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
+    bool peer_events; /* tell changes of the address book */
     uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
     uint64_t wall_us;      /* Unix microseconds at `now` of kith_core_new() */
     size_t
@@ -76,6 +77,7 @@ enum kith_core_event_kind {
     KITH_CORE_SAVE,     /* `record`: make it durable; `own` tells whose */
     KITH_CORE_FORGET,   /* `record`: as saved before, is no longer held */
     KITH_CORE_LOCAL, /* `local`: this peer of the local network stays silent; ask its source anew */
+    KITH_CORE_NETWORK, /* a change of the network is being dealt with: names may resolve by now */
 };
 
 struct kith_core_talk {
@@ -128,6 +130,11 @@ void kith_core_set_clock(struct kith_core *core, uint64_t wall_us, uint64_t now)
 void kith_core_set_bound(struct kith_core *core, const struct kith_endpoint *bound, size_t n,
                          uint64_t now);
 
+/* Addresses of this host, or its links, may have changed, or it was away for long (suspended,
+ * stopped): finds out within seconds where we are now and says so. May be called at will; the work
+ * is rate-limited. After kith_core_set_bound(), if that changed too. */
+void kith_core_network_changed(struct kith_core *core, uint64_t now);
+
 enum kith_contact_source {
     KITH_CONTACT_PEER = 1, /* asked for by the user: tried at once, and again for ever */
     KITH_CONTACT_SEED,     /* tried when too few others answer within seconds, and again for ever */
@@ -149,11 +156,16 @@ KITH_MUST_CHECK int kith_core_mainline_add(struct kith_core *core,
  * their number. */
 size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
                                 struct kith_endpoint *out);
+/* No longer to be joined through. Whoever answers there stays in the tables. Unknown ones are
+ * ignored. */
+void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint);
 /* A peer of the local network is there (or its endpoints changed), or is gone. Hints: asked, not
  * believed. -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID (no usable endpoint, our own key) */
 KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
                                              const struct kith_local_report *report, uint64_t now);
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now);
+/* Somebody looks at the list of these peers: for a minute it is kept true with more questions. */
+void kith_core_local_watch(struct kith_core *core, uint64_t now);
 /* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
 void kith_core_expect_contacts(struct kith_core *core, bool expected);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,

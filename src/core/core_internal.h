@@ -3,12 +3,14 @@
 #ifndef KITH_CORE_CORE_INTERNAL_H
 #define KITH_CORE_CORE_INTERNAL_H
 
+#include "core/change.h"
 #include "core/core.h"
 #include "core/gossip.h"
 #include "core/keeper.h"
 #include "core/local.h"
 #include "core/mainline.h"
 #include "core/maintain.h"
+#include "core/news.h"
 #include "core/publish.h"
 #include "core/reach.h"
 #include "core/serve.h"
@@ -35,8 +37,10 @@ struct kith_core {
     struct kith_publish publish;
     struct kith_locals locals;
     struct kith_keeper keeper;
+    struct kith_news news;
     struct kith_reach reach;
     struct kith_gossip gossip;
+    struct kith_change change;
     bool book_header_taken;
     struct kith_serve serve;
     struct kith_maintain maintain;

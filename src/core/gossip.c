@@ -12,6 +12,7 @@
 void kith_gossip_deinit(struct kith_gossip *gossip) {
     free(gossip->seen);
     gossip->seen = NULL;
+    kith_cards_deinit(&gossip->cards);
 }
 
 /* Remembers a record; false if it, or a newer one of its key, is remembered already. */
@@ -97,56 +98,113 @@ static bool within_rate(struct kith_gossip *gossip, uint64_t now) {
     return kith_pace_take(&gossip->pace, &limit, 1, now);
 }
 
-/* A verified peer record of somebody else: the book moves, the routing entry learns the seq, and
- * what we hold of it is renewed. */
-static void learn(struct kith_gossip *gossip, const struct kith_record_view *view,
-                  const struct kith_point *point, const struct kith_delivery *delivery,
-                  uint64_t now) {
+bool kith_gossip_card(const struct kith_gossip *gossip, const struct kith_key *key, uint64_t now,
+                      struct kith_record_view *ret) {
+    struct kith_span salt = kith_span(gossip->own->peer_salt, gossip->own->peer_salt_size);
+    struct kith_point point;
+    struct kith_held held;
+    bool has_card = kith_cards_find(&gossip->cards, key, salt, now, ret);
+    kith_point_of_record(key, salt, &point);
+    if (kith_store_get(gossip->store, &point, now, &held) &&
+        (!has_card || held.view.seq > ret->seq)) {
+        *ret = held.view;
+        return true;
+    }
+    return has_card;
+}
+
+static bool has_answered(const struct kith_gossip *gossip, const struct kith_key *key) {
+    const struct kith_book_entry *entries[KITH_BOOK_PER_KEY];
+    size_t n = kith_book_find_key(gossip->book, key, entries, KITH_BOOK_PER_KEY);
+    while (n > 0 && entries[n - 1]->success_s == 0) {
+        n--;
+    }
+    return n > 0;
+}
+
+/* Whether it is a peer record of somebody else, as far as can be seen without the curve. */
+static bool is_peer_record(const struct kith_gossip *gossip, const struct kith_record_view *view) {
+    struct kith_span salt = kith_span(gossip->own->peer_salt, gossip->own->peer_salt_size);
+    return view->is_mutable && view->seq >= 0 && kith_span_equal(view->salt, salt) &&
+           memcmp(view->key, gossip->env->identity.key.bytes, KITH_KEY_SIZE) != 0;
+}
+
+/* -> KITH_EVERIFY, or what kith_record_verify() returns, and who gave it is blamed */
+static int verify(const struct kith_gossip *gossip, const struct kith_record_view *view,
+                  const struct kith_node_ref *from, uint64_t now) {
+    int r = kith_record_verify(view, gossip->env->curve, NULL);
+    if (r < 0) {
+        gossip->env->stats.bad_records++;
+        kith_swarm_blame(gossip->swarm, from, KITH_BOOK_BAD_SIGNATURE, now);
+    }
+    return r;
+}
+
+/* A verified peer record of somebody else: the book moves, the routing entry learns the seq, what
+ * we hold of it is renewed, and it is kept to be shown. -> what kith_book_moved() returns,
+ * KITH_EINVALID */
+static int learn(struct kith_gossip *gossip, const struct kith_record_view *view,
+                 const struct kith_endpoint *from, uint64_t now, struct kith_peer *ret_peer) {
     struct kith_record record;
     struct kith_peer peer;
     kith_record_copy(&record, view);
     if (kith_peer_from_record(&record, &peer) < 0) {
         gossip->env->stats.bad_records++;
-        return;
+        return KITH_EINVALID;
     }
-    int r = kith_book_moved(gossip->book, &peer.key, peer.endpoints, peer.n_endpoints, peer.seq,
-                            kith_env_wall_us(gossip->env, now));
     struct kith_point id;
     kith_point_of_node(&peer.key, &id);
     struct kith_entry *entry = kith_swarm_find(gossip->swarm, &id);
+    if (entry != NULL && peer.seq < entry->peer_seq) {
+        return KITH_BOOK_REFUSED_STALE; /* it told us itself of a newer one */
+    }
+    int moved = kith_book_moved(gossip->book, &peer.key, peer.endpoints, peer.n_endpoints, peer.seq,
+                                kith_env_wall_us(gossip->env, now));
     if (entry != NULL && peer.seq > entry->peer_seq) {
         entry->peer_seq = peer.seq;
+        entry->told_in = 0;
     }
+    struct kith_point point;
     struct kith_held held;
-    if (kith_store_get(gossip->store, point, now, &held)) {
+    kith_record_point(view, &point);
+    if (kith_store_get(gossip->store, &point, now, &held)) {
         struct kith_store_put put = {.view = view,
-                                     .point = *point,
-                                     .from = &delivery->from,
+                                     .point = point,
+                                     .from = from,
                                      .lifetime_ns = held.expires > now ? held.expires - now : 0};
-        r = kith_store_put(gossip->store, &put, now, NULL);
+        int r = kith_store_put(gossip->store, &put, now, NULL);
+        (void)r; /* what does not fit stays as it is */
     }
-    (void)r; /* what does not fit stays as it is */
+    if (has_answered(gossip, &peer.key)) {
+        kith_cards_keep(&gossip->cards, view, now);
+    }
+    *ret_peer = peer;
+    return moved;
+}
+
+int kith_gossip_learn(struct kith_gossip *gossip, const struct kith_record_view *view,
+                      const struct kith_node_ref *from, uint64_t now, struct kith_peer *ret_peer) {
+    if (!is_peer_record(gossip, view)) {
+        return KITH_EINVALID;
+    }
+    int r = verify(gossip, view, from, now);
+    return r < 0 ? r : learn(gossip, view, &from->endpoint, now, ret_peer);
 }
 
 void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery *delivery,
                          const struct kith_request *push_in, uint64_t now) {
     struct kith_stats *stats = &gossip->env->stats;
     const struct kith_record_view *view = &push_in->record;
-    struct kith_span salt = kith_span(gossip->own->peer_salt, gossip->own->peer_salt_size);
-    bool proven = delivery->kind == KITH_DELIVERY_DATA && delivery->allowance.proven;
-    if (!proven || !view->is_mutable || view->seq < 0 || !kith_span_equal(view->salt, salt) ||
-        memcmp(view->key, gossip->env->identity.key.bytes, KITH_KEY_SIZE) == 0) {
+    const struct kith_node_ref from = {
+        .key = delivery->key, .has_key = true, .endpoint = delivery->from};
+    struct kith_peer peer;
+    /* Inside a session, wherever it comes from now: who has just moved tells of that. */
+    if (delivery->kind != KITH_DELIVERY_DATA || !is_peer_record(gossip, view) ||
+        !within_rate(gossip, now)) {
         stats->gossip_dropped++;
         return;
     }
-    struct kith_point point;
-    if (!within_rate(gossip, now)) {
-        stats->gossip_dropped++;
-        return;
-    }
-    kith_record_point(view, &point);
-    if (kith_record_verify(view, gossip->env->curve, &point) < 0) {
-        stats->bad_records++;
+    if (verify(gossip, view, &from, now) < 0) {
         return;
     }
     if (!remember(gossip, view->key, view->seq)) {
@@ -154,7 +212,8 @@ void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery 
         return;
     }
     stats->gossip_received++;
-    learn(gossip, view, &point, delivery, now);
+    int r = learn(gossip, view, &delivery->from, now, &peer);
+    (void)r; /* told to the others all the same: they see for themselves */
     uint32_t fanout = push_in->n < KITH_GOSSIP_FANOUT / 2 ? push_in->n : KITH_GOSSIP_FANOUT / 2;
     if (fanout > 0 && !gossip->env->client) {
         tell(gossip, view, fanout, fanout / 2, &delivery->key, now);

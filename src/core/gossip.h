@@ -12,6 +12,7 @@
 #define KITH_CORE_GOSSIP_H
 
 #include "core/book.h"
+#include "core/cards.h"
 #include "core/own.h"
 #include "core/pace.h"
 #include "core/store.h"
@@ -35,7 +36,8 @@ struct kith_gossip {
     struct kith_book *book;
     struct kith_store *store;
     const struct kith_own *own;
-    struct kith_pace pace; /* of verifying */
+    struct kith_cards cards; /* what others published, of peers that answered us */
+    struct kith_pace pace;   /* of verifying */
     uint16_t told_size; /* the value last told of ourselves */
     uint8_t told[KITH_VALUE_MAX];
     struct kith_gossip_seen *seen; /* ring, allocated with the first */
@@ -45,6 +47,16 @@ struct kith_gossip {
 void kith_gossip_deinit(struct kith_gossip *gossip);
 /* Our peer record was published: told to the neighbours if its value changed. */
 void kith_gossip_own(struct kith_gossip *gossip, const struct kith_record *record, uint64_t now);
+/* A peer record of somebody else that `from` gave us in its session: verified (who gives an invalid
+ * one is blamed) and learned. -> what kith_book_moved() returns; KITH_EVERIFY, or KITH_EINVALID: no
+ * peer record, or our own */
+KITH_MUST_CHECK int kith_gossip_learn(struct kith_gossip *gossip,
+                                      const struct kith_record_view *view,
+                                      const struct kith_node_ref *from, uint64_t now,
+                                      struct kith_peer *ret_peer);
+/* The newest peer record of a peer that we can show around. */
+bool kith_gossip_card(const struct kith_gossip *gossip, const struct kith_key *key, uint64_t now,
+                      struct kith_record_view *ret);
 /* A push "arrive". */
 void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery *delivery,
                          const struct kith_request *push, uint64_t now);

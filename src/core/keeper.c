@@ -6,6 +6,8 @@
  */
 #include "core/keeper.h"
 
+#include "core/endpoint.h"
+
 enum {
     ALONE_PAUSE_MS = 500, /* between revisits without a live contact */
     ALONE_FAST = 6,       /* so many of them before the pause grows */
@@ -82,10 +84,17 @@ void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *n
     (void)r; /* refused or without memory: the book stays as it is */
 }
 
+void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                       enum kith_book_outcome what, uint64_t now) {
+    struct kith_contact contact = contact_of(node);
+    int r = kith_book_outcome(keeper->book, &contact, what, wall(keeper, now));
+    (void)r; /* strangers have no health */
+}
+
 /* ---- asking ---- */
 
 static void ask_contact(struct kith_keeper *keeper, const struct kith_contact *contact,
-                        uint64_t now) {
+                        unsigned flags, uint64_t now) {
     struct kith_node_ref node = {
         .key = contact->key, .has_key = true, .endpoint = contact->endpoint};
     kith_point_of_node(&node.key, &node.id);
@@ -93,7 +102,7 @@ static void ask_contact(struct kith_keeper *keeper, const struct kith_contact *c
     request.target = keeper->swarm->own_id;
     request.n = 1;
     struct kith_rpc *rpc;
-    int r = kith_swarm_ask(keeper->swarm, &node, &request, 0, NULL, NULL, now, &rpc);
+    int r = kith_swarm_ask(keeper->swarm, &node, &request, flags, NULL, NULL, now, &rpc);
     (void)r; /* it comes round again */
 }
 
@@ -106,7 +115,7 @@ static void try_entry(struct kith_keeper *keeper, const struct kith_book_entry *
     keeper->n_discovery++;
     kith_book_attempt(keeper->book, &contact, wall(keeper, now));
     if (contact.has_key) {
-        ask_contact(keeper, &contact, now);
+        ask_contact(keeper, &contact, 0, now);
     } else {
         int r = kith_sessions_who(keeper->sessions, &contact.endpoint, now);
         (void)r;
@@ -118,7 +127,7 @@ void kith_keeper_key(struct kith_keeper *keeper, const struct kith_key *key,
     struct kith_contact bare = {.endpoint = *endpoint};
     if (kith_book_find(keeper->book, &bare) != NULL) {
         struct kith_contact contact = {.has_key = true, .key = *key, .endpoint = *endpoint};
-        ask_contact(keeper, &contact, now);
+        ask_contact(keeper, &contact, 0, now);
     }
 }
 
@@ -214,19 +223,78 @@ static void on_revisit(struct kith_timer *timer, uint64_t now) {
     set_timer(keeper, timer, on_revisit, revisit_pause(keeper, live == 0), now);
 }
 
-/* What a peer tells of others are hints from it, never more. */
+static bool is_live(const struct kith_keeper *keeper, const struct kith_key *key) {
+    struct kith_point id;
+    kith_point_of_node(key, &id);
+    const struct kith_entry *entry = kith_swarm_find(keeper->swarm, &id);
+    return entry != NULL && entry->failures == 0;
+}
+
+/* Silence on a new network is not held against anybody. */
+void kith_keeper_hurry(struct kith_keeper *keeper, uint64_t now) {
+    const struct kith_book_entry *best[KITH_KEEPER_START_MAX];
+    struct kith_contact contacts[KITH_KEEPER_HURRY_MAX];
+    unsigned n_asked = 0;
+    int n = kith_book_best(keeper->book, best, KITH_KEEPER_START_MAX, wall(keeper, now));
+    for (int i = 0; i < n && n_asked < KITH_KEEPER_HURRY_MAX; i++) {
+        const struct kith_contact *contact = &best[i]->contact;
+        if (contact->has_key && !is_live(keeper, &contact->key)) {
+            contacts[n_asked++] = *contact;
+        }
+    }
+    for (unsigned i = 0; i < n_asked; i++) {
+        ask_contact(keeper, &contacts[i], KITH_ASK_QUIET | KITH_ASK_FRESH, now);
+    }
+    if (kith_swarm_count_live(keeper->swarm) == 0) {
+        keeper->n_alone = 0;
+        int r = kith_timer_set(&keeper->env->timers, &keeper->revisit, on_revisit, now);
+        (void)r; /* moving a set timer cannot fail */
+    }
+}
+
+static void hint_from(struct kith_keeper *keeper, const struct kith_node_ref *peer,
+                      const struct kith_contact *contact, uint64_t now) {
+    struct kith_book_hint hint = {
+        .contact = *contact,
+        .source = {.origin = KITH_BOOK_PEX, .contact = contact_of(peer)},
+    };
+    int r = kith_book_add(keeper->book, &hint, wall(keeper, now));
+    (void)r; /* refusals are counted in the book */
+}
+
+/* A signed record moves a peer that we know. Where one is that we do not know, its own signature
+ * makes no truer than the word of who showed it: keys are free. */
+static void take_record(struct kith_keeper *keeper, const struct kith_node_ref *from,
+                        const struct kith_record_view *view, uint32_t *hints_left, uint64_t now) {
+    struct kith_peer peer;
+    if (kith_gossip_learn(keeper->gossip, view, from, now, &peer) != KITH_BOOK_UNKNOWN) {
+        return;
+    }
+    for (uint32_t i = 0; i<peer.n_endpoints && * hints_left> 0; i++) {
+        if (kith_endpoint_reaches(&peer.endpoints[i], &from->endpoint)) {
+            struct kith_contact contact = {
+                .has_key = true, .key = peer.key, .endpoint = peer.endpoints[i]};
+            hint_from(keeper, from, &contact, now);
+            --*hints_left;
+        }
+    }
+}
+
+/* What a peer tells of others are hints from it, never more; their own records aside. */
 static void on_exchanged(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_keeper *keeper = context;
     if (event->outcome != KITH_RPC_RESPONSE) {
         return;
     }
-    for (uint32_t i = 0; i < event->response->n_contacts && i < KITH_EXCHANGE_N; i++) {
-        struct kith_book_hint hint = {
-            .contact = contact_of(&event->response->contacts[i]),
-            .source = {.origin = KITH_BOOK_PEX, .contact = contact_of(&rpc->node)},
-        };
-        int r = kith_book_add(keeper->book, &hint, wall(keeper, event->now));
-        (void)r; /* refusals are counted in the book */
+    const struct kith_response *response = event->response;
+    uint32_t hints_left = KITH_EXCHANGE_HINTS;
+    /* one more: the answerer's own */
+    for (uint32_t i = 0; i < response->n_records && i < KITH_EXCHANGE_N + 1; i++) {
+        take_record(keeper, &rpc->node, &response->records[i], &hints_left, event->now);
+    }
+    for (uint32_t i = 0; i < response->n_contacts && i < KITH_EXCHANGE_N; i++) {
+        struct kith_contact contact = contact_of(&response->contacts[i]);
+        hint_from(keeper, &rpc->node, &contact, event->now);
     }
 }
 
@@ -243,6 +311,18 @@ static const struct kith_entry *partner_of(const struct kith_routing *table) {
     return best;
 }
 
+void kith_keeper_exchange(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                          uint64_t now) {
+    struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
+    request.n = KITH_EXCHANGE_N;
+    struct kith_record_view known;
+    request.has_seq = kith_gossip_card(keeper->gossip, &node->key, now, &known);
+    request.seq = request.has_seq ? known.seq : 0;
+    struct kith_rpc *rpc;
+    keeper->n_exchange += kith_swarm_ask(keeper->swarm, node, &request, KITH_ASK_ONCE, on_exchanged,
+                                         keeper, now, &rpc) == 0;
+}
+
 static void on_exchange(struct kith_timer *timer, uint64_t now) {
     struct kith_keeper *keeper = kith_container_of(timer, struct kith_keeper, exchange);
     const struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
@@ -252,11 +332,7 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
                                         : keeper->swarm->v6;
     const struct kith_entry *entry = partner_of(table);
     if (entry != NULL && !keeper->env->client) {
-        struct kith_request request = kith_swarm_request(keeper->swarm, KITH_METHOD_EXCHANGE);
-        request.n = KITH_EXCHANGE_N;
-        struct kith_rpc *rpc;
-        keeper->n_exchange += kith_swarm_ask(keeper->swarm, &entry->node, &request, KITH_ASK_ONCE,
-                                             on_exchanged, keeper, now, &rpc) == 0;
+        kith_keeper_exchange(keeper, &entry->node, now);
     }
     set_timer(keeper, timer, on_exchange, pace(1, keeper->damping), now);
 }

@@ -11,18 +11,22 @@
 #define KITH_CORE_KEEPER_H
 
 #include "core/book.h"
+#include "core/gossip.h"
 #include "core/swarm.h"
 
 enum {
     KITH_KEEPER_START_MAX = 24, /* contacts of the book asked at the start, best first */
     KITH_KEEPER_LIVE_MIN = 20,  /* below so many live contacts the book is asked for more */
-    KITH_EXCHANGE_N = 4,        /* contacts asked for in one exchange */
+    KITH_EXCHANGE_N = 4,        /* peers asked for in one exchange */
+    KITH_EXCHANGE_HINTS = 8,    /* endpoints taken from the peer records in one answer */
+    KITH_KEEPER_HURRY_MAX = 4,  /* contacts of the book asked when the network changed */
 };
 
 struct kith_keeper {
     struct kith_env *env;
     struct kith_swarm *swarm;
     struct kith_sessions *sessions;
+    struct kith_gossip *gossip;
     struct kith_book *book; /* owned */
     double coupling;        /* lambda */
     double damping;         /* eta */
@@ -42,12 +46,21 @@ struct kith_keeper {
  * -> KITH_ENOMEM */
 KITH_MUST_CHECK int kith_keeper_start(struct kith_keeper *keeper, uint64_t now);
 void kith_keeper_stop(struct kith_keeper *keeper);
+/* Asks a node for others, now. */
+void kith_keeper_exchange(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                          uint64_t now);
 /* A request to the node was answered, or not. */
 void kith_keeper_heard(struct kith_keeper *keeper, const struct kith_node_ref *node, bool answered,
                        uint64_t now);
+/* The node misbehaved in an authenticated session. */
+void kith_keeper_blame(struct kith_keeper *keeper, const struct kith_node_ref *node,
+                       enum kith_book_outcome what, uint64_t now);
 /* The key behind an endpoint became known. */
 void kith_keeper_key(struct kith_keeper *keeper, const struct kith_key *key,
                      const struct kith_endpoint *endpoint, uint64_t now);
+/* The network changed: the best of the book that are no live contacts are asked, and whoever is
+ * alone tries again at once. */
+void kith_keeper_hurry(struct kith_keeper *keeper, uint64_t now);
 /* A ban came or went: what is banned leaves the tables. */
 void kith_keeper_bans_changed(struct kith_keeper *keeper, uint64_t now);
 /* Whether to have nothing to do with it. `key` may be NULL. */

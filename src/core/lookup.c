@@ -169,12 +169,12 @@ static void begin(struct kith_op *op, uint64_t now) {
 }
 
 /* Where a query of this kind goes when it does not say. */
-static uint32_t default_swarms(enum kith_query_kind kind) {
+static uint32_t default_swarms(const struct kith_ops *ops, enum kith_query_kind kind) {
     switch (kind) {
     case KITH_QUERY_LOOKUP:
     case KITH_QUERY_GET:
     case KITH_QUERY_WATCH:
-        return KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
+        return ops->is_private ? KITH_SWARM_KITH : KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
     case KITH_QUERY_PEERS:
     case KITH_QUERY_ANNOUNCE_PEER:
     case KITH_QUERY_SAMPLE:
@@ -192,15 +192,16 @@ static uint32_t default_swarms(enum kith_query_kind kind) {
 }
 
 /* A point names a place in one id space only. */
-static uint32_t swarms_of(const struct kith_query *query) {
-    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(query->kind);
+static uint32_t swarms_of(const struct kith_ops *ops, const struct kith_query *query) {
+    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(ops, query->kind);
     bool by_point = (query->flags & KITH_FLAG_HAS_POINT) != 0;
     return by_point && swarms != KITH_SWARM_MAINLINE ? KITH_SWARM_KITH : swarms;
 }
 
 static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
     struct kith_ops *ops = op->ops;
-    uint32_t swarms = only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(&op->query);
+    uint32_t swarms =
+        only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(ops, &op->query);
     struct kith_swarm *of[KITH_LEGS] = {NULL};
     of[KITH_LEG_KITH] = (swarms & KITH_SWARM_KITH) != 0 ? ops->swarm : NULL;
     for (unsigned i = 0; i < 2 && (swarms & KITH_SWARM_MAINLINE) != 0; i++) {
@@ -355,6 +356,16 @@ void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
             kith_op_peer_key(op, key, endpoint, now);
         }
         l = next;
+    }
+}
+
+void kith_ops_local(struct kith_ops *ops, const struct kith_local *local, uint64_t now) {
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (!op->told && !op->waiting) {
+            kith_op_local(op, local, now);
+        }
     }
 }
 
@@ -630,8 +641,6 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     }
     struct kith_request request = kith_swarm_request(leg->swarm, method);
     request.target = *target;
-    request.no_seeds = false;
-    request.scrape = op->kind == KITH_QUERY_PEERS;
     kith_walk_init(walk, leg->swarm, &request);
     walk->stats.messages = before.messages;
     walk->stats.answered = before.answered;
@@ -690,7 +699,16 @@ static int check_place(const struct kith_leg *leg, const struct kith_record_view
     return kith_point_equal(&point, &leg->point) ? 0 : KITH_EVERIFY;
 }
 
-int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now) {
+/* Honest nodes verify what they keep, so who gives it did not: nobody else can have done that. */
+void kith_op_bad_record(const struct kith_op *op, const struct kith_node_ref *from, uint64_t now) {
+    op->ops->env->stats.bad_records++;
+    if (from != NULL) {
+        kith_swarm_blame(op->ops->swarm, from, KITH_BOOK_BAD_SIGNATURE, now);
+    }
+}
+
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view,
+                        const struct kith_node_ref *from, uint64_t now) {
     struct kith_op *op = leg->op;
     struct kith_record_view salted = *view;
     if (view->is_mutable && leg->swarm->sessions == NULL) {
@@ -699,7 +717,7 @@ int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *vie
     int r = check_place(leg, &salted);
     r = r == 0 ? kith_record_verify(&salted, op->ops->env->curve, NULL) : r;
     if (r < 0) {
-        op->ops->env->stats.bad_records++;
+        kith_op_bad_record(op, from, now);
         return r;
     }
     if (op->has_best) {

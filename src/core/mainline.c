@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who we are in Mainline. An id belongs to an address there (BEP 42), so with the address that others
- * say we have, the id changes and the table is sorted anew.
+ * Who we are in Mainline. An id belongs to an address there (BEP 42), so with the address that
+ * others say we have, the id changes and the table is sorted anew.
  *
  * We call ourselves read-only (BEP 43) until somebody proves us reachable: a query from an address
  * that we had not asked anything lately, a ping that we send to the endpoint others see us at and
  * that comes in with our own id, or kith's own test through a third node (core/reach).
  *
- * Rendezvous: nodes of a kith network announce themselves under one info-hash and look who else did;
- * whoever is there is asked for its key. Often at first, then with each announcement, every 25
+ * Rendezvous: nodes of a kith network announce themselves under one info-hash and look who else
+ * did; whoever is there is asked for its key. Often at first, then with each announcement, every 25
  * minutes; again whenever kith has too few contacts.
  */
 #include "core/mainline.h"
@@ -22,6 +22,7 @@
 enum {
     REFRESH_MS = 5000, /* 160 entries come round in 13 minutes; BEP 5 asks for 15 */
     REFRESH_AGE_S = 300,
+    TEST_SOON_S = 5,    /* after a change of the network */
     TEST_S = 60,        /* between two tests of ourselves until reachable */
     TEST_AGAIN_S = 900, /* and after that */
     TEST_MISSES = 3,
@@ -75,9 +76,9 @@ static void notice_stranger(struct kith_mainline_family *family,
     struct kith_mainline *m = family->owner;
     bool own = message->has_id && kith_point_equal(&message->id, &family->swarm.own_id);
     bool is_test = own && m->testing && kith_rpcs_find(&family->swarm.rpcs, &message->txn) != NULL;
-    bool stranger = !own && !kith_endpoint_exempt(&delivery->from) &&
-                    !kith_plain_asked_lately(m->plain, &delivery->from,
-                                             LATELY_S * KITH_NS_PER_S, now);
+    bool stranger =
+        !own && !kith_endpoint_exempt(&delivery->from) &&
+        !kith_plain_asked_lately(m->plain, &delivery->from, LATELY_S * KITH_NS_PER_S, now);
     if ((is_test || stranger) && m->reachable != KITH_REACHABLE_YES) {
         kith_mainline_reachable(m, KITH_REACHABLE_YES, now);
     }
@@ -123,6 +124,48 @@ static uint8_t item_family(const struct kith_mainline *m) {
     return m->families[0] != NULL ? 4 : 6;
 }
 
+static int new_items(const struct kith_mainline *m, const struct kith_point *own_id,
+                     struct kith_store **ret) {
+    struct kith_env *env = m->config.env;
+    struct kith_store_config items = {
+        .own_id = *own_id,
+        .limits = {.records = ITEMS_MAX,
+                   .bytes = ITEM_BYTES_MAX,
+                   .records_per_prefix = ITEMS_PER_PREFIX,
+                   .topic_peers = 1},
+        .random = &env->random,
+        .stats = &env->stats,
+    };
+    return kith_store_new(ret, &items);
+}
+
+struct item_move {
+    struct kith_store *to;
+    uint64_t now;
+};
+
+static int move_item(const struct kith_held *held, void *user) {
+    const struct item_move *move = user;
+    struct kith_store_put put = {
+        .view = &held->view,
+        .point = held->point,
+        .lifetime_ns = held->expires > move->now ? held->expires - move->now : 0,
+    };
+    int r = kith_store_put(move->to, &put, move->now, NULL);
+    (void)r; /* who stored it does so again within the hour */
+    return 0;
+}
+
+/* The store knows its items by their distance from us: another id needs another store. */
+static void items_follow(struct kith_mainline *m, const struct kith_point *own_id, uint64_t now) {
+    struct item_move move = {.now = now};
+    if (new_items(m, own_id, &move.to) == 0) {
+        kith_store_each(m->items, move_item, &move);
+        kith_store_free(m->items);
+        m->items = move.to;
+    }
+}
+
 /* Takes an id that belongs to our address, once enough others agree on that. */
 static void bind_id(struct kith_mainline_family *family, uint64_t now) {
     const struct kith_votes *votes = &family->votes;
@@ -135,7 +178,7 @@ static void bind_id(struct kith_mainline_family *family, uint64_t now) {
     if (kith_swarm_set_id(&family->swarm, &id, now) == 0) {
         kith_torrents_set_id(family->torrents, &id);
         if (family->swarm.family == item_family(family->owner)) {
-            kith_store_set_id(family->owner->items, &id);
+            items_follow(family->owner, &id, now);
         }
         kith_maintain_again(&family->maintain, now);
     }
@@ -318,6 +361,21 @@ void kith_mainline_look(struct kith_mainline *m, uint64_t now) {
     }
 }
 
+void kith_mainline_network_changed(struct kith_mainline *m, uint64_t now) {
+    for (size_t i = 0; i < 2; i++) {
+        struct kith_mainline_family *family = m->families[i];
+        if (family != NULL) {
+            family->votes.n = 0;
+            family->votes.next = 0;
+            kith_maintain_hurry(&family->maintain, now);
+            kith_maintain_again(&family->maintain, now);
+        }
+    }
+    if (kith_timer_is_set(&m->test)) {
+        set_timer(m, &m->test, on_test, TEST_SOON_S, now);
+    }
+}
+
 /* ---- the whole ---- */
 
 static void on_request(void *context, const struct kith_delivery *delivery,
@@ -390,25 +448,14 @@ int kith_mainline_new(struct kith_mainline **ret, const struct kith_mainline_con
         return KITH_ENOMEM;
     }
     struct kith_env *env = config->env;
-    struct kith_store_config items = {
-        .limits = {.records = ITEMS_MAX,
-                   .bytes = ITEM_BYTES_MAX,
-                   .records_per_prefix = ITEMS_PER_PREFIX,
-                   .topic_peers = 1},
-        .random = &env->random,
-        .stats = &env->stats,
-    };
     m->config = *config;
     m->reachable = config->lab ? KITH_REACHABLE_YES : KITH_REACHABLE_UNKNOWN;
     kith_tokens_init(&m->tokens, &env->random, now);
     kith_target_of_network(env->network, &m->meeting_point);
     int r = kith_plain_new(&m->plain, env, &config->limits);
-    r = r == 0 ? kith_store_new(&m->items, &items) : r;
     r = r == 0 && env->has_v4 ? new_family(m, 4, now) : r;
     r = r == 0 && env->has_v6 ? new_family(m, 6, now) : r;
-    if (r == 0) {
-        kith_store_set_id(m->items, &m->families[item_family(m) == 6]->swarm.own_id);
-    }
+    r = r == 0 ? new_items(m, &m->families[item_family(m) == 6]->swarm.own_id, &m->items) : r;
     if (r < 0) {
         kith_mainline_free(m);
         return r;

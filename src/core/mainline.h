@@ -90,6 +90,8 @@ bool kith_mainline_may_join(const struct kith_mainline *mainline);
 /* It is known otherwise that strangers can reach us, or that they cannot. */
 void kith_mainline_reachable(struct kith_mainline *mainline, enum kith_reachable state,
                              uint64_t now);
+/* The network changed: who we are is asked anew. */
+void kith_mainline_network_changed(struct kith_mainline *mainline, uint64_t now);
 /* The endpoints of a family to remember, best first. Returns their number. */
 size_t kith_mainline_known(const struct kith_mainline *mainline, uint8_t family, size_t n,
                            struct kith_endpoint *out);

@@ -145,6 +145,21 @@ static void ask_boot(struct kith_boot *boot, uint64_t now) {
     }
 }
 
+static void hurry(struct kith_maintain *m, uint64_t delay, uint64_t now) {
+    struct kith_list *l = kith_list_first(&m->boots);
+    for (; l != NULL; l = kith_list_next(&m->boots, l)) {
+        struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
+        boot->attempts = 0;
+        set_timer(m, &boot->timer, on_boot_timer, delay, now);
+    }
+}
+
+void kith_maintain_hurry(struct kith_maintain *m, uint64_t now) {
+    if (kith_swarm_count_live(m->swarm) < ENOUGH_LIVE) {
+        hurry(m, 0, now);
+    }
+}
+
 static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
     struct kith_maintain *m = boot->owner;
@@ -167,6 +182,18 @@ static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     }
 }
 
+static struct kith_boot *find_boot(const struct kith_maintain *m,
+                                   const struct kith_endpoint *endpoint) {
+    struct kith_list *l = kith_list_first(&m->boots);
+    for (; l != NULL; l = kith_list_next(&m->boots, l)) {
+        struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
+        if (kith_endpoint_equal(&boot->contact.endpoint, endpoint)) {
+            return boot;
+        }
+    }
+    return NULL;
+}
+
 int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contact,
                       enum kith_contact_source source, uint64_t now) {
     if (!kith_endpoint_usable(&contact->endpoint) ||
@@ -174,19 +201,16 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
         m->is_self(m->context, &contact->endpoint)) {
         return KITH_EINVALID;
     }
-    struct kith_list *l = kith_list_first(&m->boots);
-    for (; l != NULL; l = kith_list_next(&m->boots, l)) {
-        struct kith_boot *known = kith_container_of(l, struct kith_boot, all);
-        if (kith_endpoint_equal(&known->contact.endpoint, &contact->endpoint)) {
-            known->source = source < known->source ? source : known->source;
-            if (!known->contact.has_key) {
-                known->contact = *contact;
-            }
-            if (!kith_timer_is_set(&known->timer)) {
-                set_timer(m, &known->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
-            }
-            return 0;
+    struct kith_boot *known = find_boot(m, &contact->endpoint);
+    if (known != NULL) {
+        known->source = source < known->source ? source : known->source;
+        if (!known->contact.has_key) {
+            known->contact = *contact;
         }
+        if (!kith_timer_is_set(&known->timer)) {
+            set_timer(m, &known->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
+        }
+        return 0;
     }
     if (m->n_boots >= KITH_BOOT_MAX) {
         return KITH_EFULL;
@@ -211,6 +235,13 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
     kith_list_append(&m->boots, &boot->all);
     m->n_boots++;
     return 0;
+}
+
+void kith_maintain_remove(struct kith_maintain *m, const struct kith_endpoint *endpoint) {
+    struct kith_boot *boot = find_boot(m, endpoint);
+    if (boot != NULL) {
+        free_boot(boot);
+    }
 }
 
 void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
@@ -410,12 +441,7 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
         m->since = now;
         m->n_self_lookups = 0;
         m->on_lost(m->context, now);
-        struct kith_list *l = kith_list_first(&m->boots);
-        for (; l != NULL; l = kith_list_next(&m->boots, l)) {
-            struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
-            boot->attempts = 0;
-            set_timer(m, &boot->timer, on_boot_timer, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
-        }
+        hurry(m, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
     }
 }
 

@@ -60,6 +60,9 @@ void kith_maintain_stop(struct kith_maintain *m);
 /* -> see kith_core_add_contact() */
 KITH_MUST_CHECK int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contact,
                                       enum kith_contact_source source, uint64_t now);
+void kith_maintain_remove(struct kith_maintain *m, const struct kith_endpoint *endpoint);
+/* The network changed: contacts to join through are asked at once, if they are needed. */
+void kith_maintain_hurry(struct kith_maintain *m, uint64_t now);
 /* The key behind an endpoint became known. */
 void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
                        const struct kith_endpoint *endpoint, uint64_t now);

@@ -59,6 +59,7 @@ enum kith_wire_error {
     KITH_WIRE_FULL = 310,         /* the store is full, or the sender's share of it */
     KITH_WIRE_UNPROVEN = 311,     /* a write needs a session with a proven address */
     KITH_WIRE_REFUSED = 312,      /* talk: no handler, or it declined */
+    KITH_WIRE_TOO_OFTEN = 313,    /* exchange */
 };
 
 struct kith_txn {
@@ -80,7 +81,7 @@ struct kith_request {
     bool read_only; /* the sender is a client: do not put it into tables */
     bool want_v4;
     bool want_v6;
-    bool has_seq;   /* get: only if newer */
+    bool has_seq;   /* get: only if newer; exchange: the answerer's own record likewise */
     bool has_cas;   /* put */
     uint8_t family; /* reach */
     uint32_t n;     /* arrive: to how many to pass it on; find, exchange: contacts wanted; topic: announcements wanted */
@@ -115,7 +116,7 @@ struct kith_response {
     uint32_t n_contacts; /* nearest first within a family */
     struct kith_node_ref contacts[KITH_MESSAGE_CONTACTS_MAX];
     uint32_t n_records;
-    struct kith_record_view records[KITH_MESSAGE_RECORDS_MAX]; /* topic */
+    struct kith_record_view records[KITH_MESSAGE_RECORDS_MAX]; /* topic, exchange */
     struct kith_span bytes;                                    /* talk */
     /* Mainline. */
     struct kith_span token;           /* find (where given), get, peers: to write here */

@@ -45,6 +45,7 @@ struct kith_ops {
     uint32_t n_max;
     uint32_t n_waiting; /* for a first live contact */
     uint64_t next_id;
+    bool is_private; /* a network with a secret: nothing goes into Mainline unasked */
     /* Of the node: whether joining may still succeed, so that waiting for a contact makes sense. */
     bool (*may_join)(void *context, uint64_t now);
     /* What an announcement or peer record says of us. -> KITH_ENOT_FOUND: no endpoint is known yet
@@ -143,6 +144,9 @@ void kith_op_begin_torrent(struct kith_op *op, uint64_t now); /* peers, announce
 void kith_op_peer_key(struct kith_op *op, const struct kith_key *key,
                       const struct kith_endpoint *endpoint, uint64_t now);
 
+/* The same for the peer that it looks for, which answers on the local network now. */
+void kith_op_local(struct kith_op *op, const struct kith_local *local, uint64_t now);
+
 /* How an op takes part in its walks; `context` of a walk is its leg. `on_over`: nothing is left to
  * ask in this leg. */
 struct kith_walk_hooks {
@@ -189,9 +193,12 @@ void kith_op_collect(struct kith_op *op, uint64_t now);
 void kith_op_finish(struct kith_op *op, int status, bool more, uint64_t now);
 void kith_op_end(struct kith_op *op);
 /* Takes a record if it is valid, belongs at the leg's point and wins over the best so far. The salt
- * of a record that came without is the op's.
- * Returns 1 if taken, 0 if valid but not newer, negative if invalid (counted). */
-int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view, uint64_t now);
+ * of a record that came without is the op's. `from` is who gave it, NULL: ourselves. Returns 1 if
+ * taken, 0 if valid but not newer, negative if invalid (counted, and its giver blamed). */
+int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *view,
+                        const struct kith_node_ref *from, uint64_t now);
+/* A record from `from` (NULL: ourselves) that does not verify, or belongs elsewhere. */
+void kith_op_bad_record(const struct kith_op *op, const struct kith_node_ref *from, uint64_t now);
 
 /* ---- for the node ---- */
 
@@ -210,5 +217,7 @@ void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now);
 void kith_ops_wake(struct kith_ops *ops, uint64_t now);
 void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
                        const struct kith_endpoint *endpoint, uint64_t now);
+/* A peer of the local network is there now: ops that look for it ask it. */
+void kith_ops_local(struct kith_ops *ops, const struct kith_local *local, uint64_t now);
 
 #endif

@@ -21,8 +21,10 @@ static bool enough(const struct kith_op *op) {
     return op->n_seen >= op->query.n;
 }
 
-static void take(struct kith_op *op, const struct kith_record_view *view, uint32_t source,
-                 uint64_t now) {
+/* `from` NULL: we hold it ourselves. */
+static void take(struct kith_op *op, const struct kith_record_view *view,
+                 const struct kith_node_ref *from, uint64_t now) {
+    uint32_t source = from == NULL ? KITH_SOURCE_STORE : KITH_SOURCE_KITH;
     if (!view->is_mutable || enough(op) || seen_before(op, view->key)) {
         return;
     }
@@ -30,12 +32,12 @@ static void take(struct kith_op *op, const struct kith_record_view *view, uint32
     struct kith_peer peer;
     if (!kith_span_equal(view->salt, kith_span(op->salt, op->salt_size)) ||
         kith_record_verify(view, op->ops->env->curve, NULL) < 0) {
-        op->ops->env->stats.bad_records++;
+        kith_op_bad_record(op, from, now);
         return;
     }
     kith_record_copy(&record, view);
     if (kith_peer_from_record(&record, &peer) < 0) {
-        op->ops->env->stats.bad_records++;
+        op->ops->env->stats.bad_records++; /* as its publisher signed it */
         return;
     }
     op->seen[op->n_seen++] = record.key;
@@ -51,9 +53,8 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
     const struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
-    (void)from;
     for (uint32_t i = 0; i < response->n_records; i++) {
-        take(op, &response->records[i], KITH_SOURCE_KITH, now);
+        take(op, &response->records[i], &from->node, now);
     }
     if (enough(op)) {
         kith_op_finish(op, 0, false, now);
@@ -84,7 +85,7 @@ void kith_op_begin_find(struct kith_op *op, uint64_t now) {
     struct kith_held held[KITH_MESSAGE_RECORDS_MAX];
     size_t n = kith_store_topic(ops->store, &op->point, now, KITH_MESSAGE_RECORDS_MAX, held);
     for (size_t i = 0; i < n; i++) {
-        take(op, &held[i].view, KITH_SOURCE_STORE, now);
+        take(op, &held[i].view, NULL, now);
     }
     struct kith_leg *leg = &op->legs[KITH_LEG_KITH];
     leg->point = op->point;

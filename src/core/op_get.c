@@ -113,8 +113,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         op->has_peer = true;
         op->peer = rpc->node;
         if (event->response->has_record &&
-            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, event->now) >=
-                0) {
+            kith_op_take_record(&op->legs[KITH_LEG_KITH], &event->response->record, &rpc->node,
+                                event->now) >= 0) {
             op->direct = NULL;
             op->result.sources |= op->direct_source;
             op->result.contact = (struct kith_contact){
@@ -133,7 +133,7 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     op->direct = NULL;
     /* It answered but has no record yet: nobody else knows better where it is. */
     bool is_there = op->has_peer && !wants_newest(op);
-    if (op->stage == STAGE_RECORD && !is_there && kith_op_walking(op)) {
+    if (op->stage != STAGE_DIRECT && !is_there && kith_op_walking(op)) {
         return; /* the walks go on and end the op */
     }
     if (op->has_best) {
@@ -141,7 +141,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     } else if (op->has_peer) {
         found_directly(op, event->now);
     } else {
-        kith_op_finish(op, KITH_ENO_NETWORK, false, event->now);
+        bool walked = op->legs[KITH_LEG_KITH].walk.stats.messages > 0;
+        kith_op_finish(op, walked ? KITH_ENOT_FOUND : KITH_ENO_NETWORK, false, event->now);
     }
 }
 
@@ -154,6 +155,32 @@ static void ask_directly(struct kith_op *op, const struct kith_node_ref *node, u
         return;
     }
     op->extra_messages++;
+}
+
+static void ask_instead(struct kith_op *op, const struct kith_node_ref *node, uint64_t now) {
+    if (op->direct != NULL) {
+        kith_rpc_detach(op->direct);
+        op->direct = NULL;
+    }
+    ask_directly(op, node, now);
+}
+
+/* Asks the peer that answers on the local network, instead of wherever it was asked before. */
+static void ask_local(struct kith_op *op, const struct kith_local *local, uint64_t now) {
+    struct kith_node_ref node = {.key = local->key, .has_key = true, .endpoint = local->endpoint};
+    kith_point_of_node(&node.key, &node.id);
+    if (op->direct == NULL || !kith_endpoint_equal(&op->direct->node.endpoint, &node.endpoint)) {
+        op->direct_source = KITH_SOURCE_LAN;
+        ask_instead(op, &node, now);
+    }
+}
+
+void kith_op_local(struct kith_op *op, const struct kith_local *local, uint64_t now) {
+    bool looking = is_lookup(op) && op->query.contact.endpoint.family == 0 && !op->has_peer &&
+                   op->legs[KITH_LEG_KITH].swarm != NULL;
+    if (looking && local->has_key && kith_key_equal(&op->query.key, &local->key)) {
+        ask_local(op, local, now);
+    }
 }
 
 /* ---- the walk to the node itself ---- */
@@ -172,7 +199,7 @@ static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
     op->stage = STAGE_DIRECT;
     kith_walk_stop(walk);
     leg->running = false;
-    ask_directly(op, &op->peer, now);
+    ask_instead(op, &op->peer, now);
     if (op->direct == NULL) {
         found_directly(op, now);
     }
@@ -187,6 +214,8 @@ static void on_node_walk_over(struct kith_leg *leg, uint64_t now) {
     }
     if (op->has_best) {
         found(op, now);
+    } else if (op->direct != NULL) {
+        op->stage = STAGE_DIRECT; /* it appeared on the local network meanwhile */
     } else {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
     }
@@ -202,6 +231,10 @@ static void walk_to_node(struct kith_leg *leg, uint64_t now) {
     if (op->direct != NULL) {
         kith_rpc_detach(op->direct); /* it had as long as a whole walk */
         op->direct = NULL;
+    }
+    const struct kith_local *local = kith_locals_find(op->ops->locals, &op->query.key);
+    if (local != NULL && local->confirmed) {
+        ask_local(op, local, now); /* or less, if it appeared meanwhile */
     }
     if (!kith_op_walk(leg, KITH_METHOD_FIND, &target, &hooks, now)) {
         on_node_walk_over(leg, now);
@@ -229,7 +262,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     if (response->has_record && op->kind != KITH_QUERY_TRACE) {
-        int taken = kith_op_take_record(leg, &response->record, now);
+        int taken = kith_op_take_record(leg, &response->record, &from->node, now);
         if (taken >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
@@ -309,6 +342,8 @@ static void all_over(struct kith_op *op, uint64_t now) {
         found(op, now);
     } else if (is_lookup(op) && op->has_peer) {
         found_directly(op, now);
+    } else if (op->direct != NULL) {
+        op->stage = STAGE_DIRECT; /* it appeared on the local network meanwhile */
     } else {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
     }
@@ -368,24 +403,34 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     if (leg->swarm == NULL) {
         return false;
     }
-    const struct kith_own_record *own = kith_own_find(ops->own, &op->point);
-    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    const struct kith_own_record *own = kith_own_find(ops->own, &op->point, false);
+    bool is_own = own != NULL;
     bool taken = false;
     if (is_own) {
         struct kith_record_view view;
         kith_record_view(&own->record, &view);
-        taken = kith_op_take_record(leg, &view, now) >= 0;
+        taken = kith_op_take_record(leg, &view, NULL, now) >= 0;
     }
     struct kith_held held;
     if (kith_store_get(ops->store, &op->point, now, &held)) {
-        taken = kith_op_take_record(leg, &held.view, now) >= 0 || taken;
+        taken = kith_op_take_record(leg, &held.view, NULL, now) >= 0 || taken;
     }
     if (!taken) {
         return false;
     }
     op->result.sources |= KITH_SOURCE_STORE;
     op->result.holders = 1;
-    return is_own || (ought_to_hold(op) && !kith_op_in_mainline(op));
+    return is_own || ought_to_hold(op);
+}
+
+/* Whether there is somebody in Mainline who could know a newer record. */
+static bool mainline_may_know(const struct kith_op *op) {
+    for (unsigned i = KITH_LEG_MAINLINE4; i <= KITH_LEG_MAINLINE6; i++) {
+        if (op->legs[i].swarm != NULL && kith_swarm_count_live(op->legs[i].swarm) > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */
@@ -412,8 +457,8 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
     bool is_trace = op->kind == KITH_QUERY_TRACE;
     op->stage = STAGE_RECORD;
     resolve_points(op);
-    bool settled = !is_trace && answer_from_here(op, now);
-    if (settled && !wants_newest(op) && local_agrees(op)) {
+    bool settled = !is_trace && answer_from_here(op, now) && !wants_newest(op) && local_agrees(op);
+    if (settled && !mainline_may_know(op)) {
         found(op, now);
         return;
     }
@@ -421,6 +466,9 @@ void kith_op_begin_get(struct kith_op *op, uint64_t now) {
         ask_if_known(op, now);
     }
     if (kith_op_walk_all(op, is_trace ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
+        if (settled) {
+            found_unless_newer(op, now);
+        }
         return;
     }
     if (op->kind == KITH_QUERY_WATCH) {

@@ -210,7 +210,8 @@ static void store_on_all(struct kith_leg *leg, uint64_t now) {
 
 /* The newest seq known for the point: seen in the swarm, or kept here. -1: none. */
 static int64_t newest_known(const struct kith_op *op) {
-    const struct kith_own_record *own = kith_own_find(op->ops->own, &op->point);
+    const struct kith_own_record *own =
+        kith_own_find(op->ops->own, &op->point, is_announce(op));
     int64_t kept = own != NULL ? own->record.seq : -1;
     return kept > op->newest_seen ? kept : op->newest_seen;
 }
@@ -324,8 +325,9 @@ static void publish(struct kith_op *op, uint64_t now) {
     if (r == 0 && has_seen) {
         r = check_wins(op, &seen);
     }
-    const struct kith_own_record *kept = kith_own_find(op->ops->own, &op->point);
-    if (r == 0 && kept != NULL && !is_announce(op)) {
+    const struct kith_own_record *kept =
+        is_announce(op) ? NULL : kith_own_find(op->ops->own, &op->point, false);
+    if (r == 0 && kept != NULL) {
         r = check_wins(op, &kept->record);
     }
     if (r == 0) {
@@ -349,7 +351,10 @@ void kith_op_stored(struct kith_op *op, uint64_t now) {
     uint32_t targets;
     bool open;
     (void)count_acks(op, &targets, &open);
-    struct kith_own_record *own = kith_own_find(op->ops->own, &op->point);
+    struct kith_own_record *own =
+        op->kind == KITH_QUERY_ANNOUNCE_PEER
+            ? NULL
+            : kith_own_find(op->ops->own, &op->point, is_announce(op));
     if (own != NULL) {
         const struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
         own->pending = targets == 0 || (kith->swarm != NULL && kith->n_targets == 0);
@@ -370,7 +375,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     if (response->has_record && !is_announce(op)) {
-        if (kith_op_take_record(leg, &response->record, now) >= 0) {
+        if (kith_op_take_record(leg, &response->record, &from->node, now) >= 0) {
             from->has_record = true;
             from->seq = response->record.seq;
             if (op->best.seq > op->newest_seen && op->best.is_mutable) {
@@ -438,8 +443,8 @@ static int resolve_point(struct kith_op *op) {
 static void unannounce(struct kith_op *op, uint64_t now) {
     struct kith_ops *ops = op->ops;
     op->point = op->query.point;
-    struct kith_own_record *own = kith_own_find(ops->own, &op->point);
-    if (own == NULL || own->kind != KITH_OWN_TOPIC) {
+    struct kith_own_record *own = kith_own_find(ops->own, &op->point, true);
+    if (own == NULL) {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
         return;
     }

@@ -5,6 +5,9 @@
  * All walk in both address families, to the info-hash. An announcement goes to the nearest nodes
  * that gave a token; the host's address is what each sees of us. Who is announced nobody proves:
  * peers are hints.
+ *
+ * How many there are (BEP 33) is a second question, to the nearest: libtorrent answers a scrape
+ * with filters instead of peers.
  */
 #include "core/op.h"
 
@@ -64,7 +67,6 @@ static bool on_peers(struct kith_walk *walk, struct kith_candidate *from,
     const struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     take_peers(op, from, response, now);
-    merge_filters(op, response);
     if (enough(op)) {
         kith_op_finish(op, 0, false, now);
         return false;
@@ -73,14 +75,67 @@ static bool on_peers(struct kith_walk *walk, struct kith_candidate *from,
     return true;
 }
 
+static void finish_peers(struct kith_op *op, uint64_t now) {
+    op->result.scrape_seeds = kith_bloom_estimate(op->filters);
+    op->result.scrape_peers = kith_bloom_estimate(op->filters + KITH_BLOOM_SIZE);
+    kith_op_finish(op, op->n_seen > 0 ? 0 : KITH_ENOT_FOUND, false, now);
+}
+
+static uint32_t n_scraped(const struct kith_op *op) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        n += op->legs[i].n_targets;
+    }
+    return n;
+}
+
+/* The slow are not waited for: they are some of many who tell the same. */
+static void on_scraped(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    struct kith_target *target = context;
+    struct kith_op *op = target->leg->op;
+    bool final = event->outcome != KITH_RPC_SLOW && event->outcome != KITH_RPC_STALE;
+    op->extra_messages += event->outcome == KITH_RPC_SLOW;
+    op->n_resolved += event->outcome == KITH_RPC_STALE || (final && !rpc->stale);
+    if (event->outcome == KITH_RPC_RESPONSE) {
+        op->extra_answered++;
+        merge_filters(op, event->response);
+    }
+    target->rpc = final ? NULL : target->rpc;
+    if (op->n_resolved == n_scraped(op)) {
+        finish_peers(op, event->now);
+    }
+}
+
+static void scrape(struct kith_leg *leg, uint64_t now) {
+    struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
+    struct kith_request request = kith_swarm_request(leg->swarm, KITH_METHOD_PEERS);
+    request.target = leg->point;
+    request.scrape = true;
+    size_t n = kith_walk_answered(&leg->walk, leg->walk.k, nearest);
+    for (size_t i = 0; i < n; i++) {
+        struct kith_target *target = &leg->targets[leg->n_targets];
+        *target = (struct kith_target){.leg = leg};
+        if (kith_swarm_ask(leg->swarm, &nearest[i]->node, &request, 0, on_scraped, target, now,
+                           &target->rpc) == 0) {
+            leg->n_targets++;
+            leg->op->extra_messages++;
+        }
+    }
+}
+
 static void on_peers_over(struct kith_leg *leg, uint64_t now) {
     struct kith_op *op = leg->op;
     if (kith_op_walking(op)) {
         return;
     }
-    op->result.scrape_seeds = kith_bloom_estimate(op->filters);
-    op->result.scrape_peers = kith_bloom_estimate(op->filters + KITH_BLOOM_SIZE);
-    kith_op_finish(op, op->n_seen > 0 ? 0 : KITH_ENOT_FOUND, false, now);
+    for (unsigned i = 0; i < KITH_LEGS && !op->internal; i++) {
+        if (op->legs[i].started) {
+            scrape(&op->legs[i], now);
+        }
+    }
+    if (n_scraped(op) == 0) {
+        finish_peers(op, now);
+    }
 }
 
 static int prepare_peers(struct kith_op *op) {

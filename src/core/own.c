@@ -33,11 +33,12 @@ static uint64_t hash_of(const struct kith_point *point) {
     return h;
 }
 
-struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point) {
+struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point,
+                                      bool is_topic) {
     struct kith_hash_node *n = kith_hash_first(&own->table, hash_of(point));
     for (; n != NULL; n = kith_hash_next(n)) {
         struct kith_own_record *r = kith_container_of(n, struct kith_own_record, by_point);
-        if (kith_point_equal(&r->point, point)) {
+        if (kith_point_equal(&r->point, point) && (r->kind == KITH_OWN_TOPIC) == is_topic) {
             return r;
         }
     }
@@ -62,7 +63,7 @@ uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
 
 int kith_own_set(struct kith_own *own, const struct kith_record *record,
                  const struct kith_point *point, bool is_topic, uint32_t swarms, uint64_t now) {
-    struct kith_own_record *r = kith_own_find(own, point);
+    struct kith_own_record *r = kith_own_find(own, point, is_topic);
     if (r == NULL) {
         if (own->n >= KITH_OWN_MAX) {
             return KITH_EFULL;

@@ -2,8 +2,9 @@
 /*
  * own: the records this node has published and keeps alive: values, its peer record, announcements.
  *
- * One slot per storage point (announcements: per topic). Each has a timer for its next publication;
- * what happens then is the owner's business (core/publish). Answers requests for them too, however
+ * One slot per storage point, and one per topic announced under: a topic may be any 32 bytes, those
+ * of a storage point too. Each has a timer for its next publication; what happens then is the
+ * owner's business (core/publish). Answers requests for them too, however
  * far from our id they lie.
  */
 #ifndef KITH_CORE_OWN_H
@@ -57,8 +58,9 @@ struct kith_own {
 void kith_own_init(struct kith_own *own, struct kith_env *env, kith_timer_fn on_republish,
                    void *context, uint64_t now);
 void kith_own_deinit(struct kith_own *own);
-/* The record kept at this storage point or topic, or NULL. */
-struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point);
+/* The record kept at this storage point, or the announcement under this topic, or NULL. */
+struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point,
+                                      bool is_topic);
 /* Keeps or replaces. The kind follows from the salt. -> KITH_EFULL, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record *record,
                                  const struct kith_point *point, bool is_topic, uint32_t swarms,

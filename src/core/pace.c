@@ -72,14 +72,25 @@ static struct kith_pace *slot_of(struct kith_paces *paces, const void *bytes, si
     return &paces->slots[kith_keyed_hash(paces->key, bytes, size) % KITH_PACES_SLOTS];
 }
 
-struct kith_pace *kith_paces_of_ip(struct kith_paces *paces, const struct kith_endpoint *endpoint) {
-    uint8_t bytes[1 + sizeof(endpoint->ip) + sizeof(endpoint->scope)];
+static struct kith_pace *address_slot(struct kith_paces *paces,
+                                      const struct kith_endpoint *endpoint, uint16_t port) {
+    uint8_t bytes[1 + sizeof(endpoint->ip) + sizeof(endpoint->scope) + sizeof(port)];
     struct kith_writer w = kith_writer(bytes, sizeof(bytes));
 
     kith_write_u8(&w, endpoint->family);
     kith_write_bytes(&w, endpoint->ip, sizeof(endpoint->ip));
     kith_write_u32(&w, endpoint->scope);
+    kith_write_u16(&w, port);
     return slot_of(paces, bytes, sizeof(bytes));
+}
+
+struct kith_pace *kith_paces_of_ip(struct kith_paces *paces, const struct kith_endpoint *endpoint) {
+    return address_slot(paces, endpoint, 0);
+}
+
+struct kith_pace *kith_paces_of_node(struct kith_paces *paces,
+                                     const struct kith_endpoint *endpoint) {
+    return address_slot(paces, endpoint, kith_endpoint_exempt(endpoint) ? endpoint->port : 0);
 }
 
 struct kith_pace *kith_paces_of_prefix(struct kith_paces *paces,

@@ -42,6 +42,9 @@ struct kith_paces {
 void kith_paces_init(struct kith_paces *paces, const struct kith_random *random);
 /* The share of an IP address. */
 struct kith_pace *kith_paces_of_ip(struct kith_paces *paces, const struct kith_endpoint *endpoint);
+/* The share of its IP address; of an exempt one, where nodes may share it, of the endpoint. */
+struct kith_pace *kith_paces_of_node(struct kith_paces *paces,
+                                     const struct kith_endpoint *endpoint);
 /* The share of its /24 or /56; of an exempt address, of the address. */
 struct kith_pace *kith_paces_of_prefix(struct kith_paces *paces,
                                        const struct kith_endpoint *endpoint);

@@ -10,7 +10,7 @@
 
 enum {
     QUESTIONS_PER_S = 100,
-    QUESTIONS_PER_IP = 10,
+    QUESTIONS_PER_IP = 3, /* libtorrent bans for 5 minutes who sends it 50 datagrams in 10 s */
     ANSWER_BYTES_PER_S = 256 * 1024,
     ANSWER_BYTES_PREFIX = 8 * 1024,
     BURST_S = 2, /* of every budget: so many seconds' worth at once */
@@ -61,7 +61,7 @@ struct kith_plain *kith_plain_free(struct kith_plain *plain) {
 uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint *to,
                             uint64_t now) {
     uint64_t most = WAIT_MAX_S * KITH_NS_PER_S;
-    struct kith_pace *ip = kith_paces_of_ip(&plain->question_ips, to);
+    struct kith_pace *ip = kith_paces_of_node(&plain->question_ips, to);
     uint64_t own = kith_pace_reserve(ip, &plain->question_ip_limit, most, now);
     if (own == KITH_NEVER) {
         return KITH_NEVER;
@@ -71,14 +71,14 @@ uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint
 }
 
 bool kith_plain_may_repeat(struct kith_plain *plain, const struct kith_endpoint *to, uint64_t now) {
-    struct kith_pace *ip = kith_paces_of_ip(&plain->question_ips, to);
+    struct kith_pace *ip = kith_paces_of_node(&plain->question_ips, to);
     return kith_pace_take(ip, &plain->question_ip_limit, 1, now) &&
            kith_pace_take(&plain->questions, &plain->questions_limit, 1, now);
 }
 
 bool kith_plain_asked_lately(struct kith_plain *plain, const struct kith_endpoint *endpoint,
                              uint64_t within_ns, uint64_t now) {
-    uint64_t due = kith_paces_of_ip(&plain->question_ips, endpoint)->due;
+    uint64_t due = kith_paces_of_node(&plain->question_ips, endpoint)->due;
     return due != 0 && due + within_ns > now;
 }
 

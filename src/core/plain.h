@@ -17,7 +17,7 @@
 
 struct kith_plain_limits {
     uint32_t questions_per_s;     /* 0: 100 */
-    uint32_t questions_per_ip;    /* a second, to one address; 0: 10 */
+    uint32_t questions_per_ip;    /* a second, to one address; 0: 3 */
     uint32_t answer_bytes_per_s;  /* to unproven addresses in all; 0: 256 KiB */
     uint32_t answer_bytes_prefix; /* a second, to one unproven prefix; 0: 8 KiB */
     bool unlimited;

@@ -16,10 +16,13 @@ enum {
     PUBLISH_AGAIN_S = 10,  /* at least, between two publications */
     PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
     PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
+    VERDICT_MS = 500,      /* after the first of fewer votes on a new network */
+    QUESTION_S = 6,        /* without any vote, what was seen before a change is forgotten */
 };
 
 static void on_republish(struct kith_timer *timer, uint64_t now);
 static void on_soon(struct kith_timer *timer, uint64_t now);
+static void on_verdict(struct kith_timer *timer, uint64_t now);
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
                        struct kith_events *events, uint64_t now) {
@@ -30,6 +33,7 @@ void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struc
 void kith_publish_deinit(struct kith_publish *publish) {
     if (publish->env != NULL) {
         kith_timer_stop(&publish->env->timers, &publish->soon);
+        kith_timer_stop(&publish->env->timers, &publish->verdict);
         kith_own_deinit(&publish->own);
     }
 }
@@ -82,6 +86,13 @@ void kith_publish_changed(struct kith_publish *publish, uint64_t now) {
 
 void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
                         uint64_t now) {
+    bool same = n == publish->n_bound;
+    for (size_t i = 0; i < n && same; i++) {
+        same = kith_endpoint_equal(&bound[i], &publish->bound[i]);
+    }
+    if (same) {
+        return;
+    }
     publish->n_bound = 0;
     for (size_t i = 0; i < n && i < KITH_ENDPOINTS_MAX; i++) {
         publish->bound[publish->n_bound++] = bound[i];
@@ -105,27 +116,111 @@ static void tell_observed(struct kith_publish *publish, const struct kith_endpoi
     kith_events_push(publish->events, box, false);
 }
 
-bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
-                           const struct kith_endpoint *endpoint, uint64_t now) {
-    struct kith_votes *votes = votes_of(publish, endpoint->family);
-    if (!kith_votes_add(votes, by->has_key ? &by->key : NULL, &by->endpoint, endpoint)) {
-        return false;
+/* What waits for a network goes out. */
+static void send_pending(struct kith_publish *publish, uint64_t now) {
+    uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        if (own->pending) {
+            uint64_t wait = kith_random_below(&publish->env->random, spread);
+            int r =
+                kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
+            (void)r; /* moving a set timer cannot fail */
+        }
     }
-    tell_observed(publish, &votes->winner);
-    publish_soon(publish, now);
-    return true;
 }
 
-bool kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
+/* Without memory for the timer a later vote decides. */
+static void set_verdict(struct kith_publish *publish, uint64_t at) {
+    int r = kith_timer_set(&publish->env->timers, &publish->verdict, on_verdict, at);
+    (void)r;
+}
+
+static void decide(struct kith_publish *publish, struct kith_votes *votes, uint64_t now) {
+    struct kith_endpoint winner = kith_votes_lead(votes);
+    if (votes->questioned) {
+        votes->questioned = false;
+        publish->published = 0; /* no peer's doing: it need not keep a distance */
+        if (kith_timer_is_set(&publish->soon)) {
+            publish_soon(publish, now); /* the peers were faster than the system in telling us */
+        }
+    }
+    if (kith_endpoint_equal(&winner, &votes->winner)) {
+        return;
+    }
+    votes->winner = winner;
+    if (winner.family != 0) {
+        tell_observed(publish, &winner);
+    }
+    publish_soon(publish, now);
+    if (publish->on_endpoints != NULL) {
+        publish->on_endpoints(publish->context);
+    }
+}
+
+/* On a new network the first to answer does not decide alone, unless others take too long. */
+static void on_verdict(struct kith_timer *timer, uint64_t now) {
+    struct kith_publish *publish = kith_container_of(timer, struct kith_publish, verdict);
+    struct kith_votes *const both[] = {&publish->v4, &publish->v6};
+    bool over = now >= publish->question_ends;
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i]->questioned && (over || both[i]->n > 0)) {
+            decide(publish, both[i], now);
+        }
+    }
+    if (publish->v4.questioned || publish->v6.questioned) {
+        set_verdict(publish, publish->question_ends);
+    }
+}
+
+void kith_publish_question(struct kith_publish *publish, uint64_t now) {
+    struct kith_votes *const both[] = {&publish->v4, &publish->v6};
+    for (size_t i = 0; i < 2; i++) {
+        both[i]->n = 0;
+        both[i]->next = 0;
+        both[i]->questioned = true;
+    }
+    publish->question_ends = now + QUESTION_S * KITH_NS_PER_S;
+    set_verdict(publish, publish->question_ends);
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        own->pending = own->pending || own->republish.deadline <= now;
+    }
+    if (publish->started) {
+        send_pending(publish, now);
+    }
+}
+
+void kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
+                           const struct kith_endpoint *endpoint, uint64_t now) {
+    struct kith_votes *votes = votes_of(publish, endpoint->family);
+    if (!kith_votes_cast(votes, by->has_key ? &by->key : NULL, &by->endpoint, endpoint)) {
+        return;
+    }
+    if (votes->questioned && votes->n < KITH_VOTES_LEAD_FROM) {
+        uint64_t at = now + VERDICT_MS * KITH_NS_PER_MS;
+        if (!kith_timer_is_set(&publish->verdict) || at < publish->verdict.deadline) {
+            set_verdict(publish, at);
+        }
+    } else if (kith_votes_lead(votes).family != 0) { /* else the last to win remains */
+        decide(publish, votes, now);
+    }
+}
+
+void kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
                        uint64_t now) {
     struct kith_votes *votes = votes_of(publish, endpoint->family);
     if (votes->n > 0 || kith_endpoint_equal(&votes->winner, endpoint)) {
-        return false;
+        return;
     }
     votes->winner = *endpoint;
     tell_observed(publish, endpoint);
     publish_soon(publish, now);
-    return true;
+    if (publish->on_endpoints != NULL) {
+        publish->on_endpoints(publish->context);
+    }
 }
 
 static void add_endpoint(struct kith_peer *peer, const struct kith_endpoint *endpoint) {
@@ -172,7 +267,8 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 
 /* ---- publishing ---- */
 
-/* One signature serves both swarms: what was signed for ours goes out in the public one as it is. */
+/* One signature serves both swarms: what was signed for ours goes out in the public one as it is.
+ * Who is in a private network, and where, is nobody else's business. */
 static void put_in_mainline(struct kith_publish *publish, const struct kith_record *record,
                             uint64_t now) {
     struct kith_query query = {
@@ -181,7 +277,7 @@ static void put_in_mainline(struct kith_publish *publish, const struct kith_reco
         .swarms = KITH_SWARM_MAINLINE,
         .record = record,
     };
-    if (publish->in_mainline) {
+    if (publish->in_mainline && !publish->ops->is_private) {
         int r = kith_ops_start_internal(publish->ops, NULL, &query, NULL, NULL, now);
         (void)r; /* without memory the hourly publication makes up for it */
     }
@@ -227,44 +323,32 @@ static void on_soon(struct kith_timer *timer, uint64_t now) {
     publish_peer(kith_container_of(timer, struct kith_publish, soon), now);
 }
 
-static void publish_pending(struct kith_publish *publish, uint64_t now) {
-    uint64_t spread = (publish->own.n + 10) * PENDING_MS * KITH_NS_PER_MS;
-    struct kith_list *l = kith_list_first(&publish->own.all);
-    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
-        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
-        if (own->pending) {
-            uint64_t wait = kith_random_below(&publish->env->random, spread);
-            int r =
-                kith_timer_set(&publish->env->timers, &own->republish, on_republish, now + wait);
-            (void)r; /* moving a set timer cannot fail */
-        }
-    }
-}
-
 void kith_publish_start(struct kith_publish *publish, uint64_t now) {
     if (!publish->started) {
         publish->started = true;
         publish_soon(publish, now);
     }
-    publish_pending(publish, now);
+    send_pending(publish, now);
 }
 
 void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
     publish->in_mainline = true;
-    publish_pending(publish, now);
+    send_pending(publish, now);
     const struct kith_own_record *peer =
-        kith_own_find(&publish->own, &publish->own.peer_point);
+        kith_own_find(&publish->own, &publish->own.peer_point, false);
     if (peer != NULL) {
         put_in_mainline(publish, &peer->record, now);
-    } else if (!publish->started) {
+    } else if (!publish->started && !publish->ops->is_private) {
         publish->started = true;
         publish_soon(publish, now);
     }
 }
+
 /* Nobody could be reached: again before the hour is over. */
 static void on_republished(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
-    struct kith_own_record *own = kith_own_find(&publish->own, &op->point);
+    struct kith_own_record *own =
+        kith_own_find(&publish->own, &op->point, op->kind == KITH_QUERY_ANNOUNCE);
     if (status == KITH_ENO_NETWORK && own != NULL) {
         int r = kith_timer_set(&publish->env->timers, &own->republish, on_republish,
                                now + PUBLISH_RETRY_S * KITH_NS_PER_S);

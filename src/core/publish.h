@@ -23,9 +23,14 @@ struct kith_publish {
     uint16_t capabilities_size;
     uint8_t capabilities[KITH_CAPABILITIES_MAX];
     struct kith_timer soon; /* publishes the peer record */
+    struct kith_timer verdict;
+    uint64_t question_ends; /* who has not been seen by then is nowhere */
     uint64_t published;     /* when it did so last, or 0 */
     bool started;
     bool in_mainline; /* which has been joined */
+    /* What we think our endpoints are changed. */
+    void (*on_endpoints)(void *context);
+    void *context;
 };
 
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
@@ -36,15 +41,18 @@ KITH_MUST_CHECK int kith_publish_capabilities(struct kith_publish *publish,
                                               struct kith_span capabilities);
 void kith_publish_bound(struct kith_publish *publish, const struct kith_endpoint *bound, size_t n,
                         uint64_t now);
-/* A peer told us our endpoint. Returns whether that changed what we think it is. */
-bool kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
+/* A peer told us our endpoint. */
+void kith_publish_observed(struct kith_publish *publish, const struct kith_node_ref *by,
                            const struct kith_endpoint *endpoint, uint64_t now);
 /* As kith_publish_observed(), of voters that were counted already: counts only while no peer of ours
  * has said anything of that family. */
-bool kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
+void kith_publish_hint(struct kith_publish *publish, const struct kith_endpoint *endpoint,
                        uint64_t now);
 /* Mainline was joined: what belongs there goes out. */
 void kith_publish_mainline(struct kith_publish *publish, uint64_t now);
+/* The network changed: what peers saw before counts no more, and what none confirms within seconds
+ * is not published any longer. What should have been republished meanwhile follows, spread. */
+void kith_publish_question(struct kith_publish *publish, uint64_t now);
 /* Something that the peer record depends on changed. */
 void kith_publish_changed(struct kith_publish *publish, uint64_t now);
 /* Our peer record as it would be published now. -> KITH_ENOT_FOUND: no endpoint is known */

@@ -10,6 +10,7 @@
 
 enum {
     FIRST_TEST_S = 15,  /* after the start: joining has filled the tables */
+    NEW_NETWORK_S = 2,  /* after a change of the network: helpers know our new address */
     TEST_S = 30,        /* between tests while the answer is open, doubled each time, up to */
     RETEST_S = 600,     /* and once it is known */
     SIGN_S = 5,         /* a third node's ping must come within */
@@ -135,6 +136,18 @@ void kith_reach_heard(struct kith_reach *reach, const struct kith_endpoint *from
         reach->misses = 0;
         set_state(reach, KITH_REACHABLE_YES, now);
     }
+}
+
+void kith_reach_question(struct kith_reach *reach, uint64_t now) {
+    if (reach->env->client) {
+        return;
+    }
+    bool hidden = reach->state == KITH_REACHABLE_NO;
+    reach->state = hidden ? KITH_REACHABLE_NO : KITH_REACHABLE_UNKNOWN;
+    reach->misses = hidden; /* tests follow each other as long as there is some */
+    reach->testing = false;
+    reach->n_tests = 0;
+    set_timer(reach, NEW_NETWORK_S, now);
 }
 
 /* ---- the helper ---- */

@@ -52,6 +52,9 @@ struct kith_reach {
 /* Zeroed and with its borrowed parts set by the caller; starts testing. -> KITH_ENOMEM */
 KITH_MUST_CHECK int kith_reach_start(struct kith_reach *reach, uint64_t now);
 void kith_reach_stop(struct kith_reach *reach);
+/* The network changed: what was found out before says little. Tests begin anew; who could not be
+ * reached stays a client until somebody reaches it. */
+void kith_reach_question(struct kith_reach *reach, uint64_t now);
 /* An initiation came in from this endpoint. */
 void kith_reach_heard(struct kith_reach *reach, const struct kith_endpoint *from, uint64_t now);
 /* A helper's part: asks a third node; `answer` is called, now or when that one has answered. */

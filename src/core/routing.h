@@ -43,7 +43,8 @@ struct kith_entry {
     uint64_t asked;  /* our last request that it has not answered yet, or 0 */
     uint32_t rtt_us; /* smoothed; 0: unknown */
     uint8_t failures;
-    int64_t peer_seq; /* of its own peer record as it last told, or -1 */
+    int64_t peer_seq; /* of its own peer record as last heard, or -1 */
+    uint64_t told_in; /* the session in which it said so itself; 0: others did */
 };
 
 enum {

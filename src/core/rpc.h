@@ -35,6 +35,7 @@ struct kith_rpc_event {
     const struct kith_response *response;
     const struct kith_wire_failure *failure;
     bool elsewhere; /* it came from another endpoint than was asked: says nothing about that one */
+    uint64_t session; /* the answer came in */
     uint64_t rtt_ns; /* since the sending that is being answered */
     uint64_t now;
 };

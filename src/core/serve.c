@@ -9,7 +9,10 @@
 #include <stdlib.h>
 
 enum {
-    TALK_PENDING_S = 30, /* an answer of the application is awaited so long */
+    TALK_PENDING_S = 30,     /* an answer of the application is awaited so long */
+    EXCHANGE_SIGNED_MAX = 1, /* others' records in an answer: 170 bytes each, a contact has 38 */
+    EXCHANGE_BASE = 96,      /* of an answer without peers */
+    RECORD_OVERHEAD = 40 + KITH_KEY_SIZE + KITH_SIGNATURE_SIZE, /* beside salt and value */
 };
 
 struct request {
@@ -35,7 +38,8 @@ static void init_response(const struct request *q, struct kith_response *respons
     kith_response_init(response);
     response->has_you = true;
     response->you = q->delivery->from;
-    const struct kith_own_record *peer = kith_own_find(q->serve->own, &q->serve->own->peer_point);
+    const struct kith_own_record *peer =
+        kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (peer != NULL) {
         response->has_own_seq = true;
         response->own_seq = peer->record.seq;
@@ -96,8 +100,8 @@ static void add_contacts(const struct request *q, struct kith_response *response
  * device may publish under our key. */
 static bool find_record(const struct request *q, struct kith_record_view *ret) {
     const struct kith_serve *serve = q->serve;
-    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target);
-    bool is_own = own != NULL && own->kind != KITH_OWN_TOPIC;
+    const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target, false);
+    bool is_own = own != NULL;
     if (is_own) {
         kith_record_view(&own->record, ret);
     }
@@ -154,7 +158,10 @@ static void serve_topic(const struct request *q) {
 
 static void check_failed(const struct request *q, int error) {
     const struct kith_record_view *view = &q->args->record;
+    const struct kith_node_ref from = {
+        .key = q->delivery->key, .has_key = true, .endpoint = q->delivery->from};
     q->serve->env->stats.bad_records++;
+    kith_swarm_blame(q->serve->swarm, &from, KITH_BOOK_BAD_SIGNATURE, q->now);
     if (view->salt.size > KITH_SALT_MAX) {
         fail(q, KITH_WIRE_SALT_TOO_LARGE, "salt too large");
     } else if (error == KITH_ETOO_LARGE) {
@@ -236,14 +243,109 @@ static void serve_announce(const struct request *q) {
     store(q, &q->args->target, true);
 }
 
-/* Peer exchange: contacts of the book that answered us lately; the book sees to what may be shared.
- */
+/* ---- peer exchange ---- */
+
+void kith_serve_init(struct kith_serve *serve) {
+    /* Honest peers ask each 10/eta seconds or less often, with a fifth of jitter: every 11 s. */
+    serve->exchange_peers.limit = (struct kith_pace_limit){.interval_ns = 5 * KITH_NS_PER_S,
+                                                           .burst_ns = 3 * 5 * KITH_NS_PER_S};
+    serve->exchange_prefixes.limit = kith_pace_limit(4, 32);
+}
+
+void kith_serve_deinit(struct kith_serve *serve) {
+    kith_quota_deinit(&serve->exchange_peers);
+    kith_quota_deinit(&serve->exchange_prefixes);
+    free(serve->pending);
+    serve->pending = NULL;
+}
+
+/* Keys and prefixes are told apart by 64 bits of theirs: those of a chosen key cannot be met. */
+static bool may_exchange(const struct request *q) {
+    struct kith_prefix prefix;
+    uint64_t tag;
+    memcpy(&tag, q->delivery->key.bytes, sizeof(tag));
+    if (!kith_quota_take(&q->serve->exchange_peers, tag, q->now)) {
+        return false;
+    }
+    if (kith_endpoint_exempt(&q->delivery->from)) {
+        return true;
+    }
+    kith_endpoint_prefix(&q->delivery->from, &prefix);
+    memcpy(&tag, prefix.bytes, sizeof(tag));
+    return kith_quota_take(&q->serve->exchange_prefixes, tag, q->now);
+}
+
+/* Puts a record into the answer if there is room for it. */
+static bool add_record(struct kith_response *response, const struct kith_record_view *view,
+                       size_t *room) {
+    size_t size = RECORD_OVERHEAD + view->salt.size + view->value.size;
+    if (response->n_records == KITH_MESSAGE_RECORDS_MAX || size > *room) {
+        return false;
+    }
+    *room -= size;
+    response->records[response->n_records++] = *view;
+    return true;
+}
+
+static bool names(const struct kith_record_view *view, const struct kith_endpoint *endpoint) {
+    struct kith_record record;
+    struct kith_peer peer;
+    kith_record_copy(&record, view);
+    if (kith_peer_from_record(&record, &peer) < 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < peer.n_endpoints; i++) {
+        if (kith_endpoint_equal(&peer.endpoints[i], endpoint)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A peer as it signed itself, if we have that; and where it answered us, if it does not say so
+ * itself. */
+static void add_peer(const struct request *q, const struct kith_contact *contact,
+                     struct kith_response *response, uint32_t records_max, size_t *room) {
+    struct kith_record_view view;
+    bool is_signed = response->n_records < records_max &&
+                     kith_gossip_card(q->serve->gossip, &contact->key, q->now, &view) &&
+                     add_record(response, &view, room);
+    if (is_signed && names(&view, &contact->endpoint)) {
+        return;
+    }
+    struct kith_node_ref *node = &response->contacts[response->n_contacts++];
+    *node =
+        (struct kith_node_ref){.key = contact->key, .has_key = true, .endpoint = contact->endpoint};
+    kith_point_of_node(&node->key, &node->id);
+}
+
+/* Peers of the book that answered us lately; the book sees to what may be shared. Our own record
+ * comes first, if the asker has an older one. */
 static void serve_exchange(const struct request *q) {
     const struct kith_book_entry *entries[KITH_MESSAGE_CONTACTS_MAX];
     struct kith_response response;
     const struct kith_routing *tables[2];
+    if (!may_exchange(q)) {
+        q->serve->env->stats.exchanges_refused++;
+        fail(q, KITH_WIRE_TOO_OFTEN, "asked too often");
+        return;
+    }
     init_response(q, &response);
     wanted_tables(q, tables);
+    size_t max = q->delivery->answer_max;
+    size_t room = max > EXCHANGE_BASE ? max - EXCHANGE_BASE : 0;
+    const struct kith_own_record *own =
+        kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
+    if (own != NULL && !(q->args->has_seq && q->args->seq >= own->record.seq)) {
+        struct kith_record_view view;
+        kith_record_view(&own->record, &view);
+        (void)add_record(&response, &view, &room);
+    }
+    /* Who knows our own record is an old acquaintance: another's in every second answer will do,
+     * for the sake of the idle traffic. */
+    bool is_new = response.n_records > 0;
+    bool may_sign = is_new || q->now / KITH_NS_PER_S % 2 == 0;
+    uint32_t records_max = response.n_records + (may_sign ? EXCHANGE_SIGNED_MAX : 0);
     size_t k = q->serve->swarm->dialect->k;
     size_t want = q->args->n == 0 || q->args->n > k ? k : q->args->n;
     struct kith_contact asker = {
@@ -252,14 +354,10 @@ static void serve_exchange(const struct request *q) {
     size_t n = kith_book_sample(q->serve->book, &asker, entries, want, wall_us);
     for (size_t i = 0; i < n; i++) {
         const struct kith_contact *contact = &entries[i]->contact;
-        if (tables[contact->endpoint.family == 6] == NULL ||
-            !is_of_use(&contact->endpoint, &q->delivery->from)) {
-            continue;
+        if (tables[contact->endpoint.family == 6] != NULL &&
+            is_of_use(&contact->endpoint, &q->delivery->from)) {
+            add_peer(q, contact, &response, records_max, &room);
         }
-        struct kith_node_ref *node = &response.contacts[response.n_contacts++];
-        *node = (struct kith_node_ref){
-            .key = contact->key, .has_key = true, .endpoint = contact->endpoint};
-        kith_point_of_node(&node->key, &node->id);
     }
     answer(q, &response);
 }

@@ -9,7 +9,9 @@
 
 #include "core/book.h"
 #include "core/events.h"
+#include "core/gossip.h"
 #include "core/own.h"
+#include "core/quota.h"
 #include "core/reach.h"
 #include "core/store.h"
 #include "core/swarm.h"
@@ -33,13 +35,19 @@ struct kith_serve {
     struct kith_own *own;
     struct kith_events *events;
     struct kith_reach *reach;
-    struct kith_book *book; /* what an exchange samples */
+    struct kith_gossip *gossip;       /* for the peer records that go with it */
+    struct kith_book *book;           /* what an exchange samples */
+    struct kith_quota exchange_peers; /* by key */
+    struct kith_quota exchange_prefixes;
     unsigned n_names;
     char names[KITH_TALK_NAMES_MAX][KITH_PROTOCOL_NAME_MAX + 1];
     uint64_t next_token;
     struct kith_talk_pending *pending; /* KITH_TALK_PENDING_MAX, allocated with the first name */
 };
 
+/* The borrowed parts are set by the caller. */
+void kith_serve_init(struct kith_serve *serve);
+void kith_serve_deinit(struct kith_serve *serve);
 void kith_serve_request(struct kith_serve *serve, const struct kith_delivery *delivery,
                         const struct kith_message *message, uint64_t now);
 /* -> see kith_core_talk_handle() */

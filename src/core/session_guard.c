@@ -6,7 +6,11 @@
  * have a budget of their own: a flood of initiations then costs hashing, while established
  * sessions, which never come here, go on. A pace for all, one per address prefix so that one
  * network cannot use up the budget of all, each with bursts of one second's worth, and a proof of
- * address (cookie) once half of the common burst is used up.
+ * address (cookie) once half of the common burst, or the prefix's share, is used up.
+ *
+ * Everybody can claim addresses of a prefix and use up its share. So proven addresses have a share
+ * of their own, per prefix too, and of that one per address: hosts of a network that is being
+ * forged, or that has one bad host, still get in.
  *
  * Replays: a ring of keyed hashes of the ephemeral keys served last. Only what authenticated
  * enters, so filling it costs a flooder as much as it costs us. 32 bits each: by chance one
@@ -34,13 +38,16 @@ void session_guard_init(struct kith_sessions *s) {
         .limited = rate != UINT32_MAX,
         .limit_all = limit_of(interval_ns),
         .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
+        .limit_address = limit_of(SESSION_ADDRESS_SHARE * interval_ns),
     };
 }
 
 void session_guard_deinit(struct kith_sessions *s) {
     free(s->guard.prefixes);
+    free(s->guard.proven);
     free(s->guard.ring);
     s->guard.prefixes = NULL;
+    s->guard.proven = NULL;
     s->guard.ring = NULL;
 }
 
@@ -85,32 +92,91 @@ void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]
     guard->ring_n += guard->ring_n < guard->ring_capacity;
 }
 
-/* The pace of an address, or NULL where none applies. */
-static struct kith_pace *prefix_pace(struct kith_sessions *s, const struct kith_endpoint *from) {
-    if (kith_endpoint_exempt(from)) {
-        return NULL;
-    }
-    if (s->guard.prefixes == NULL) {
-        s->guard.prefixes = malloc(sizeof(*s->guard.prefixes));
-        if (s->guard.prefixes == NULL) {
-            return NULL;
+/* What one initiation is charged to beside the common budget. */
+struct charge {
+    struct kith_pace *pace; /* NULL: nothing */
+    const struct kith_pace_limit *limit;
+};
+
+enum { CHARGES_MAX = 2 };
+
+static bool has_room(const struct charge charges[CHARGES_MAX], uint64_t now) {
+    for (unsigned i = 0; i < CHARGES_MAX; i++) {
+        if (charges[i].pace != NULL &&
+            !kith_pace_ready(charges[i].pace, charges[i].limit, 1, now)) {
+            return false;
         }
-        kith_paces_init(s->guard.prefixes, s->config.random);
     }
-    return kith_paces_of_prefix(s->guard.prefixes, from);
+    return true;
+}
+
+static void take(const struct charge charges[CHARGES_MAX], uint64_t now) {
+    for (unsigned i = 0; i < CHARGES_MAX; i++) {
+        if (charges[i].pace != NULL) {
+            (void)kith_pace_take(charges[i].pace, charges[i].limit, 1, now);
+        }
+    }
+}
+
+/* The share of whoever claims to be in this prefix. Without memory there is none. */
+static void claimed_share(struct kith_sessions *s, const struct kith_endpoint *from,
+                          struct charge ret[CHARGES_MAX]) {
+    struct session_guard *guard = &s->guard;
+
+    if (guard->prefixes == NULL) {
+        guard->prefixes = malloc(sizeof(*guard->prefixes));
+        if (guard->prefixes == NULL) {
+            return;
+        }
+        kith_paces_init(guard->prefixes, s->config.random);
+    }
+    ret[0] = (struct charge){kith_paces_of_prefix(guard->prefixes, from), &guard->limit_prefix};
+}
+
+/* The shares of a proven address. Without memory it has that of its prefix only. */
+static bool proven_share(struct kith_sessions *s, const struct kith_endpoint *from,
+                         struct charge ret[CHARGES_MAX]) {
+    struct session_guard *guard = &s->guard;
+
+    if (guard->proven == NULL) {
+        guard->proven = malloc(sizeof(*guard->proven));
+        if (guard->proven == NULL) {
+            return false;
+        }
+        kith_paces_init(&guard->proven->prefixes, s->config.random);
+        kith_paces_init(&guard->proven->addresses, s->config.random);
+    }
+    ret[0] =
+        (struct charge){kith_paces_of_prefix(&guard->proven->prefixes, from), &guard->limit_prefix};
+    ret[1] =
+        (struct charge){kith_paces_of_ip(&guard->proven->addresses, from), &guard->limit_address};
+    return true;
+}
+
+/* Finds a share with room for one more; exempt addresses need none. */
+static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from, bool proven,
+                       uint64_t now, struct charge ret[CHARGES_MAX]) {
+    if (kith_endpoint_exempt(from)) {
+        return true;
+    }
+    if (proven && proven_share(s, from, ret) && has_room(ret, now)) {
+        return true;
+    }
+    memset(ret, 0, CHARGES_MAX * sizeof(*ret));
+    claimed_share(s, from, ret);
+    return has_room(ret, now);
 }
 
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,
                                          bool has_mac2, uint64_t now) {
     struct session_guard *guard = &s->guard;
     struct kith_pace_limit limit_easy = {guard->limit_all.interval_ns, BURST_NS / 2};
-    struct kith_pace *prefix;
+    struct charge share[CHARGES_MAX] = {{NULL, NULL}};
 
     if (!guard->limited) {
         return SESSION_ADMIT;
     }
-    prefix = prefix_pace(s, from);
-    if (prefix != NULL && !kith_pace_ready(prefix, &guard->limit_prefix, 1, now)) {
+    if (!find_share(s, from, has_mac2, now, share)) {
         return SESSION_OVER_PREFIX;
     }
     if (!has_mac2 && !kith_pace_ready(&guard->all, &limit_easy, 1, now)) {
@@ -119,8 +185,6 @@ enum session_verdict session_guard_admit(struct kith_sessions *s, const struct k
     if (!kith_pace_take(&guard->all, &guard->limit_all, 1, now)) {
         return SESSION_OVER_ALL;
     }
-    if (prefix != NULL) {
-        (void)kith_pace_take(prefix, &guard->limit_prefix, 1, now);
-    }
+    take(share, now);
     return SESSION_ADMIT;
 }

@@ -55,7 +55,8 @@ enum {
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
     SESSION_RING_MIN = 64,   /* remembered initiations, at first and */
     SESSION_RING_MAX = 2048, /* at most */
-    SESSION_PREFIX_SHARE = 8, /* one prefix gets at most this fraction of the handshakes */
+    SESSION_PREFIX_SHARE = 8,   /* one prefix gets at most this fraction of the handshakes */
+    SESSION_ADDRESS_SHARE = 32, /* and one proven address of it this one */
     SESSION_WHO_MAX = 64,
     SESSION_WHO_TRIES = 8, /* signatures verified for one question */
 };
@@ -146,12 +147,20 @@ struct session_pin {
     uint32_t n;
 };
 
+/* Of addresses that showed a cookie; nobody else can use these up. */
+struct session_proven {
+    struct kith_paces prefixes;
+    struct kith_paces addresses;
+};
+
 struct session_guard {
     bool limited;
     struct kith_pace_limit limit_all;
     struct kith_pace_limit limit_prefix;
+    struct kith_pace_limit limit_address;
     struct kith_pace all;
-    struct kith_paces *prefixes; /* NULL before the first use */
+    struct kith_paces *prefixes;   /* NULL before the first use */
+    struct session_proven *proven; /* NULL before the first use */
     uint32_t *ring;                  /* hashes of the initiations served last */
     uint32_t ring_capacity;
     uint32_t ring_next;
@@ -242,7 +251,8 @@ void session_guard_init(struct kith_sessions *s);
 void session_guard_deinit(struct kith_sessions *s);
 bool session_guard_seen(const struct kith_sessions *s, const uint8_t ephemeral[32]);
 void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]);
-/* Takes from the budgets; `has_mac2` tells whether the asker showed a valid cookie. */
+/* Takes from the budgets; `has_mac2` tells whether the asker showed a valid cookie. Whoever is over
+ * the share of a prefix without one may be another than who used it up: he gets one. */
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,
                                          bool has_mac2, uint64_t now);
 

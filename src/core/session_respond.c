@@ -48,6 +48,9 @@ static bool initiation_admitted(struct kith_sessions *s, const struct kith_endpo
         stats->drop_load++;
         return false;
     case SESSION_OVER_PREFIX:
+        if (!has_mac2) {
+            session_cookie_send(s, from, datagram, now);
+        }
         stats->drop_prefix++;
         return false;
     case SESSION_OVER_ALL:

@@ -498,20 +498,6 @@ size_t kith_store_bytes(const struct kith_store *store) {
     return store->bytes;
 }
 
-void kith_store_set_id(struct kith_store *store, const struct kith_point *own_id) {
-    const struct kith_list *node = kith_list_first(&store->arrival);
-    struct kith_point before = store->config.own_id;
-
-    store->config.own_id = *own_id;
-    for (; node != NULL; node = kith_list_next(&store->arrival, node)) {
-        struct kith_store_item *item = kith_container_of(node, struct kith_store_item, arrival);
-        for (size_t i = 0; i < sizeof(before.bytes); i++) {
-            item->distance.bytes[i] ^= before.bytes[i] ^ own_id->bytes[i];
-        }
-        kith_heap_update(&store->by_distance, &item->by_distance);
-    }
-}
-
 int kith_store_each(const struct kith_store *store,
                     int (*fn)(const struct kith_held *held, void *user), void *user) {
     const struct kith_list *node = kith_list_first(&store->arrival);

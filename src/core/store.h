@@ -81,8 +81,6 @@ bool kith_store_get(const struct kith_store *store, const struct kith_point *poi
 /* A uniform sample of a topic's announcements. Returns their number. */
 size_t kith_store_topic(const struct kith_store *store, const struct kith_point *topic,
                         uint64_t now, size_t n, struct kith_held *out);
-/* Our node id changed, and with it what is near. */
-void kith_store_set_id(struct kith_store *store, const struct kith_point *own_id);
 /* Drops what has expired. */
 void kith_store_expire(struct kith_store *store, uint64_t now);
 /* When the next record expires, or UINT64_MAX. */

@@ -108,6 +108,33 @@ static void tell_node(struct kith_swarm *swarm, const struct kith_node_ref *node
     }
 }
 
+void kith_swarm_blame(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      enum kith_book_outcome what, uint64_t now) {
+    swarm->env->stats.contradictions += what == KITH_BOOK_CONTRADICTION;
+    if (swarm->on_misconduct != NULL) {
+        swarm->on_misconduct(swarm->context, node, what, now);
+    }
+}
+
+/* What the node says of its own peer record. It never goes back: an answer given after a higher seq
+ * was told in the same session is a lie about one of the two. Answers that crossed on the way,
+ * other sessions (a restart without a disk, a second device) and what others tell prove nothing. */
+static void take_own_seq(struct kith_swarm *swarm, struct kith_rpc *rpc,
+                         const struct kith_rpc_event *event, uint64_t heard_before) {
+    struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
+    struct kith_entry *entry = table == NULL ? NULL : kith_routing_find(table, &rpc->node.id);
+    int64_t seq = event->response->own_seq;
+    if (entry == NULL) {
+        return;
+    }
+    if (seq < entry->peer_seq && entry->told_in == event->session &&
+        rpc->first_sent >= heard_before) {
+        kith_swarm_blame(swarm, &rpc->node, KITH_BOOK_CONTRADICTION, event->now);
+    }
+    entry->peer_seq = seq;
+    entry->told_in = event->session;
+}
+
 static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_rpc_event *event) {
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
@@ -124,6 +151,8 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     if (event->elsewhere) {
         return;
     }
+    struct kith_entry *entry = table == NULL ? NULL : kith_routing_find(table, &rpc->node.id);
+    uint64_t heard_before = entry == NULL ? 0 : entry->seen;
     bool admit =
         event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method) && !rpc->router;
     refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
@@ -134,11 +163,8 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     if (admit) {
         tell_node(swarm, &rpc->node, true, event->now);
     }
-    if (response->has_own_seq && table != NULL) {
-        struct kith_entry *entry = kith_routing_find(table, &rpc->node.id);
-        if (entry != NULL) {
-            entry->peer_seq = response->own_seq;
-        }
+    if (response->has_own_seq) {
+        take_own_seq(swarm, rpc, event, heard_before);
     }
     if (response->has_you && swarm->on_observed != NULL) {
         swarm->on_observed(swarm->context, &rpc->node, &response->you, event->now);
@@ -288,6 +314,21 @@ static bool check_id(struct kith_swarm *swarm, struct kith_rpc *rpc,
     return false;
 }
 
+/* Nobody is among the contacts that it tells of, least of all at another place than it speaks from.
+ * Without keys nobody can tell. */
+static bool is_elsewhere(const struct kith_response *response,
+                         const struct kith_delivery *delivery) {
+    for (uint32_t i = 0; i < response->n_contacts; i++) {
+        const struct kith_node_ref *contact = &response->contacts[i];
+        if (kith_key_equal(&contact->key, &delivery->key) &&
+            contact->endpoint.family == delivery->from.family &&
+            !kith_endpoint_equal(&contact->endpoint, &delivery->from)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                            struct kith_message *message, uint64_t now) {
     static const struct kith_wire_failure other_id = {.code = KITH_WIRE_PROTOCOL};
@@ -302,6 +343,7 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
      * the txn tell whose answer it is, the endpoint whether it proves the one that was asked. */
     struct kith_rpc_event event = {
         .now = now,
+        .session = delivery->session,
         .elsewhere = !same || !kith_endpoint_equal(&delivery->from, &rpc->node.endpoint),
     };
     if (!same) {
@@ -309,6 +351,9 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
         event.failure = &other_id;
     } else if (message->kind == KITH_MESSAGE_RESPONSE) {
         stats->responses_received++;
+        if (swarm->sessions != NULL && is_elsewhere(&message->u.response, delivery)) {
+            kith_swarm_blame(swarm, &rpc->node, KITH_BOOK_CONTRADICTION, now);
+        }
         keep_usable(swarm, &message->u.response, &delivery->from);
         event.outcome = KITH_RPC_RESPONSE;
         event.response = &message->u.response;

@@ -8,6 +8,7 @@
 #ifndef KITH_CORE_SWARM_H
 #define KITH_CORE_SWARM_H
 
+#include "core/book.h"
 #include "core/dialect.h"
 #include "core/env.h"
 #include "core/plain.h"
@@ -41,6 +42,9 @@ struct kith_swarm {
     bool (*is_banned)(void *context, const struct kith_node_ref *node, uint64_t now);
     /* A node answered as a full node does, or did not answer. */
     void (*on_node)(void *context, const struct kith_node_ref *node, bool answered, uint64_t now);
+    /* A node did, inside an authenticated session, what no honest node does; may be NULL. */
+    void (*on_misconduct)(void *context, const struct kith_node_ref *node,
+                          enum kith_book_outcome what, uint64_t now);
     /* The number of entries in the tables changed. */
     void (*on_tables)(void *context);
     void *context;
@@ -72,6 +76,9 @@ void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoi
 /* Starts over under another id, with the entries there are. -> KITH_ENOMEM: nothing changed */
 KITH_MUST_CHECK int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id,
                                       uint64_t now);
+/* The node, known by its session, is to blame for something that nobody else can have done. */
+void kith_swarm_blame(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      enum kith_book_outcome what, uint64_t now);
 
 /* How a request is to be treated. */
 enum {

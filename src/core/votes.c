@@ -8,9 +8,7 @@
 
 #include "core/id.h"
 
-enum { LEAD_FROM = 3 }; /* from so many votes on, one alone does not win */
-
-static struct kith_endpoint winner_of(const struct kith_votes *votes) {
+struct kith_endpoint kith_votes_lead(const struct kith_votes *votes) {
     struct kith_endpoint winner = {0};
     uint32_t most = 0;
     for (uint32_t i = 0; i < votes->n; i++) {
@@ -23,7 +21,7 @@ static struct kith_endpoint winner_of(const struct kith_votes *votes) {
             winner = votes->votes[i].endpoint;
         }
     }
-    bool alone = votes->n >= LEAD_FROM && most < 2;
+    bool alone = votes->n >= KITH_VOTES_LEAD_FROM && most < 2;
     return alone ? (struct kith_endpoint){0} : winner;
 }
 
@@ -54,8 +52,8 @@ static struct kith_vote *vote_of(struct kith_votes *votes, const struct kith_key
     return NULL;
 }
 
-bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,
-                    const struct kith_endpoint *from, const struct kith_endpoint *endpoint) {
+bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
+                     const struct kith_endpoint *from, const struct kith_endpoint *endpoint) {
     bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
     /* Nobody on the internet sees us at a local address, and nobody at one of another family. */
     if (!kith_endpoint_usable(endpoint) || (local && !kith_endpoint_exempt(from)) ||
@@ -75,7 +73,15 @@ bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,
     if (by != NULL) {
         mine->by = *by;
     }
-    struct kith_endpoint winner = winner_of(votes);
+    return true;
+}
+
+bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,
+                    const struct kith_endpoint *from, const struct kith_endpoint *endpoint) {
+    if (!kith_votes_cast(votes, by, from, endpoint)) {
+        return false;
+    }
+    struct kith_endpoint winner = kith_votes_lead(votes);
     if (winner.family == 0 || kith_endpoint_equal(&winner, &votes->winner)) {
         return false;
     }

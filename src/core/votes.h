@@ -12,7 +12,10 @@
 #include "core/endpoint.h"
 #include "kith/types.h"
 
-enum { KITH_VOTES_MAX = 16 };
+enum {
+    KITH_VOTES_MAX = 16,
+    KITH_VOTES_LEAD_FROM = 3, /* from so many votes on, one alone does not win */
+};
 
 struct kith_vote {
     bool has_key;
@@ -26,8 +29,14 @@ struct kith_votes {
     uint32_t next; /* ring */
     struct kith_vote votes[KITH_VOTES_MAX];
     struct kith_endpoint winner; /* family 0: none */
+    bool questioned;             /* the winner is from before a change of the network */
 };
 
+/* Writes down a vote, and leaves it to the caller what follows. Returns whether it is a new one. */
+bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
+                     const struct kith_endpoint *from, const struct kith_endpoint *endpoint);
+/* Who leads by the votes there are; family 0: nobody. */
+struct kith_endpoint kith_votes_lead(const struct kith_votes *votes);
 /* Somebody at `from`, with the key `by` or NULL, saw us at `endpoint`. Ignored if nobody can be
  * seen there, or not from there. Returns whether the winner is another now. */
 bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,

@@ -29,8 +29,6 @@ enum {
     METHOD_NAME_MAX = 32,
     BUFFER_FIRST = 1024,  /* nearly every request fits */
     LIST_PAGE_MAX = 8192, /* entries of one answer: 2.5 MB, below what a slow reader may be owed */
-    FIND_MAX = 256,       /* what one find reports */
-    PINGS_MAX = 1000,
 };
 
 struct kith_control {
@@ -48,15 +46,13 @@ struct kith_control {
     struct kith_frame frame;
 };
 
-typedef int (*prepare_fn)(struct kith_args *args, struct kith_control_request *request);
-
 /* One method: `fill` answers at once, `edit` changes the node and answers at once, `prepare` fills
- * the query of an op. */
+ * the query of an op. None of them: runs until canceled. */
 struct kith_control_method {
     const char *name;
     kith_control_fill_fn fill;
     enum kith_query_kind kind;
-    prepare_fn prepare;
+    kith_control_prepare_fn prepare;
     kith_control_edit_fn edit;
 };
 
@@ -124,6 +120,13 @@ static void count_ping(struct kith_control_request *request, const struct kith_r
     request->pings_received++;
 }
 
+static void begin_event(struct kith_out *out, const struct kith_control_request *request,
+                        const char *event) {
+    kith_out_init(out);
+    kith_out_header(out, 4, MESSAGE_EVENT, request->id);
+    kith_out_text(out, NULL, event);
+}
+
 static void send_event(struct kith_control *control, struct kith_control_request *request,
                        const struct kith_result *result) {
     const char *event = kith_control_event_name(request, result);
@@ -131,9 +134,7 @@ static void send_event(struct kith_control *control, struct kith_control_request
         return;
     }
     struct kith_out out;
-    kith_out_init(&out);
-    kith_out_header(&out, 4, MESSAGE_EVENT, request->id);
-    kith_out_text(&out, NULL, event);
+    begin_event(&out, request, event);
     struct kith_out_level level = kith_out_map(&out, NULL);
     kith_control_encode_event(&out, request, result);
     kith_out_end(&out, level);
@@ -177,156 +178,6 @@ static void on_result(struct kith_node *node, const struct kith_result *result, 
 
 /* ---- methods that start an op ---- */
 
-static int read_timeout(struct kith_args *args, struct kith_query *query) {
-    return kith_args_has(args, "timeout_ms") ? kith_args_ms(args, "timeout_ms", &query->timeout_ns)
-                                             : 0;
-}
-
-static int read_key(struct kith_args *args, struct kith_query *query) {
-    query->flags |= KITH_FLAG_HAS_KEY;
-    return kith_args_key(args, "key", &query->key);
-}
-
-static int read_point(struct kith_args *args, const char *name, struct kith_query *query) {
-    query->flags |= KITH_FLAG_HAS_POINT;
-    return kith_args_point(args, name, &query->point);
-}
-
-static int read_salt(struct kith_args *args, struct kith_query *query) {
-    struct kith_span salt;
-    if (!kith_args_has(args, "salt")) {
-        return 0;
-    }
-    int r = kith_args_bytes(args, "salt", KITH_SALT_MAX, &salt);
-    if (r < 0) {
-        return r;
-    }
-    if (salt.size > 0) {
-        memcpy(query->salt, salt.data, salt.size);
-    }
-    query->salt_size = (uint8_t)salt.size;
-    return 0;
-}
-
-static int read_flag(struct kith_args *args, const char *name, uint32_t flag,
-                     struct kith_query *query) {
-    bool value = false;
-    int r = kith_args_has(args, name) ? kith_args_bool(args, name, &value) : 0;
-    query->flags |= r == 0 && value ? flag : 0;
-    return r;
-}
-
-static int read_seq(struct kith_args *args, const char *name, uint32_t flag,
-                    struct kith_query *query, int64_t *ret) {
-    uint64_t value;
-    if (!kith_args_has(args, name)) {
-        return 0;
-    }
-    int r = kith_args_uint(args, name, INT64_MAX, &value);
-    if (r == 0) {
-        *ret = (int64_t)value;
-        query->flags |= flag;
-    }
-    return r;
-}
-
-static int read_n(struct kith_args *args, uint64_t max, struct kith_query *query) {
-    uint64_t value = 0;
-    int r = kith_args_has(args, "n") ? kith_args_uint(args, "n", max, &value) : 0;
-    query->n = (uint32_t)value;
-    return r;
-}
-
-static int prepare_lookup(struct kith_args *args, struct kith_control_request *request) {
-    int r = read_key(args, &request->query);
-    return r < 0 ? r : read_timeout(args, &request->query);
-}
-
-static int prepare_key_or_point(struct kith_args *args, struct kith_query *query) {
-    if (!kith_args_has(args, "key") && kith_args_has(args, "point")) {
-        return read_point(args, "point", query);
-    }
-    return read_key(args, query);
-}
-
-static int prepare_get(struct kith_args *args, struct kith_control_request *request) {
-    struct kith_query *query = &request->query;
-    int r;
-    if ((r = prepare_key_or_point(args, query)) < 0 || (r = read_salt(args, query)) < 0 ||
-        (r = read_flag(args, "all", KITH_FLAG_NEWEST, query)) < 0) {
-        return r;
-    }
-    return read_timeout(args, query);
-}
-
-static int prepare_put(struct kith_args *args, struct kith_control_request *request) {
-    struct kith_query *query = &request->query;
-    struct kith_span value;
-    int r;
-    if ((r = kith_args_bytes(args, "value", KITH_VALUE_MAX, &value)) < 0 ||
-        (r = read_salt(args, query)) < 0 ||
-        (r = read_seq(args, "seq", KITH_FLAG_HAS_SEQ, query, &query->seq)) < 0 ||
-        (r = read_seq(args, "cas", KITH_FLAG_HAS_CAS, query, &query->cas)) < 0 ||
-        (r = read_flag(args, "immutable", KITH_FLAG_IMMUTABLE, query)) < 0) {
-        return r;
-    }
-    query->value = value.data;
-    query->value_size = value.size;
-    return read_timeout(args, query);
-}
-
-static int prepare_topic(struct kith_args *args, struct kith_control_request *request) {
-    int r = read_point(args, "topic", &request->query);
-    return r < 0 ? r : read_timeout(args, &request->query);
-}
-
-static int prepare_find(struct kith_args *args, struct kith_control_request *request) {
-    int r = prepare_topic(args, request);
-    return r < 0 ? r : read_n(args, FIND_MAX, &request->query);
-}
-
-static int read_peer(struct kith_args *args, struct kith_control_request *request) {
-    int r = kith_args_peer(args, "peer", &request->query);
-    return r < 0 ? r : kith_args_text(args, "peer", request->peer, sizeof(request->peer));
-}
-
-static int prepare_ping(struct kith_args *args, struct kith_control_request *request) {
-    int r;
-    if ((r = read_peer(args, request)) < 0 || (r = read_n(args, PINGS_MAX, &request->query)) < 0) {
-        return r;
-    }
-    return read_timeout(args, &request->query);
-}
-
-static int prepare_trace(struct kith_args *args, struct kith_control_request *request) {
-    int r = prepare_key_or_point(args, &request->query);
-    request->query.flags |= KITH_FLAG_TRACE;
-    return r < 0 ? r : read_timeout(args, &request->query);
-}
-
-static int prepare_watch(struct kith_args *args, struct kith_control_request *request) {
-    int r = read_key(args, &request->query);
-    return r < 0 ? r : read_salt(args, &request->query);
-}
-
-/* The protocol's name is copied by kith_start(); until then it lies in the request's `salt`, which
- * a talk does not use. */
-static int prepare_talk(struct kith_args *args, struct kith_control_request *request) {
-    struct kith_query *query = &request->query;
-    struct kith_span bytes = {0};
-    char *protocol = (char *)query->salt;
-    int r;
-    if ((r = read_peer(args, request)) < 0 ||
-        (r = kith_args_text(args, "protocol", protocol, KITH_PROTOCOL_NAME_MAX + 1)) < 0 ||
-        (r = kith_args_bytes(args, "bytes", KITH_TALK_MAX, &bytes)) < 0) {
-        return r;
-    }
-    query->protocol = protocol;
-    query->value = bytes.data;
-    query->value_size = bytes.size;
-    return read_timeout(args, query);
-}
-
 static const struct kith_control_method method_table[] = {
     {.name = "version", .fill = kith_control_fill_version},
     {.name = "id", .fill = kith_control_fill_id},
@@ -342,17 +193,27 @@ static const struct kith_control_method method_table[] = {
     {.name = "add", .edit = kith_control_edit_add},
     {.name = "ban", .edit = kith_control_edit_ban},
     {.name = "unban", .edit = kith_control_edit_unban},
-    {.name = "lookup", .kind = KITH_QUERY_LOOKUP, .prepare = prepare_lookup},
-    {.name = "get", .kind = KITH_QUERY_GET, .prepare = prepare_get},
-    {.name = "put", .kind = KITH_QUERY_PUT, .prepare = prepare_put},
-    {.name = "announce", .kind = KITH_QUERY_ANNOUNCE, .prepare = prepare_topic},
-    {.name = "unannounce", .kind = KITH_QUERY_UNANNOUNCE, .prepare = prepare_topic},
-    {.name = "find", .kind = KITH_QUERY_FIND, .prepare = prepare_find},
-    {.name = "ping", .kind = KITH_QUERY_PING, .prepare = prepare_ping},
-    {.name = "trace", .kind = KITH_QUERY_TRACE, .prepare = prepare_trace},
-    {.name = "watch", .kind = KITH_QUERY_WATCH, .prepare = prepare_watch},
-    {.name = "talk", .kind = KITH_QUERY_TALK, .prepare = prepare_talk},
+    {.name = "lookup", .kind = KITH_QUERY_LOOKUP, .prepare = kith_control_prepare_lookup},
+    {.name = "get", .kind = KITH_QUERY_GET, .prepare = kith_control_prepare_get},
+    {.name = "put", .kind = KITH_QUERY_PUT, .prepare = kith_control_prepare_put},
+    {.name = "announce", .kind = KITH_QUERY_ANNOUNCE, .prepare = kith_control_prepare_topic},
+    {.name = "unannounce", .kind = KITH_QUERY_UNANNOUNCE, .prepare = kith_control_prepare_topic},
+    {.name = "find", .kind = KITH_QUERY_FIND, .prepare = kith_control_prepare_find},
+    {.name = "ping", .kind = KITH_QUERY_PING, .prepare = kith_control_prepare_ping},
+    {.name = "trace", .kind = KITH_QUERY_TRACE, .prepare = kith_control_prepare_trace},
+    {.name = "watch", .kind = KITH_QUERY_WATCH, .prepare = kith_control_prepare_watch},
+    {.name = "talk", .kind = KITH_QUERY_TALK, .prepare = kith_control_prepare_talk},
+    {.name = "mainline_peers", .kind = KITH_QUERY_PEERS, .prepare = kith_control_prepare_peers},
+    {.name = "mainline_announce",
+     .kind = KITH_QUERY_ANNOUNCE_PEER,
+     .prepare = kith_control_prepare_announce_peer},
+    {.name = "mainline_sample", .kind = KITH_QUERY_SAMPLE, .prepare = kith_control_prepare_sample},
+    {.name = "events"},
 };
+
+static bool has_op(const struct kith_control_request *request) {
+    return request->method->prepare != NULL;
+}
 
 static void forget_pointers(struct kith_query *query) {
     query->value = NULL;
@@ -361,12 +222,32 @@ static void forget_pointers(struct kith_query *query) {
     query->record = NULL;
 }
 
+/* Asking in a swarm that this node has no part in is answered before it begins. */
+static int check_mainline(const struct kith_control *control, const struct kith_query *query,
+                          struct kith_args *args) {
+    struct kith_status status;
+    if ((query->swarms & KITH_SWARM_MAINLINE) == 0) {
+        return 0;
+    }
+    kith_node_status(control->node, &status);
+    if (status.mainline.on) {
+        return 0;
+    }
+    (void)kith_args_fail(args, "this node takes no part in Mainline: start it with --mainline, or "
+                               "with enabled = yes in [mainline]");
+    return KITH_ENO_NETWORK;
+}
+
 /* -> what kith_start() returns; `args` says what was wrong, or nothing. */
 static int start_request(struct kith_control *control, struct kith_control_request *request,
                          struct kith_args *args) {
-    request->query.kind = request->method->kind;
-    int r = request->method->prepare(args, request);
-    if (r == 0) {
+    int r = 0;
+    if (has_op(request)) {
+        request->query.kind = request->method->kind;
+        r = request->method->prepare(args, request);
+        r = r == 0 ? check_mainline(control, &request->query, args) : r;
+    }
+    if (r == 0 && has_op(request)) {
         r = kith_start(control->node, &request->query, on_result, request, &request->op);
     }
     if (r < 0) {
@@ -450,6 +331,33 @@ static void call_edit(struct kith_control *control, uint64_t id, kith_control_ed
     send_out(control, &out, id);
 }
 
+/* ---- what the node tells ---- */
+
+void kith_control_tell(struct kith_control *control, const struct kith_event *event) {
+    struct kith_list *link = kith_list_first(&control->requests);
+    for (; link != NULL; link = kith_list_next(&control->requests, link)) {
+        const struct kith_control_request *request =
+            kith_container_of(link, struct kith_control_request, link);
+        if (has_op(request)) {
+            continue;
+        }
+        struct kith_out out;
+        begin_event(&out, request, kith_control_news_name(event->kind));
+        struct kith_out_level level = kith_out_map(&out, NULL);
+        kith_control_encode_news(&out, event);
+        kith_out_end(&out, level);
+        send_out(control, &out, request->id);
+    }
+}
+
+static void end_news(struct kith_control *control, struct kith_control_request *request) {
+    uint64_t id = request->id;
+    kith_list_remove(&request->link);
+    control->n_requests--;
+    free(request);
+    send_failure(control, id, KITH_ECANCELED, NULL);
+}
+
 static void call_cancel(struct kith_control *control, uint64_t id, struct kith_args *args) {
     uint64_t target;
     int r = kith_args_uint(args, "id", UINT64_MAX, &target);
@@ -458,8 +366,10 @@ static void call_cancel(struct kith_control *control, uint64_t id, struct kith_a
         return;
     }
     struct kith_control_request *request = find_request(control, target);
-    if (request != NULL) {
+    if (request != NULL && has_op(request)) {
         kith_cancel(control->node, request->op); /* its end comes from the loop */
+    } else if (request != NULL) {
+        end_news(control, request);
     }
     send_empty(control, id);
 }
@@ -637,7 +547,11 @@ struct kith_control *kith_control_free(struct kith_control *control) {
             kith_container_of(link, struct kith_control_request, link);
         kith_list_remove(link);
         request->control = NULL;
-        kith_cancel(control->node, request->op);
+        if (has_op(request)) {
+            kith_cancel(control->node, request->op);
+        } else {
+            free(request);
+        }
     }
     free(control->buffer);
     free(control);

@@ -9,7 +9,7 @@
  *     [0, id, method, {args}]   request
  *     [1, id, {result}]         its end
  *     [2, id, code, text, {result}]   its failure; code is a negative enum kith_error
- *     [3, id, event, {fields}]  before the end: "progress", "hop", "record", "pong"
+ *     [3, id, event, {fields}]  before the end: "progress", "hop", "record", "pong", ...
  *
  * Field names are those of the JSON in docs (dht-cli prints them as they are).
  */
@@ -47,6 +47,8 @@ KITH_MUST_CHECK int kith_control_receive(struct kith_control *control, struct ki
  * kith_control_receive(), after the answer was written; it must not free the control. */
 void kith_control_on_stop(struct kith_control *control, void (*on_stop)(void *context),
                           void *context);
+/* What the node told its owner, for the client's running `events` requests. */
+void kith_control_tell(struct kith_control *control, const struct kith_event *event);
 /* Cancels the client's ops; nothing is written any more. Not from inside `write`. */
 struct kith_control *kith_control_free(struct kith_control *control);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "shell/control_internal.h"
+#include "util/text.h"
 
 /* Longer than any op; a larger number is a unit mistaken. */
 #define TIMEOUT_MAX_MS (24.0 * 3600 * 1000)
@@ -134,6 +135,21 @@ int kith_args_point(struct kith_args *args, const char *name, struct kith_point 
         return r;
     }
     return kith_point_parse(text, ret, &info) < 0 ? fail_parse(args, name, &info) : 0;
+}
+
+int kith_args_target(struct kith_args *args, const char *name, struct kith_point *ret) {
+    char text[128];
+    struct kith_point point = {0};
+    int r = kith_args_text(args, name, text, sizeof(text));
+    if (r < 0) {
+        return r;
+    }
+    size_t column = kith_hex_decode(text, strlen(text), point.bytes, KITH_MAINLINE_ID_SIZE);
+    if (column != 0) {
+        return kith_args_fail(args, "arg '%s', column %zu: 40 hex digits expected", name, column);
+    }
+    *ret = point;
+    return 0;
 }
 
 /* The endpoint of a contact. Names are for the client to resolve: it knows for how long it will

@@ -140,6 +140,12 @@ void kith_out_point(struct kith_out *out, const char *name, const struct kith_po
     kith_out_text(out, name, text);
 }
 
+void kith_out_target(struct kith_out *out, const char *name, const struct kith_point *point) {
+    char text[2 * KITH_MAINLINE_ID_SIZE + 1];
+    kith_hex_encode(point->bytes, KITH_MAINLINE_ID_SIZE, text);
+    kith_out_text(out, name, text);
+}
+
 void kith_out_endpoint(struct kith_out *out, const char *name,
                        const struct kith_endpoint *endpoint) {
     char text[KITH_ENDPOINT_TEXT_SIZE];

@@ -4,6 +4,7 @@
  *
  *     control.c          one client: its stream, its requests, its methods
  *     control_frame.c    where one request ends, before anything is allocated for it
+ *     control_query.c    the query of an op
  *     control_args.c     typed arguments, errors that name them
  *     control_encode.c   maps with field names, whose sizes nobody counts by hand
  *     control_results.c  results and events of ops
@@ -40,6 +41,8 @@ struct kith_frame {
  * -> 0 and the value's size, KITH_FRAME_PARTIAL, KITH_ESYNTAX, KITH_ETOO_LARGE */
 KITH_MUST_CHECK int kith_frame_scan(struct kith_frame *frame, struct kith_span bytes,
                                     size_t *ret_size);
+
+enum { KITH_MAINLINE_ID_SIZE = 20 }; /* a node id, target or info-hash */
 
 /* ---- control_encode.c ---- */
 
@@ -78,6 +81,8 @@ void kith_out_bin(struct kith_out *out, const char *name, const void *bytes, siz
 void kith_out_raw(struct kith_out *out, const char *name, const void *bytes, size_t size);
 void kith_out_key(struct kith_out *out, const char *name, const struct kith_key *key);
 void kith_out_point(struct kith_out *out, const char *name, const struct kith_point *point);
+/* A place in Mainline: the leading 20 bytes. */
+void kith_out_target(struct kith_out *out, const char *name, const struct kith_point *point);
 void kith_out_endpoint(struct kith_out *out, const char *name,
                        const struct kith_endpoint *endpoint);
 void kith_out_endpoints(struct kith_out *out, const char *name,
@@ -104,6 +109,9 @@ KITH_MUST_CHECK int kith_args_text(struct kith_args *args, const char *name, cha
 KITH_MUST_CHECK int kith_args_key(struct kith_args *args, const char *name, struct kith_key *ret);
 KITH_MUST_CHECK int kith_args_point(struct kith_args *args, const char *name,
                                     struct kith_point *ret);
+/* 40 hex digits, a place in Mainline. */
+KITH_MUST_CHECK int kith_args_target(struct kith_args *args, const char *name,
+                                     struct kith_point *ret);
 /* An array of role names, as enum kith_roles. */
 KITH_MUST_CHECK int kith_args_roles(struct kith_args *args, const char *name, uint8_t *ret);
 /* Says what is wrong with an arg that has the right type. Returns KITH_EINVALID. */
@@ -117,7 +125,8 @@ KITH_MUST_CHECK int kith_args_peer(struct kith_args *args, const char *name,
 
 enum { KITH_CONTROL_PEER_TEXT_MAX = 384 };
 
-/* One running op of a client. Outlives the client until its last result. */
+/* One running op of a client. Outlives the client until its last result; without an op (`events`)
+ * it goes with the client. */
 struct kith_control_request {
     struct kith_list link;        /* of the client's running requests */
     struct kith_control *control; /* NULL: the client is gone */
@@ -133,6 +142,37 @@ struct kith_control_request {
     uint64_t rtt_sum_ns;
 };
 
+/* ---- control_query.c ---- */
+
+/* Fills the request's query but for its kind. -> KITH_EINVALID, and `args` says what is wrong */
+typedef int (*kith_control_prepare_fn)(struct kith_args *args,
+                                       struct kith_control_request *request);
+
+KITH_MUST_CHECK int kith_control_prepare_lookup(struct kith_args *args,
+                                                struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_get(struct kith_args *args,
+                                             struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_put(struct kith_args *args,
+                                             struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_topic(struct kith_args *args,
+                                               struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_find(struct kith_args *args,
+                                              struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_ping(struct kith_args *args,
+                                              struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_trace(struct kith_args *args,
+                                               struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_watch(struct kith_args *args,
+                                               struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_talk(struct kith_args *args,
+                                              struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_peers(struct kith_args *args,
+                                               struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_announce_peer(struct kith_args *args,
+                                                       struct kith_control_request *request);
+KITH_MUST_CHECK int kith_control_prepare_sample(struct kith_args *args,
+                                                struct kith_control_request *request);
+
 /* ---- control_results.c ---- */
 
 /* The fields of an op's end, as docs/control.md lists them for its method. */
@@ -144,6 +184,9 @@ const char *kith_control_event_name(const struct kith_control_request *request,
                                     const struct kith_result *result);
 void kith_control_encode_event(struct kith_out *out, const struct kith_control_request *request,
                                const struct kith_result *result);
+/* The name of what a node told, and its fields. */
+const char *kith_control_news_name(enum kith_event_kind kind);
+void kith_control_encode_news(struct kith_out *out, const struct kith_event *event);
 /* Whether a status is an answer ("not found") rather than a failure. */
 bool kith_control_is_answer(enum kith_query_kind kind, int status);
 

@@ -54,6 +54,12 @@ void kith_control_fill_id(struct kith_out *out, const struct kith_node *node,
     kith_out_text(out, "network", status.network);
     struct kith_out_level ids = kith_out_map(out, "node_ids");
     kith_out_point(out, "kith", &status.node_id);
+    for (size_t i = 0; i < 2; i++) {
+        if (status.mainline.families[i].on) {
+            kith_out_target(out, i == 0 ? "mainline4" : "mainline6",
+                            &status.mainline.families[i].id);
+        }
+    }
     kith_out_end(out, ids);
     struct kith_out_level endpoints = kith_out_map(out, "endpoints");
     kith_out_endpoints(out, "bound", status.bound, status.n_bound);
@@ -74,7 +80,8 @@ static void put_sources(struct kith_out *out, const struct kith_node *node,
                         const struct kith_status *status) {
     struct kith_out_level nodes = kith_out_map(out, "nodes");
     put_swarm_nodes(out, "kith", status->nodes_v4, status->nodes_v6);
-    put_swarm_nodes(out, "mainline", 0, 0);
+    put_swarm_nodes(out, "mainline", status->mainline.families[0].nodes,
+                    status->mainline.families[1].nodes);
     kith_out_end(out, nodes);
     kith_out_uint(out, "lan_peers", status->lan_peers);
     kith_out_text(out, "lan", status->lan);
@@ -83,10 +90,52 @@ static void put_sources(struct kith_out *out, const struct kith_node *node,
     kith_out_end(out, book);
 }
 
+static void put_mainline_family(struct kith_out *out, const char *name,
+                                const struct kith_mainline_family_status *family) {
+    if (!family->on) {
+        kith_out_nil(out, name);
+        return;
+    }
+    struct kith_out_level level = kith_out_map(out, name);
+    kith_out_target(out, "id", &family->id);
+    kith_out_bool(out, "ready", family->ready);
+    kith_out_bool(out, "read_only", family->read_only);
+    kith_out_uint(out, "nodes", family->nodes);
+    kith_out_uint(out, "depth", family->depth);
+    kith_out_uint(out, "votes", family->n_votes);
+    if (family->observed.family != 0) {
+        kith_out_endpoint(out, "observed", &family->observed);
+    } else {
+        kith_out_nil(out, "observed");
+    }
+    if (family->size_estimate > 0) {
+        kith_out_uint(out, "size_estimate", family->size_estimate);
+        kith_out_float(out, "size_error", family->size_error);
+    } else {
+        kith_out_nil(out, "size_estimate");
+        kith_out_nil(out, "size_error");
+    }
+    kith_out_uint(out, "torrents", family->torrents);
+    kith_out_uint(out, "peers", family->peers);
+    kith_out_end(out, level);
+}
+
+static void put_mainline(struct kith_out *out, const struct kith_mainline_status *mainline) {
+    struct kith_out_level level = kith_out_map(out, "mainline");
+    kith_out_bool(out, "on", mainline->on);
+    kith_out_text(out, "reachable", reachable_name(mainline->reachable));
+    kith_out_uint(out, "items", mainline->items);
+    put_mainline_family(out, "v4", &mainline->families[0]);
+    put_mainline_family(out, "v6", &mainline->families[1]);
+    kith_out_end(out, level);
+}
+
 void kith_control_fill_status(struct kith_out *out, const struct kith_node *node,
                               const struct kith_page *page) {
     struct kith_status status;
+    struct kith_stats stats;
     kith_node_status(node, &status);
+    kith_node_stats(node, &stats);
     kith_out_key(out, "key", &status.key);
     kith_out_text(out, "network", status.network);
     kith_out_s(out, "uptime_s", status.uptime_ns);
@@ -94,10 +143,12 @@ void kith_control_fill_status(struct kith_out *out, const struct kith_node *node
     kith_out_bool(out, "client", status.client);
     kith_out_text(out, "reachable", reachable_name(status.reachable));
     put_sources(out, node, &status);
+    put_mainline(out, &status.mainline);
     kith_out_uint(out, "records", status.records);
     kith_out_uint(out, "own_records", status.own_records);
     kith_out_uint(out, "sessions", status.sessions);
     kith_out_uint(out, "ops", status.ops);
+    kith_out_uint(out, "network_changes", stats.network_changes);
     if (status.size_estimate > 0) {
         kith_out_uint(out, "size_estimate", status.size_estimate);
     } else {

@@ -3,6 +3,7 @@
  * control_results: results of ops as maps of named fields. The names are those of the command
  * line's JSON, in docs/control.md; this file and that table change together.
  */
+#include <string.h>
 #include <time.h>
 
 #include "shell/control_internal.h"
@@ -40,10 +41,33 @@ static void put_sources(struct kith_out *out, uint32_t sources) {
     kith_out_end(out, level);
 }
 
-/* The one swarm there is names where an answer came from and where a record went. */
-static void put_swarm(struct kith_out *out, uint32_t sources) {
-    bool is_mainline = (sources & KITH_SOURCE_MAINLINE) != 0 && (sources & KITH_SOURCE_KITH) == 0;
-    kith_out_text(out, "swarm", is_mainline ? "mainline" : "kith");
+static bool in_kith(const struct kith_query *query) {
+    return query->swarms != KITH_SWARM_MAINLINE;
+}
+
+static bool in_mainline(const struct kith_query *query) {
+    return (query->swarms & KITH_SWARM_MAINLINE) != 0;
+}
+
+/* Where an answer came from, or where a record went. */
+static void put_swarm(struct kith_out *out, bool kith, bool mainline) {
+    kith_out_text(out, "swarm", !mainline ? "kith" : kith ? "both" : "mainline");
+}
+
+/* Where a record is in each id space; nil where it was not asked for. */
+static void put_places(struct kith_out *out, const struct kith_query *query,
+                       const struct kith_result *result) {
+    bool by_point = (query->flags & KITH_FLAG_HAS_POINT) != 0;
+    if (by_point && !in_kith(query)) {
+        kith_out_nil(out, "point"); /* a target does not tell it */
+    } else {
+        kith_out_point(out, "point", by_point ? &query->point : &result->point);
+    }
+    if (in_mainline(query) || (result->sources & KITH_SOURCE_MAINLINE) != 0) {
+        kith_out_target(out, "target", by_point ? &query->point : &result->target);
+    } else {
+        kith_out_nil(out, "target");
+    }
 }
 
 static void put_capabilities(struct kith_out *out, const struct kith_peer *peer) {
@@ -108,11 +132,11 @@ static void end_get(struct kith_out *out, const struct kith_control_request *req
     const struct kith_query *query = &request->query;
     bool found = result->status == 0 && result->record != NULL;
     kith_out_bool(out, "found", found);
-    kith_out_point(out, "point",
-                   (query->flags & KITH_FLAG_HAS_POINT) != 0 ? &query->point : &result->point);
+    put_places(out, query, result);
     if (found) {
         put_record(out, result->record);
-        put_swarm(out, result->sources);
+        put_swarm(out, (result->sources & ~(uint32_t)KITH_SOURCE_MAINLINE) != 0,
+                  (result->sources & KITH_SOURCE_MAINLINE) != 0);
     } else if ((query->flags & KITH_FLAG_HAS_KEY) != 0) {
         kith_out_key(out, "key", &query->key);
         kith_out_bin(out, "salt", query->salt, query->salt_size);
@@ -131,7 +155,7 @@ static void put_acks(struct kith_out *out, const struct kith_result *result) {
 static void end_put(struct kith_out *out, const struct kith_control_request *request,
                     const struct kith_result *result, const struct kith_key *own_key) {
     const struct kith_query *query = &request->query;
-    kith_out_point(out, "point", &result->point);
+    put_places(out, query, result);
     if ((query->flags & KITH_FLAG_IMMUTABLE) != 0) {
         kith_out_nil(out, "key");
         kith_out_bin(out, "salt", NULL, 0);
@@ -142,7 +166,12 @@ static void end_put(struct kith_out *out, const struct kith_control_request *req
         kith_out_int(out, "seq", result->seq);
     }
     put_acks(out, result);
-    kith_out_text(out, "swarm", "kith");
+    if (in_kith(query) && in_mainline(query)) {
+        kith_out_uint(out, "mainline_acks", result->mainline_acks);
+        kith_out_uint(out, "mainline_asked", result->mainline_asked);
+        kith_out_uint(out, "mainline_quorum", result->mainline_quorum);
+    }
+    put_swarm(out, in_kith(query), in_mainline(query));
     put_walk(out, &result->walk);
 }
 
@@ -181,6 +210,33 @@ static void end_topic(struct kith_out *out, const struct kith_control_request *r
     }
 }
 
+/* A bloom filter nobody sent estimates nothing. */
+static void put_estimate(struct kith_out *out, const char *name, double n) {
+    if (n > 0) {
+        kith_out_float(out, name, n);
+    } else {
+        kith_out_nil(out, name);
+    }
+}
+
+static void end_torrent(struct kith_out *out, const struct kith_control_request *request,
+                        const struct kith_result *result) {
+    const struct kith_query *query = &request->query;
+    bool is_sample = query->kind == KITH_QUERY_SAMPLE;
+    kith_out_target(out, is_sample ? "target" : "infohash",
+                    is_sample ? &result->target : &query->point);
+    if (query->kind == KITH_QUERY_ANNOUNCE_PEER) {
+        put_acks(out, result);
+    } else {
+        kith_out_uint(out, "found", result->found);
+    }
+    if (query->kind == KITH_QUERY_PEERS) {
+        put_estimate(out, "seeds", result->scrape_seeds);
+        put_estimate(out, "downloaders", result->scrape_peers);
+    }
+    put_walk(out, &result->walk);
+}
+
 void kith_control_encode_end(struct kith_out *out, const struct kith_node *node,
                              const struct kith_control_request *request,
                              const struct kith_result *result) {
@@ -205,7 +261,11 @@ void kith_control_encode_end(struct kith_out *out, const struct kith_node *node,
         end_ping(out, request);
         break;
     case KITH_QUERY_TRACE:
-        kith_out_point(out, "target", &result->point);
+        if (in_kith(&request->query)) {
+            kith_out_point(out, "target", &result->point);
+        } else {
+            kith_out_target(out, "target", &result->target);
+        }
         put_walk(out, &result->walk);
         break;
     case KITH_QUERY_WATCH:
@@ -213,6 +273,11 @@ void kith_control_encode_end(struct kith_out *out, const struct kith_node *node,
         break;
     case KITH_QUERY_TALK:
         end_talk(out, request, result);
+        break;
+    case KITH_QUERY_PEERS:
+    case KITH_QUERY_ANNOUNCE_PEER:
+    case KITH_QUERY_SAMPLE:
+        end_torrent(out, request, result);
         break;
     }
 }
@@ -232,6 +297,10 @@ const char *kith_control_event_name(const struct kith_control_request *request,
         return (kind == KITH_QUERY_GET || kind == KITH_QUERY_WATCH) && result->record != NULL
                    ? "record"
                    : NULL;
+    case KITH_RESULT_PEER:
+        return "peer";
+    case KITH_RESULT_SAMPLE:
+        return "sample";
     case KITH_RESULT_PONG:
         return "pong";
     case KITH_RESULT_DONE:
@@ -299,8 +368,21 @@ static void event_record(struct kith_out *out, const struct kith_control_request
         return;
     }
     kith_out_bool(out, "found", true);
-    kith_out_point(out, "point", &result->point);
+    put_places(out, &request->query, result);
     put_record(out, result->record);
+}
+
+static void event_sample(struct kith_out *out, const struct kith_result *result) {
+    struct kith_point infohash = {0};
+    kith_out_endpoint(out, "endpoint", &result->contact.endpoint);
+    kith_out_uint(out, "num", result->found);
+    struct kith_out_level level = kith_out_array(out, "infohashes");
+    for (size_t at = 0; at + KITH_MAINLINE_ID_SIZE <= result->bytes_size;
+         at += KITH_MAINLINE_ID_SIZE) {
+        memcpy(infohash.bytes, result->bytes + at, KITH_MAINLINE_ID_SIZE);
+        kith_out_target(out, NULL, &infohash);
+    }
+    kith_out_end(out, level);
 }
 
 static void event_pong(struct kith_out *out, const struct kith_result *result) {
@@ -325,6 +407,12 @@ void kith_control_encode_event(struct kith_out *out, const struct kith_control_r
     case KITH_RESULT_RECORD:
         event_record(out, request, result);
         break;
+    case KITH_RESULT_PEER:
+        kith_out_endpoint(out, "endpoint", &result->contact.endpoint);
+        break;
+    case KITH_RESULT_SAMPLE:
+        event_sample(out, result);
+        break;
     case KITH_RESULT_PONG:
         event_pong(out, result);
         break;
@@ -333,8 +421,52 @@ void kith_control_encode_event(struct kith_out *out, const struct kith_control_r
     }
 }
 
+const char *kith_control_news_name(enum kith_event_kind kind) {
+    switch (kind) {
+    case KITH_EVENT_READY:
+        return "ready";
+    case KITH_EVENT_LOST:
+        return "lost";
+    case KITH_EVENT_OBSERVED:
+        return "observed";
+    case KITH_EVENT_PEER_ADDED:
+        return "peer_added";
+    case KITH_EVENT_PEER_UPDATED:
+        return "peer_updated";
+    case KITH_EVENT_PEER_REMOVED:
+        return "peer_removed";
+    case KITH_EVENT_MAINLINE:
+        return "mainline";
+    }
+    return "unknown";
+}
+
+void kith_control_encode_news(struct kith_out *out, const struct kith_event *event) {
+    switch (event->kind) {
+    case KITH_EVENT_READY:
+        kith_out_uint(out, "contacts", event->n_contacts);
+        kith_out_ms(out, "total_ms", event->elapsed_ns);
+        break;
+    case KITH_EVENT_LOST:
+        break;
+    case KITH_EVENT_MAINLINE:
+        kith_out_uint(out, "contacts", event->n_contacts);
+        break;
+    case KITH_EVENT_OBSERVED:
+        kith_out_endpoint(out, "endpoint", &event->endpoint);
+        break;
+    case KITH_EVENT_PEER_ADDED:
+    case KITH_EVENT_PEER_UPDATED:
+    case KITH_EVENT_PEER_REMOVED:
+        put_contact(out, &event->contact);
+        kith_out_uint(out, "lost", event->n_lost);
+        break;
+    }
+}
+
 bool kith_control_is_answer(enum kith_query_kind kind, int status) {
     bool may_miss = kind == KITH_QUERY_LOOKUP || kind == KITH_QUERY_GET ||
-                    kind == KITH_QUERY_FIND || kind == KITH_QUERY_TRACE;
+                    kind == KITH_QUERY_FIND || kind == KITH_QUERY_TRACE ||
+                    kind == KITH_QUERY_PEERS || kind == KITH_QUERY_SAMPLE;
     return status == 0 || (status == KITH_ENOT_FOUND && may_miss);
 }

@@ -401,6 +401,17 @@ void kith_control_server_on_stop(struct kith_control_server *server, void (*on_s
     }
 }
 
+void kith_control_server_tell(struct kith_control_server *server, const struct kith_event *event) {
+    struct kith_list *link = kith_list_first(&server->clients);
+    while (link != NULL) {
+        struct client *client = kith_container_of(link, struct client, link);
+        link = kith_list_next(&server->clients, link); /* the client may be closed for it */
+        if (client->control != NULL) {
+            kith_control_tell(client->control, event);
+        }
+    }
+}
+
 void kith_control_server_close(struct kith_control_server *server) {
     struct kith_list *link;
     if (server == NULL || server->closing) {

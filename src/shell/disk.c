@@ -303,9 +303,20 @@ struct load {
     enum kith_disk_table table;
     void (*on_record)(void *user, const struct kith_disk_record *r);
     kith_disk_blob_fn on_blob;
+    const char *name; /* of the document wanted */
+    void (*on_state)(void *user, struct kith_span value);
     void *user;
     unsigned n_damaged;
 };
+
+static void on_state(struct load *load, struct kith_span key, struct kith_span value) {
+    struct kith_span document;
+
+    if (kith_span_equal(key, kith_span_text(load->name)) &&
+        kith_disk_decode_state(key, value, &document) == 0) {
+        load->on_state(load->user, document);
+    }
+}
 
 static void on_entry(void *user, struct kith_span key, struct kith_span value) {
     struct load *load = user;
@@ -313,6 +324,10 @@ static void on_entry(void *user, struct kith_span key, struct kith_span value) {
     struct kith_disk_record entry;
     struct kith_span blob;
 
+    if (load->table == KITH_DISK_STATE) {
+        on_state(load, key, value);
+        return;
+    }
     if (load->table == KITH_DISK_BOOK) {
         if (kith_disk_decode_blob(key, value, &blob) == 0) {
             load->on_blob(load->user, key, blob);
@@ -326,14 +341,15 @@ static void on_entry(void *user, struct kith_span key, struct kith_span value) {
 }
 
 /* Runs with the tables open for reading, so no job may begin: what callbacks queue waits. */
-static int load_tables(struct kith_disk *disk, struct load *load, enum kith_disk_table first) {
+static int load_tables(struct kith_disk *disk, struct load *load, enum kith_disk_table first,
+                       enum kith_disk_table last) {
     int r = 0;
 
     if (disk->job_running) {
         wait_job(disk->job);
     }
     disk->loading = true;
-    for (load->table = first; r == 0 && load->table < KITH_DISK_N_TABLES; load->table++) {
+    for (load->table = first; r == 0 && load->table <= last; load->table++) {
         r = kith_disk_store_each(&disk->store, load->table, on_entry, load);
     }
     disk->loading = false;
@@ -345,7 +361,7 @@ int kith_disk_load(struct kith_disk *disk,
                    void (*on_record)(void *user, const struct kith_disk_record *r),
                    kith_disk_blob_fn on_blob, void *user) {
     struct load load = {.on_record = on_record, .on_blob = on_blob, .user = user};
-    int r = load_tables(disk, &load, 0);
+    int r = load_tables(disk, &load, KITH_DISK_OWN, KITH_DISK_BOOK);
 
     if (load.n_damaged > 0) {
         say(disk, KITH_LOG_WARN, "%u entries of %s are damaged and were skipped", load.n_damaged,
@@ -354,11 +370,17 @@ int kith_disk_load(struct kith_disk *disk,
     return r;
 }
 
-/* The book is the last table. */
 int kith_disk_load_blobs(struct kith_disk *disk, kith_disk_blob_fn on_blob, void *user) {
     struct load load = {.on_blob = on_blob, .user = user};
 
-    return load_tables(disk, &load, KITH_DISK_BOOK);
+    return load_tables(disk, &load, KITH_DISK_BOOK, KITH_DISK_BOOK);
+}
+
+int kith_disk_load_state(struct kith_disk *disk, const char *name,
+                         void (*fn)(void *user, struct kith_span value), void *user) {
+    struct load load = {.name = name, .on_state = fn, .user = user};
+
+    return load_tables(disk, &load, KITH_DISK_STATE, KITH_DISK_STATE);
 }
 
 /* ---- writing ---- */
@@ -423,4 +445,11 @@ int kith_disk_save_blob(struct kith_disk *disk, struct kith_span key, struct kit
     int r = kith_disk_encode_blob(key, removed ? kith_span(NULL, 0) : value, &entry);
     return r < 0 ? r
                  : queue_entry(disk, &entry, removed ? KITH_DISK_REMOVE : KITH_DISK_PUT, fn, user);
+}
+
+int kith_disk_save_state(struct kith_disk *disk, const char *name, struct kith_span value) {
+    struct kith_disk_entry entry;
+    int r = kith_disk_encode_state(name, value, &entry);
+
+    return r < 0 ? r : queue_entry(disk, &entry, KITH_DISK_PUT, NULL, NULL);
 }

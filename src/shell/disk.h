@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * disk: what a node remembers: own records, records held for others, the address book as small
- * blobs whose meaning is the core's. LMDB, one environment "DIR/db", under a lock file "DIR/lock"
- * that keeps a second process out.
+ * blobs whose meaning is the core's, and a few named documents. LMDB, one environment "DIR/db",
+ * under a lock file "DIR/lock" that keeps a second process out.
  *
  * Writes are queued in memory and committed in groups by one job at a time on the loop's thread
  * pool; a callback tells when a write is durable. Opening and loading are synchronous, at start
@@ -24,6 +24,7 @@ struct kith_disk; /* opaque */
 enum {
     KITH_DISK_BLOB_KEY_MAX = 64, /* and at least 1 */
     KITH_DISK_BLOB_VALUE_MAX = 64,
+    KITH_DISK_STATE_MAX = 8192, /* bytes of a named document */
 };
 
 /* A record as kept. Times are Unix microseconds, since the disk outlives monotonic clocks. */
@@ -32,6 +33,7 @@ struct kith_disk_record {
     bool is_announcement;
     struct kith_point topic; /* announcements */
     uint64_t expires_us;     /* held records */
+    uint32_t swarms;         /* own: KITH_SWARM_* it is published in; 0: kith's own */
     const struct kith_record *record;
 };
 
@@ -73,6 +75,16 @@ KITH_MUST_CHECK int kith_disk_forget(struct kith_disk *disk, const struct kith_d
 KITH_MUST_CHECK int kith_disk_save_blob(struct kith_disk *disk, struct kith_span key,
                                         struct kith_span value, bool removed, kith_disk_fn fn,
                                         void *user);
+
+/* A named document: whatever a part of the node wants back whole after a restart. `name` has at
+ * most KITH_DISK_BLOB_KEY_MAX bytes. -> KITH_EINVALID (sizes), KITH_ENOMEM */
+KITH_MUST_CHECK int kith_disk_save_state(struct kith_disk *disk, const char *name,
+                                         struct kith_span value);
+/* Calls `fn` with the document as it is durable now; not at all if there is none, or it is damaged.
+ */
+KITH_MUST_CHECK int kith_disk_load_state(struct kith_disk *disk, const char *name,
+                                         void (*fn)(void *user, struct kith_span value),
+                                         void *user);
 
 /* Commits what is queued, waits for it (the callbacks run inside this call), releases the lock and
  * frees. NULL is ignored. */

@@ -39,7 +39,7 @@ enum {
     PAGE_SIZE_MAX = 64 * 1024,
     KEY_SIZE_MAX = 511, /* LMDB's own limit */
     DEPTH_MAX = 16,     /* two keys a page at least, and then 2^16 pages: far more than enough */
-    TABLES_MAX = 16,    /* kith has four */
+    TABLES_MAX = 16,    /* kith has five */
     /* Pages may be counted that were never written: taken and given back within one transaction. */
     UNWRITTEN_MAX = 64 * 1024 * 1024,
 

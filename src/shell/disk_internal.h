@@ -28,13 +28,17 @@ enum {
     KITH_DISK_SCHEMA = 1,
     KITH_DISK_KEY_MAX = 1 + 32 + KITH_KEY_SIZE, /* kind, topic, key */
     KITH_DISK_HEAD_SIZE = 1 + 16,               /* of every value: format, checksum */
-    /* expiry, flags, topic, seq, key, signature, salt, value */
-    KITH_DISK_VALUE_MAX = KITH_DISK_HEAD_SIZE + 8 + 1 + 32 + 8 + KITH_KEY_SIZE +
-                          KITH_SIGNATURE_SIZE + 1 + KITH_SALT_MAX + 2 + KITH_VALUE_MAX,
+    KITH_DISK_VALUE_MAX = KITH_DISK_HEAD_SIZE + KITH_DISK_STATE_MAX, /* a record has 1,250 */
 };
 
 /* The named databases beside "meta". */
-enum kith_disk_table { KITH_DISK_OWN, KITH_DISK_HELD, KITH_DISK_BOOK, KITH_DISK_N_TABLES };
+enum kith_disk_table {
+    KITH_DISK_OWN,
+    KITH_DISK_HELD,
+    KITH_DISK_BOOK,
+    KITH_DISK_STATE, /* made where it is missing, ignored by a version without it */
+    KITH_DISK_N_TABLES
+};
 
 struct kith_disk_entry {
     enum kith_disk_table table;
@@ -52,6 +56,9 @@ KITH_MUST_CHECK int kith_disk_encode_record(const struct kith_disk_record *recor
 /* -> KITH_EINVALID: sizes beyond the limits */
 KITH_MUST_CHECK int kith_disk_encode_blob(struct kith_span key, struct kith_span value,
                                           struct kith_disk_entry *ret);
+/* -> KITH_EINVALID: sizes beyond the limits */
+KITH_MUST_CHECK int kith_disk_encode_state(const char *name, struct kith_span value,
+                                           struct kith_disk_entry *ret);
 /* `ret->record` is `record`. -> KITH_ECORRUPT */
 KITH_MUST_CHECK int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
                                             struct kith_span value, struct kith_disk_record *ret,
@@ -59,6 +66,9 @@ KITH_MUST_CHECK int kith_disk_decode_record(enum kith_disk_table table, struct k
 /* `ret` points into `value`. -> KITH_ECORRUPT */
 KITH_MUST_CHECK int kith_disk_decode_blob(struct kith_span key, struct kith_span value,
                                           struct kith_span *ret);
+/* `ret` points into `value`. -> KITH_ECORRUPT */
+KITH_MUST_CHECK int kith_disk_decode_state(struct kith_span key, struct kith_span value,
+                                           struct kith_span *ret);
 /* Whether two values hold the same record; they may expire at different times. */
 bool kith_disk_same_record(struct kith_span a, struct kith_span b);
 

@@ -7,6 +7,7 @@
  *     record        1, storage point (the hash of key and salt, or of an immutable value)
  *     announcement  2, topic, key
  *     blob          its own, 1..64 bytes
+ *     document      its name
  *
  * Every value begins with a format number and a checksum of table, key and body, so that damage is
  * seen even where LMDB's structure survived it, and a value is never read under another's key.
@@ -15,8 +16,13 @@
  *     record   expires u64, flags u8, topic 32, seq u64, key 32, signature 64,
  *              salt size u8, salt, value size u16, value
  *     blob     its own, at most 64 bytes: the core knows what it means
+ *     document its own, at most 8,192 bytes
  *
- * `expires` comes first so that two values hold the same record exactly if they agree after it.
+ * The flags of an own record also tell its swarms; a record of the time before there was more than
+ * one has none of these, which means kith's own.
+ *
+ * `expires` and `flags` come first so that two values hold the same record exactly if they agree
+ * after them.
  * Decoding is total: whatever does not come out of the encoder is KITH_ECORRUPT. Signatures are not
  * checked here; whoever restores a record verifies it.
  */
@@ -25,6 +31,7 @@
 #include <sodium/crypto_generichash.h>
 
 #include "core/record.h"
+#include "kith/op.h"
 #include "shell/disk_internal.h"
 
 enum {
@@ -34,13 +41,17 @@ enum {
     KIND_ANNOUNCEMENT = 2,
     FLAG_MUTABLE = 1 << 0,
     FLAG_ANNOUNCEMENT = 1 << 1,
+    FLAG_MAINLINE = 1 << 2,
+    FLAG_MAINLINE_ONLY = 1 << 3,
     EXPIRES_SIZE = 8,
+    FLAGS_SIZE = 1,
 };
 
 static const char *const TABLE_NAMES[KITH_DISK_N_TABLES] = {
     [KITH_DISK_OWN] = "own",
     [KITH_DISK_HELD] = "held",
     [KITH_DISK_BOOK] = "book",
+    [KITH_DISK_STATE] = "state",
 };
 
 const char *kith_disk_table_name(enum kith_disk_table table) {
@@ -119,6 +130,24 @@ static bool record_valid(const struct kith_disk_record *record) {
            (!record->is_announcement || r->is_mutable);
 }
 
+static unsigned swarm_flags(uint32_t swarms) {
+    if ((swarms & KITH_SWARM_MAINLINE) == 0) {
+        return 0;
+    }
+    return FLAG_MAINLINE | ((swarms & KITH_SWARM_KITH) == 0 ? FLAG_MAINLINE_ONLY : 0);
+}
+
+/* -> KITH_ECORRUPT: not what the encoder writes */
+static int swarms_of(unsigned flags, bool own, uint32_t *ret) {
+    unsigned told = flags & (FLAG_MAINLINE | FLAG_MAINLINE_ONLY);
+    if (told == FLAG_MAINLINE_ONLY || (told != 0 && !own)) {
+        return KITH_ECORRUPT;
+    }
+    *ret = (told != 0 ? KITH_SWARM_MAINLINE : 0u) |
+           ((told & FLAG_MAINLINE_ONLY) == 0 ? KITH_SWARM_KITH : 0u);
+    return 0;
+}
+
 int kith_disk_encode_record(const struct kith_disk_record *record, struct kith_disk_entry *ret) {
     const struct kith_record *r = record->record;
 
@@ -130,7 +159,8 @@ int kith_disk_encode_record(const struct kith_disk_record *record, struct kith_d
     struct kith_writer w = begin_body(ret);
     kith_write_u64(&w, record->expires_us);
     kith_write_u8(&w, (uint8_t)((r->is_mutable ? FLAG_MUTABLE : 0) |
-                                (record->is_announcement ? FLAG_ANNOUNCEMENT : 0)));
+                                (record->is_announcement ? FLAG_ANNOUNCEMENT : 0) |
+                                (record->own ? swarm_flags(record->swarms) : 0)));
     if (record->is_announcement) {
         kith_write_bytes(&w, record->topic.bytes, sizeof(record->topic.bytes));
     } else {
@@ -169,7 +199,9 @@ int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
     kith_read_copy(&r, fields.value, fields.value_size <= KITH_VALUE_MAX ? fields.value_size : 0);
     fields.seq = seq <= INT64_MAX ? (int64_t)seq : -1;
     if (r.failed || kith_reader_left(&r) != 0 ||
-        (flags & ~(FLAG_MUTABLE | FLAG_ANNOUNCEMENT)) != 0) {
+        (flags &
+         ~(unsigned)(FLAG_MUTABLE | FLAG_ANNOUNCEMENT | FLAG_MAINLINE | FLAG_MAINLINE_ONLY)) != 0 ||
+        swarms_of(flags, out.own, &out.swarms) < 0) {
         return KITH_ECORRUPT;
     }
     const struct kith_disk_record check = {
@@ -184,7 +216,8 @@ int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
 }
 
 bool kith_disk_same_record(struct kith_span a, struct kith_span b) {
-    enum { SKIP = KITH_DISK_HEAD_SIZE + EXPIRES_SIZE };
+    /* What the flags say of the record, key and topic say too; where it is published may differ. */
+    enum { SKIP = KITH_DISK_HEAD_SIZE + EXPIRES_SIZE + FLAGS_SIZE };
 
     return a.size > SKIP && a.size == b.size &&
            memcmp(a.data + SKIP, b.data + SKIP, a.size - SKIP) == 0;
@@ -211,6 +244,33 @@ int kith_disk_decode_blob(struct kith_span key, struct kith_span value, struct k
     struct kith_reader r = open_body(KITH_DISK_BOOK, key, value);
 
     if (r.failed || kith_reader_left(&r) > KITH_DISK_BLOB_VALUE_MAX) {
+        return KITH_ECORRUPT;
+    }
+    *ret = kith_span(r.at, kith_reader_left(&r));
+    return 0;
+}
+
+/* ---- documents ---- */
+
+int kith_disk_encode_state(const char *name, struct kith_span value, struct kith_disk_entry *ret) {
+    struct kith_span key = kith_span_text(name);
+
+    if (key.size == 0 || key.size > KITH_DISK_BLOB_KEY_MAX || value.size > KITH_DISK_STATE_MAX) {
+        return KITH_EINVALID;
+    }
+    ret->table = KITH_DISK_STATE;
+    ret->key_size = key.size;
+    memcpy(ret->key, key.data, key.size);
+    struct kith_writer w = begin_body(ret);
+    kith_write_bytes(&w, value.data, value.size);
+    end_body(ret, &w);
+    return 0;
+}
+
+int kith_disk_decode_state(struct kith_span key, struct kith_span value, struct kith_span *ret) {
+    struct kith_reader r = open_body(KITH_DISK_STATE, key, value);
+
+    if (r.failed || kith_reader_left(&r) > KITH_DISK_STATE_MAX) {
         return KITH_ECORRUPT;
     }
     *ret = kith_span(r.at, kith_reader_left(&r));

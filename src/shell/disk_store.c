@@ -29,7 +29,7 @@
 
 enum {
     MAP_SIZE_MIN = 16 * 1024 * 1024, /* below this there is no point in trying */
-    TABLES_MAX = 16,                 /* LMDB's bound on named tables; ours are four */
+    TABLES_MAX = 16,                 /* LMDB's bound on named tables; ours are five */
     OPEN_TRIES_MAX = 2,              /* the second on a fresh database */
     PROBE_SIZE = 64 * 1024,          /* a small group of writes */
 };
@@ -394,7 +394,7 @@ int kith_disk_store_each(struct kith_disk_store *store, enum kith_disk_table tab
     MDB_cursor *cursor;
     MDB_val key;
     MDB_val value;
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    int rc = store->env == NULL ? EIO : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
 
     if (rc != 0) {
         return rc == ENOMEM ? KITH_ENOMEM : KITH_EIO;

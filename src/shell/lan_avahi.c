@@ -13,8 +13,10 @@
  * one made.
  *
  * The end. avahi_client_free() cuts the D-Bus connection first and so cannot block; the daemon then
- * withdraws our service. A thread that hangs in a call when the node is closed is detached. It owns
- * its loop and everything on it, and shares only the counted kith_lan_shared.
+ * withdraws our service. The node's loop does not wait: the thread's last word wakes it, and what
+ * is left to join then is a thread on its way out. One that hangs in a call and says nothing for
+ * half a second is detached. It owns its loop and everything on it, and shares only the counted
+ * kith_lan_shared, which goes with whoever is last.
  */
 #include "shell/lan_internal.h"
 
@@ -33,17 +35,22 @@ enum {
     RETRY_FIRST_MS = 200,
     RETRY_DOUBLINGS_MAX = 7,   /* 25.6 s */
     RUNNING_STABLE_MS = 10000, /* after which a failure is the first again */
-    CLOSE_WAIT_MS = 500,
+    CLOSE_PATIENCE_MS = 500,
 };
 
 struct kith_lan {
     struct kith_lan_shared *shared;
     uv_thread_t thread;
     uv_async_t news; /* on the node's loop */
-    bool closed;
+    uv_timer_t patience;
+    unsigned n_open; /* handles of these two */
+    bool closing;
+    bool gone; /* the thread was joined or left alone */
     void (*on_peer)(void *context, const struct kith_lan_peer *peer, bool present);
     void (*on_state)(void *context, enum kith_lan_state state, const char *text);
     void *context;
+    void (*done)(void *context);
+    void *done_context;
 };
 
 uint64_t kith_lan_thread_now(void) {
@@ -286,6 +293,7 @@ static int thread_new(struct kith_lan_thread **ret, struct kith_lan_shared *shar
     thread->client_state = AVAHI_CLIENT_CONNECTING;
     thread->connect_by = KITH_LAN_NEVER;
     thread->resolve_at = KITH_LAN_NEVER;
+    thread->yield_at = KITH_LAN_NEVER;
     kith_list_init(&thread->queue);
     kith_lan_peers_init(&thread->peers, &config->key);
     int r = thread_settings(thread, config, instance);
@@ -323,6 +331,36 @@ static int thread_start(uv_thread_t *ret, struct kith_lan_thread *thread) {
 
 /* ---- the node's side ---- */
 
+static void on_closed(uv_handle_t *handle) {
+    struct kith_lan *lan = handle->data;
+
+    if (--lan->n_open > 0) {
+        return;
+    }
+    kith_lan_shared_unref(lan->shared);
+    if (lan->done != NULL) {
+        lan->done(lan->done_context);
+    }
+    free(lan);
+}
+
+static void close_handles(struct kith_lan *lan) {
+    lan->gone = true;
+    kith_lan_shared_set_node(lan->shared, NULL);
+    uv_close((uv_handle_t *)&lan->news, on_closed);
+    uv_close((uv_handle_t *)&lan->patience, on_closed);
+}
+
+/* It hangs in a call that may last 25 s. */
+static void on_patience(uv_timer_t *timer) {
+    struct kith_lan *lan = timer->data;
+
+    if (!lan->gone) {
+        (void)pthread_detach(lan->thread);
+        close_handles(lan);
+    }
+}
+
 /* A callback may close the source. */
 static void on_news(uv_async_t *async) {
     struct kith_lan *lan = async->data;
@@ -330,19 +368,28 @@ static void on_news(uv_async_t *async) {
     char text[KITH_LAN_STATE_TEXT_SIZE];
     enum kith_lan_state state;
 
-    if (!lan->closed && kith_lan_shared_take_state(lan->shared, &state, text)) {
+    if (!lan->closing && kith_lan_shared_take_state(lan->shared, &state, text)) {
         lan->on_state(lan->context, state, text);
     }
-    while (!lan->closed && kith_lan_shared_take(lan->shared, &news)) {
+    while (!lan->closing && kith_lan_shared_take(lan->shared, &news)) {
         lan->on_peer(lan->context, &news.peer, news.present);
+    }
+    if (lan->closing && !lan->gone && kith_lan_shared_ended(lan->shared)) {
+        (void)uv_thread_join(&lan->thread);
+        close_handles(lan);
     }
 }
 
-static void on_news_closed(uv_handle_t *handle) {
-    struct kith_lan *lan = handle->data;
-
-    kith_lan_shared_unref(lan->shared);
-    free(lan);
+/* Both handles or none. -> KITH_EIO */
+static int lan_init_handles(struct kith_lan *lan, uv_loop_t *loop) {
+    if (uv_async_init(loop, &lan->news, on_news) != 0) {
+        return KITH_EIO;
+    }
+    (void)uv_timer_init(loop, &lan->patience); /* cannot fail */
+    lan->news.data = lan;
+    lan->patience.data = lan;
+    lan->n_open = 2;
+    return 0;
 }
 
 static int lan_start(struct kith_lan *lan, const struct kith_lan_config *config,
@@ -353,18 +400,18 @@ static int lan_start(struct kith_lan *lan, const struct kith_lan_config *config,
     if (r < 0) {
         return r;
     }
-    if (uv_async_init(config->loop, &lan->news, on_news) != 0) {
+    r = lan_init_handles(lan, config->loop);
+    if (r < 0) {
         thread_discard(thread);
-        return KITH_EIO;
+        return r;
     }
-    lan->news.data = lan;
     kith_lan_shared_set_node(lan->shared, &lan->news);
     r = thread_start(&lan->thread, thread);
     if (r < 0) {
         thread_discard(thread);
-        lan->closed = true;
+        lan->closing = true;
         kith_lan_shared_unref(lan->shared); /* the thread's */
-        uv_close((uv_handle_t *)&lan->news, on_news_closed);
+        close_handles(lan);
     }
     return r;
 }
@@ -384,7 +431,7 @@ int kith_lan_open_as(struct kith_lan **ret, const struct kith_lan_config *config
     r = lan_start(lan, config, instance);
     if (r == 0) {
         *ret = lan;
-    } else if (!lan->closed) { /* else the loop frees it */
+    } else if (lan->n_open == 0) { /* else the loop frees it */
         kith_lan_shared_unref(lan->shared);
         kith_lan_shared_unref(lan->shared);
         free(lan);
@@ -400,19 +447,15 @@ void kith_lan_refresh(struct kith_lan *lan, const char *instance) {
     kith_lan_shared_refresh(lan->shared, instance);
 }
 
-uint64_t kith_lan_n_ignored(const struct kith_lan *lan) {
-    return kith_lan_shared_n_ignored(lan->shared);
+uint64_t kith_lan_n_dropped(const struct kith_lan *lan, enum kith_lan_drop why) {
+    return kith_lan_shared_n_dropped(lan->shared, why);
 }
 
-void kith_lan_close(struct kith_lan *lan) {
-    if (lan == NULL || lan->closed) {
-        return;
-    }
-    lan->closed = true;
-    if (kith_lan_shared_close(lan->shared, (uint64_t)CLOSE_WAIT_MS * NS_PER_MS)) {
-        (void)uv_thread_join(&lan->thread);
-    } else {
-        (void)pthread_detach(lan->thread);
-    }
-    uv_close((uv_handle_t *)&lan->news, on_news_closed);
+void kith_lan_close(struct kith_lan *lan, void (*done)(void *context), void *context) {
+    lan->closing = true;
+    lan->done = done;
+    lan->done_context = context;
+    kith_lan_shared_close(lan->shared);
+    uv_update_time(lan->patience.loop); /* the call that closes may have taken its time */
+    (void)uv_timer_start(&lan->patience, on_patience, CLOSE_PATIENCE_MS, 0);
 }

@@ -9,6 +9,9 @@
  * by asking again: after a failure with growing pauses, or when the node says that a peer does not
  * answer.
  *
+ * A name that nobody answers for holds a resolver for 5 s. While others wait it has to make room
+ * after one.
+ *
  * Everything heard is a claim of somebody on the LAN. What is malformed, points away from the LAN,
  * or is beyond a bound is counted and ignored.
  */
@@ -17,8 +20,11 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "core/id.h"
+
 enum {
     RESOLVERS_MAX = 32,     /* at once; a daemon of default settings allows 1024 objects */
+    YIELD_MS = 1000,        /* then to others that wait; who answers does so sooner */
     RETRY_FIRST_MS = 10000, /* after the 5 s that the daemon itself takes to give up */
     RETRY_MAX_MS = 300000,
     RETRY_DOUBLINGS_MAX = 5,
@@ -45,7 +51,7 @@ static void entry_stop(struct kith_lan_thread *thread, struct kith_lan_entry *en
     }
 }
 
-static void entry_retry_later(struct kith_lan_thread *thread, struct kith_lan_entry *entry) {
+static void entry_pause(struct kith_lan_thread *thread, struct kith_lan_entry *entry) {
     unsigned doublings =
         entry->n_failures < RETRY_DOUBLINGS_MAX ? entry->n_failures : RETRY_DOUBLINGS_MAX;
     uint64_t pause = (uint64_t)RETRY_FIRST_MS << doublings;
@@ -55,8 +61,12 @@ static void entry_retry_later(struct kith_lan_thread *thread, struct kith_lan_en
     if (entry->retry_at_ms < thread->resolve_at) {
         thread->resolve_at = entry->retry_at_ms;
     }
-    kith_lan_entry_unresolved(&thread->peers, entry);
     kith_lan_thread_wake(thread);
+}
+
+static void entry_retry_later(struct kith_lan_thread *thread, struct kith_lan_entry *entry) {
+    entry_pause(thread, entry);
+    kith_lan_entry_unresolved(&thread->peers, entry);
 }
 
 /* Avahi hands the strings over in reverse. -> KITH_ESYNTAX and others */
@@ -109,11 +119,17 @@ static void entry_found(struct kith_lan_thread *thread, struct kith_lan_entry *e
     struct kith_endpoint endpoint = make_endpoint(entry, address, port);
 
     entry->n_failures = 0;
-    if (parse_txt(txt, &info) == 0 && is_admitted(&endpoint, entry->interface)) {
-        kith_lan_entry_resolved(&thread->peers, entry, &info, &endpoint);
-    } else {
-        kith_lan_shared_count_ignored(thread->shared);
+    if (parse_txt(txt, &info) < 0) {
+        kith_lan_shared_count_drop(thread->shared, KITH_LAN_MALFORMED);
         kith_lan_entry_unresolved(&thread->peers, entry);
+    } else if (!is_admitted(&endpoint, entry->interface)) {
+        kith_lan_shared_count_drop(thread->shared, KITH_LAN_ASTRAY);
+        kith_lan_entry_unresolved(&thread->peers, entry);
+    } else {
+        if (info.has_key && kith_key_equal(&info.key, &thread->key)) {
+            kith_lan_shared_count_drop(thread->shared, KITH_LAN_SELF); /* and never told */
+        }
+        kith_lan_entry_resolved(&thread->peers, entry, &info, &endpoint);
     }
     kith_lan_thread_wake(thread);
 }
@@ -135,14 +151,68 @@ static void on_resolved(AvahiServiceResolver *resolver, AvahiIfIndex interface,
     entry_stop(thread, entry);
 }
 
-static void resolve_next(struct kith_lan_thread *thread) {
-    struct kith_list *n;
+/* The oldest and the newest in turn: names that nobody answers for, be they ever so many, hold up
+ * neither those that wait nor those that come. */
+static struct kith_lan_entry *queue_take(struct kith_lan_thread *thread) {
+    struct kith_list *n = kith_list_first(&thread->queue);
 
-    while (thread->n_resolving < RESOLVERS_MAX && (n = kith_list_first(&thread->queue)) != NULL &&
-           !kith_lan_shared_closing(thread->shared)) {
-        struct kith_lan_entry *entry = kith_container_of(n, struct kith_lan_entry, queue);
+    if (n == NULL) {
+        return NULL;
+    }
+    thread->newest_next = !thread->newest_next;
+    if (!thread->newest_next) {
+        n = thread->queue.prev;
+    }
+    kith_list_remove(n);
+    return kith_container_of(n, struct kith_lan_entry, queue);
+}
+
+/* Calls `fn` for each entry; `fn` adds and removes none. */
+static void each_entry(struct kith_lan_thread *thread, uint64_t now,
+                       void (*fn)(struct kith_lan_thread *thread, struct kith_lan_entry *entry,
+                                  uint64_t now)) {
+    for (struct kith_list *p = kith_list_first(&thread->peers.peers); p != NULL;
+         p = kith_list_next(&thread->peers.peers, p)) {
+        struct kith_lan_tracked *peer = kith_container_of(p, struct kith_lan_tracked, node);
+        for (struct kith_list *n = kith_list_first(&peer->entries); n != NULL;
+             n = kith_list_next(&peer->entries, n)) {
+            fn(thread, kith_container_of(n, struct kith_lan_entry, node), now);
+        }
+    }
+}
+
+static void yield_if_long(struct kith_lan_thread *thread, struct kith_lan_entry *entry,
+                          uint64_t now) {
+    if (entry->resolver == NULL) {
+        return;
+    }
+    if (now >= entry->yield_at_ms) {
+        entry_pause(thread, entry); /* what it resolved to before still counts */
+        entry_stop(thread, entry);
+    } else if (entry->yield_at_ms < thread->yield_at) {
+        thread->yield_at = entry->yield_at_ms;
+    }
+}
+
+/* Others wait: whoever was asked for long enough makes room. */
+static void resolve_yield(struct kith_lan_thread *thread, uint64_t now) {
+    bool crowded = thread->n_resolving == RESOLVERS_MAX && !kith_list_empty(&thread->queue);
+
+    if (crowded && now < thread->yield_at) {
+        return;
+    }
+    thread->yield_at = KITH_LAN_NEVER;
+    if (crowded) {
+        each_entry(thread, now, yield_if_long);
+    }
+}
+
+static void resolve_next(struct kith_lan_thread *thread) {
+    struct kith_lan_entry *entry;
+
+    while (thread->n_resolving < RESOLVERS_MAX && !kith_lan_shared_closing(thread->shared) &&
+           (entry = queue_take(thread)) != NULL) {
         AvahiProtocol protocol = entry->family == 4 ? AVAHI_PROTO_INET : AVAHI_PROTO_INET6;
-        kith_list_remove(n);
         entry->resolver = avahi_service_resolver_new(
             thread->client, (AvahiIfIndex)entry->interface, protocol, entry->peer->instance,
             KITH_LAN_SERVICE, NULL, protocol, 0, on_resolved, entry);
@@ -150,7 +220,20 @@ static void resolve_next(struct kith_lan_thread *thread) {
             entry_retry_later(thread, entry);
         } else {
             thread->n_resolving++;
+            entry->yield_at_ms = kith_lan_thread_now() + YIELD_MS;
         }
+    }
+    if (!kith_list_empty(&thread->queue) && thread->yield_at == KITH_LAN_NEVER) {
+        thread->yield_at = kith_lan_thread_now() + YIELD_MS;
+    }
+}
+
+static void enqueue_if_due(struct kith_lan_thread *thread, struct kith_lan_entry *entry,
+                           uint64_t now) {
+    if (entry->retry_at_ms != 0 && entry->retry_at_ms <= now) {
+        entry_enqueue(thread, entry);
+    } else if (entry->retry_at_ms != 0 && entry->retry_at_ms < thread->resolve_at) {
+        thread->resolve_at = entry->retry_at_ms;
     }
 }
 
@@ -160,22 +243,44 @@ static void resolve_due(struct kith_lan_thread *thread, uint64_t now) {
         return;
     }
     thread->resolve_at = KITH_LAN_NEVER;
-    for (struct kith_list *p = kith_list_first(&thread->peers.peers); p != NULL;
-         p = kith_list_next(&thread->peers.peers, p)) {
-        struct kith_lan_tracked *peer = kith_container_of(p, struct kith_lan_tracked, node);
-        for (struct kith_list *n = kith_list_first(&peer->entries); n != NULL;
-             n = kith_list_next(&peer->entries, n)) {
-            struct kith_lan_entry *entry = kith_container_of(n, struct kith_lan_entry, node);
-            if (entry->retry_at_ms != 0 && entry->retry_at_ms <= now) {
-                entry_enqueue(thread, entry);
-            } else if (entry->retry_at_ms != 0 && entry->retry_at_ms < thread->resolve_at) {
-                thread->resolve_at = entry->retry_at_ms;
-            }
-        }
-    }
+    each_entry(thread, now, enqueue_if_due);
 }
 
 /* ---- browsing ---- */
+
+static void flush(struct kith_lan_thread *thread) {
+    struct kith_lan_peer peer;
+    bool present;
+
+    while (kith_lan_shared_has_room(thread->shared) &&
+           kith_lan_peers_next(&thread->peers, &peer, &present)) {
+        kith_lan_shared_tell(thread->shared, &peer, present);
+    }
+}
+
+/* The peer may go with its last entry. */
+static void forget_peer(struct kith_lan_thread *thread, struct kith_lan_tracked *peer,
+                        bool client_lives) {
+    for (size_t left = peer->n_entries; left > 0; left--) {
+        struct kith_lan_entry *entry =
+            kith_container_of(kith_list_first(&peer->entries), struct kith_lan_entry, node);
+        if (client_lives) {
+            entry_stop(thread, entry);
+        }
+        kith_lan_entry_remove(&thread->peers, entry);
+    }
+}
+
+/* Whoever gives way is gone when its goodbye has been told. */
+static void make_room(struct kith_lan_thread *thread) {
+    struct kith_lan_tracked *peer = kith_lan_peers_to_yield(&thread->peers);
+
+    if (peer != NULL) {
+        kith_lan_shared_count_drop(thread->shared, KITH_LAN_FULL);
+        forget_peer(thread, peer, true);
+        flush(thread);
+    }
+}
 
 static void on_new(struct kith_lan_thread *thread, uint32_t interface, uint8_t family,
                    const char *name, AvahiLookupResultFlags flags) {
@@ -188,14 +293,19 @@ static void on_new(struct kith_lan_thread *thread, uint32_t interface, uint8_t f
     }
     if ((flags & AVAHI_LOOKUP_RESULT_WIDE_AREA) != 0 ||
         !kith_lan_filter_admits_index(&thread->filter, interface)) {
-        kith_lan_shared_count_ignored(thread->shared);
+        kith_lan_shared_count_drop(thread->shared, KITH_LAN_ASTRAY);
         return;
     }
     int r = kith_lan_entry_add(&thread->peers, interface, family, name, &entry);
+    if (r == KITH_EFULL && kith_lan_peers_find(&thread->peers, name) == NULL) {
+        make_room(thread);
+        r = kith_lan_entry_add(&thread->peers, interface, family, name, &entry);
+    }
     if (r == KITH_EEXISTS) {
         entry = kith_lan_entry_find(&thread->peers, interface, family, name);
     } else if (r < 0) {
-        kith_lan_shared_count_ignored(thread->shared);
+        kith_lan_shared_count_drop(thread->shared,
+                                   r == KITH_ESYNTAX ? KITH_LAN_MALFORMED : KITH_LAN_FULL);
         return;
     }
     entry->owner = thread;
@@ -243,28 +353,11 @@ static void forget_peers(struct kith_lan_thread *thread, bool client_lives) {
     for (struct kith_list *p = kith_list_first(&thread->peers.peers); p != NULL; p = next) {
         struct kith_lan_tracked *peer = kith_container_of(p, struct kith_lan_tracked, node);
         next = kith_list_next(&thread->peers.peers, p);
-        /* The peer may go with its last entry. */
-        for (size_t left = peer->n_entries; left > 0; left--) {
-            struct kith_lan_entry *entry =
-                kith_container_of(kith_list_first(&peer->entries), struct kith_lan_entry, node);
-            if (client_lives) {
-                entry_stop(thread, entry);
-            }
-            kith_lan_entry_remove(&thread->peers, entry);
-        }
+        forget_peer(thread, peer, client_lives);
     }
     thread->n_resolving = 0;
     thread->resolve_at = KITH_LAN_NEVER;
-}
-
-static void flush(struct kith_lan_thread *thread) {
-    struct kith_lan_peer peer;
-    bool present;
-
-    while (kith_lan_shared_has_room(thread->shared) &&
-           kith_lan_peers_next(&thread->peers, &peer, &present)) {
-        kith_lan_shared_tell(thread->shared, &peer, present);
-    }
+    thread->yield_at = KITH_LAN_NEVER;
 }
 
 /* ---- for lan_avahi ---- */
@@ -284,6 +377,7 @@ void kith_lan_browse_step(struct kith_lan_thread *thread, uint64_t now) {
     }
     if (running) {
         resolve_due(thread, now);
+        resolve_yield(thread, now);
         resolve_next(thread);
     }
     flush(thread);
@@ -303,6 +397,9 @@ void kith_lan_browse_restart(struct kith_lan_thread *thread) {
 void kith_lan_browse_refresh(struct kith_lan_thread *thread, const char *instance, uint64_t now) {
     struct kith_lan_tracked *peer = kith_lan_peers_find(&thread->peers, instance);
 
+    if (peer != NULL) {
+        peer->silent = true;
+    }
     if (peer == NULL ||
         (peer->refreshed_at_ms != 0 && now - peer->refreshed_at_ms < REFRESH_INTERVAL_MS)) {
         return;
@@ -322,7 +419,7 @@ void kith_lan_browse_forget(struct kith_lan_thread *thread) {
 }
 
 uint64_t kith_lan_browse_deadline(const struct kith_lan_thread *thread) {
-    uint64_t at = thread->resolve_at;
+    uint64_t at = thread->resolve_at < thread->yield_at ? thread->resolve_at : thread->yield_at;
 
     if (thread->client == NULL || thread->client_state != AVAHI_CLIENT_S_RUNNING) {
         return KITH_LAN_NEVER;

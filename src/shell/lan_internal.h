@@ -69,6 +69,8 @@ struct kith_lan_thread {
     struct kith_list queue; /* entries to resolve */
     size_t n_resolving;
     uint64_t resolve_at; /* the earliest retry */
+    uint64_t yield_at;   /* resolvers make room for those that wait */
+    bool newest_next;    /* of those that wait */
 };
 
 /* A step at the next turn of the loop. */

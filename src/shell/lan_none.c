@@ -9,6 +9,8 @@ struct kith_lan {
     uv_timer_t timer;
     void (*on_state)(void *context, enum kith_lan_state state, const char *text);
     void *context;
+    void (*done)(void *context);
+    void *done_context;
 };
 
 static void on_timer(uv_timer_t *timer) {
@@ -18,7 +20,12 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-    free(handle->data);
+    struct kith_lan *lan = handle->data;
+
+    if (lan->done != NULL) {
+        lan->done(lan->done_context);
+    }
+    free(lan);
 }
 
 int kith_lan_open(struct kith_lan **ret, const struct kith_lan_config *config) {
@@ -39,12 +46,12 @@ int kith_lan_open(struct kith_lan **ret, const struct kith_lan_config *config) {
 void kith_lan_refresh(struct kith_lan *lan, const char *instance) {
 }
 
-uint64_t kith_lan_n_ignored(const struct kith_lan *lan) {
+uint64_t kith_lan_n_dropped(const struct kith_lan *lan, enum kith_lan_drop why) {
     return 0;
 }
 
-void kith_lan_close(struct kith_lan *lan) {
-    if (lan != NULL && !uv_is_closing((uv_handle_t *)&lan->timer)) {
-        uv_close((uv_handle_t *)&lan->timer, on_closed);
-    }
+void kith_lan_close(struct kith_lan *lan, void (*done)(void *context), void *context) {
+    lan->done = done;
+    lan->done_context = context;
+    uv_close((uv_handle_t *)&lan->timer, on_closed);
 }

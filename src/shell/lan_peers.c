@@ -11,8 +11,11 @@
  * Two links may have different owners of one name. The entry that resolved first decides the key;
  * endpoints under another key are left out, as an answer that contradicts itself.
  *
- * Bounds: KITH_LAN_PEERS_MAX peers with KITH_LAN_ENDPOINTS_MAX entries. Search is linear: 512 short
- * strings, a few times per event that mDNS itself limits to one per second and record.
+ * Bounds: KITH_LAN_PEERS_MAX peers with KITH_LAN_ENDPOINTS_MAX entries. At the bound a newcomer
+ * takes the place of the oldest that did not answer the node, else of the oldest that nobody
+ * resolved: a lie becomes one of these within a second, so lies that were told first keep no true
+ * node out. Search is linear: 512 short strings, a few times per event that mDNS itself limits to
+ * one per second and record.
  */
 #include "shell/lan_peers.h"
 
@@ -140,6 +143,23 @@ int kith_lan_entry_add(struct kith_lan_peers *peers, uint32_t interface, uint8_t
     return 0;
 }
 
+struct kith_lan_tracked *kith_lan_peers_to_yield(const struct kith_lan_peers *peers) {
+    struct kith_lan_tracked *unresolved = NULL;
+
+    for (struct kith_list *n = kith_list_first(&peers->peers); n != NULL;
+         n = kith_list_next(&peers->peers, n)) {
+        struct kith_lan_tracked *peer = kith_container_of(n, struct kith_lan_tracked, node);
+        if (peer->silent && peer->n_entries > 0) {
+            return peer;
+        }
+        if (unresolved == NULL && !peer->told && peer->n_entries > 0 &&
+            kith_list_empty(&peer->dirty)) {
+            unresolved = peer;
+        }
+    }
+    return unresolved;
+}
+
 void kith_lan_entry_remove(struct kith_lan_peers *peers, struct kith_lan_entry *entry) {
     struct kith_lan_tracked *peer = entry->peer;
 
@@ -234,6 +254,7 @@ static bool peer_news(struct kith_lan_tracked *peer, const struct kith_key *own,
         return false;
     }
     peer->told = true;
+    peer->silent = false;
     peer->last = now;
     *ret = now;
     *ret_present = true;

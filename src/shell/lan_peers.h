@@ -29,6 +29,7 @@ struct kith_lan_entry {
     void *resolver;       /* free for the owner */
     unsigned n_failures;  /* free for the owner: in a row */
     uint64_t retry_at_ms; /* free for the owner: 0: not due */
+    uint64_t yield_at_ms; /* free for the owner */
 };
 
 struct kith_lan_tracked {
@@ -38,6 +39,7 @@ struct kith_lan_tracked {
     size_t n_entries;
     uint64_t refreshed_at_ms; /* free for the owner */
     bool told;                /* the node knows it, as `last` */
+    bool silent;              /* the node asked it as that, and got no answer */
     char instance[KITH_LAN_INSTANCE_SIZE];
     struct kith_lan_peer last;
 };
@@ -61,6 +63,8 @@ struct kith_lan_entry *kith_lan_entry_find(struct kith_lan_peers *peers, uint32_
 KITH_MUST_CHECK int kith_lan_entry_add(struct kith_lan_peers *peers, uint32_t interface,
                                        uint8_t family, const char *instance,
                                        struct kith_lan_entry **ret);
+/* At the bound: who is to give way to a newcomer, or NULL: nobody. */
+struct kith_lan_tracked *kith_lan_peers_to_yield(const struct kith_lan_peers *peers);
 void kith_lan_entry_remove(struct kith_lan_peers *peers, struct kith_lan_entry *entry);
 void kith_lan_entry_resolved(struct kith_lan_peers *peers, struct kith_lan_entry *entry,
                              const struct kith_lan_txt_info *info,

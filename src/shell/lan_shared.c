@@ -19,14 +19,13 @@ enum { INSTANCE_SIZE = sizeof(((struct kith_lan_peer *)0)->instance) };
 
 struct kith_lan_shared {
     uv_mutex_t mutex; /* for all below */
-    uv_cond_t ended_cond;
     unsigned n_refs;
     uv_async_t *node;
     uv_async_t *thread;
     bool closing;
     bool ended;
     bool starved; /* the LAN thread waits for room */
-    uint64_t n_ignored;
+    uint64_t n_dropped[KITH_LAN_DROPS];
     bool state_new;
     enum kith_lan_state state;
     char text[KITH_LAN_STATE_TEXT_SIZE];
@@ -45,11 +44,6 @@ int kith_lan_shared_new(struct kith_lan_shared **ret) {
         free(shared);
         return KITH_ENOMEM;
     }
-    if (uv_cond_init(&shared->ended_cond) != 0) {
-        uv_mutex_destroy(&shared->mutex);
-        free(shared);
-        return KITH_ENOMEM;
-    }
     shared->n_refs = 2;
     shared->state = KITH_LAN_OFF;
     *ret = shared;
@@ -61,7 +55,6 @@ void kith_lan_shared_unref(struct kith_lan_shared *shared) {
     unsigned left = --shared->n_refs;
     uv_mutex_unlock(&shared->mutex);
     if (left == 0) {
-        uv_cond_destroy(&shared->ended_cond);
         uv_mutex_destroy(&shared->mutex);
         free(shared);
     }
@@ -85,15 +78,15 @@ void kith_lan_shared_set_thread(struct kith_lan_shared *shared, uv_async_t *thre
     uv_mutex_unlock(&shared->mutex);
 }
 
-void kith_lan_shared_count_ignored(struct kith_lan_shared *shared) {
+void kith_lan_shared_count_drop(struct kith_lan_shared *shared, enum kith_lan_drop why) {
     uv_mutex_lock(&shared->mutex);
-    shared->n_ignored++;
+    shared->n_dropped[why]++;
     uv_mutex_unlock(&shared->mutex);
 }
 
-uint64_t kith_lan_shared_n_ignored(struct kith_lan_shared *shared) {
+uint64_t kith_lan_shared_n_dropped(struct kith_lan_shared *shared, enum kith_lan_drop why) {
     uv_mutex_lock(&shared->mutex);
-    uint64_t n = shared->n_ignored;
+    uint64_t n = shared->n_dropped[why];
     uv_mutex_unlock(&shared->mutex);
     return n;
 }
@@ -111,7 +104,7 @@ bool kith_lan_shared_has_room(struct kith_lan_shared *shared) {
 void kith_lan_shared_tell(struct kith_lan_shared *shared, const struct kith_lan_peer *peer,
                           bool present) {
     uv_mutex_lock(&shared->mutex);
-    if (shared->n_news < KITH_LAN_EVENTS_MAX) {
+    if (!shared->closing && shared->n_news < KITH_LAN_EVENTS_MAX) {
         size_t at = (shared->first_news + shared->n_news++) % KITH_LAN_EVENTS_MAX;
         shared->news[at] = (struct kith_lan_news){.present = present, .peer = *peer};
         wake(shared->node);
@@ -122,7 +115,8 @@ void kith_lan_shared_tell(struct kith_lan_shared *shared, const struct kith_lan_
 void kith_lan_shared_tell_state(struct kith_lan_shared *shared, enum kith_lan_state state,
                                 const char *text) {
     uv_mutex_lock(&shared->mutex);
-    if (shared->state != state || strncmp(shared->text, text, sizeof(shared->text) - 1) != 0) {
+    if (!shared->closing &&
+        (shared->state != state || strncmp(shared->text, text, sizeof(shared->text) - 1) != 0)) {
         shared->state = state;
         memset(shared->text, 0, sizeof(shared->text));
         memcpy(shared->text, text, strnlen(text, sizeof(shared->text) - 1));
@@ -154,7 +148,7 @@ bool kith_lan_shared_closing(struct kith_lan_shared *shared) {
 void kith_lan_shared_end(struct kith_lan_shared *shared) {
     uv_mutex_lock(&shared->mutex);
     shared->ended = true;
-    uv_cond_signal(&shared->ended_cond);
+    wake(shared->node);
     uv_mutex_unlock(&shared->mutex);
 }
 
@@ -194,7 +188,7 @@ void kith_lan_shared_refresh(struct kith_lan_shared *shared, const char *instanc
 
     uv_mutex_lock(&shared->mutex);
     if (length == INSTANCE_SIZE || shared->n_refreshes == KITH_LAN_REFRESHES_MAX) {
-        shared->n_ignored++;
+        shared->n_dropped[KITH_LAN_FULL]++;
     } else {
         size_t at = (shared->first_refresh + shared->n_refreshes++) % KITH_LAN_REFRESHES_MAX;
         memcpy(shared->refreshes[at], instance, length + 1);
@@ -203,16 +197,17 @@ void kith_lan_shared_refresh(struct kith_lan_shared *shared, const char *instanc
     uv_mutex_unlock(&shared->mutex);
 }
 
-bool kith_lan_shared_close(struct kith_lan_shared *shared, uint64_t timeout_ns) {
-    uint64_t until = uv_hrtime() + timeout_ns;
-
+void kith_lan_shared_close(struct kith_lan_shared *shared) {
     uv_mutex_lock(&shared->mutex);
-    shared->node = NULL;
     shared->closing = true;
+    shared->n_news = 0;
+    shared->state_new = false;
     wake(shared->thread);
-    for (uint64_t now = uv_hrtime(); !shared->ended && now < until; now = uv_hrtime()) {
-        (void)uv_cond_timedwait(&shared->ended_cond, &shared->mutex, until - now);
-    }
+    uv_mutex_unlock(&shared->mutex);
+}
+
+bool kith_lan_shared_ended(struct kith_lan_shared *shared) {
+    uv_mutex_lock(&shared->mutex);
     bool ended = shared->ended;
     uv_mutex_unlock(&shared->mutex);
     return ended;

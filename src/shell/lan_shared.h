@@ -32,9 +32,9 @@ void kith_lan_shared_unref(struct kith_lan_shared *shared);
 /* Which handle wakes a side; NULL: that side is not to be woken any more. */
 void kith_lan_shared_set_node(struct kith_lan_shared *shared, uv_async_t *node);
 void kith_lan_shared_set_thread(struct kith_lan_shared *shared, uv_async_t *thread);
-/* Things of the LAN that were ignored: over a limit, malformed, not admitted. */
-void kith_lan_shared_count_ignored(struct kith_lan_shared *shared);
-uint64_t kith_lan_shared_n_ignored(struct kith_lan_shared *shared);
+/* Things of the LAN that were ignored. */
+void kith_lan_shared_count_drop(struct kith_lan_shared *shared, enum kith_lan_drop why);
+uint64_t kith_lan_shared_n_dropped(struct kith_lan_shared *shared, enum kith_lan_drop why);
 
 /* LAN thread: is there room for one more? If not, it will be woken when there is. */
 bool kith_lan_shared_has_room(struct kith_lan_shared *shared);
@@ -47,7 +47,7 @@ void kith_lan_shared_tell_state(struct kith_lan_shared *shared, enum kith_lan_st
 /* LAN thread: the next instance to ask for anew. */
 bool kith_lan_shared_take_refresh(struct kith_lan_shared *shared, char instance[64]);
 bool kith_lan_shared_closing(struct kith_lan_shared *shared);
-/* LAN thread: it touches nothing of the node any more, and ends. */
+/* LAN thread: it touches nothing of the node any more, and ends. Wakes the node. */
 void kith_lan_shared_end(struct kith_lan_shared *shared);
 
 /* Node: the next news. */
@@ -55,7 +55,10 @@ bool kith_lan_shared_take(struct kith_lan_shared *shared, struct kith_lan_news *
 bool kith_lan_shared_take_state(struct kith_lan_shared *shared, enum kith_lan_state *ret,
                                 char text[KITH_LAN_STATE_TEXT_SIZE]);
 void kith_lan_shared_refresh(struct kith_lan_shared *shared, const char *instance);
-/* Node: asks the LAN thread to end, and waits. True: it did. False: not within the time. */
-bool kith_lan_shared_close(struct kith_lan_shared *shared, uint64_t timeout_ns);
+/* Node: asks the LAN thread to end, which wakes the node once more. Never waits. What was told and
+ * not taken is gone. */
+void kith_lan_shared_close(struct kith_lan_shared *shared);
+/* Node: the LAN thread has left its loop; joining it takes no time. */
+bool kith_lan_shared_ended(struct kith_lan_shared *shared);
 
 #endif

@@ -69,13 +69,16 @@ static int init_handles(struct kith_node *node) {
         (uv_handle_t *)&node->wake,      (uv_handle_t *)&node->deadline,
         (uv_handle_t *)&node->minute,    (uv_handle_t *)&node->book_due,
         (uv_handle_t *)&node->names_due, (uv_handle_t *)&node->lan_patience,
+        (uv_handle_t *)&node->look_away, (uv_handle_t *)&node->mainline_due,
     };
     if (uv_idle_init(node->loop, &node->wake) != 0 ||
         uv_timer_init(node->loop, &node->deadline) != 0 ||
         uv_timer_init(node->loop, &node->minute) != 0 ||
         uv_timer_init(node->loop, &node->book_due) != 0 ||
         uv_timer_init(node->loop, &node->names_due) != 0 ||
-        uv_timer_init(node->loop, &node->lan_patience) != 0) {
+        uv_timer_init(node->loop, &node->lan_patience) != 0 ||
+        uv_timer_init(node->loop, &node->look_away) != 0 ||
+        uv_timer_init(node->loop, &node->mainline_due) != 0) {
         return KITH_EINTERNAL; /* libuv documents no way for these to fail */
     }
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
@@ -152,6 +155,11 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         .capabilities = options->capabilities,
         .capabilities_size = options->capabilities_size,
         .book_secret = node->has_book_secret ? node->book_secret : NULL,
+        .mainline = options->mainline,
+        .mainline_enforce_ids = options->mainline_enforce_ids,
+        .no_rendezvous = !options->mainline_rendezvous,
+        .mainline_questions_per_s = options->mainline_queries_per_s,
+        .peer_events = options->on_event != NULL,
         .coupling = options->coupling,
         .damping = options->damping,
         .wall_us = kith_node_wall_us(),
@@ -163,7 +171,9 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
         config.has_v4 = config.has_v4 || bound[i].family == 4;
         config.has_v6 = config.has_v6 || bound[i].family == 6;
     }
-    uint64_t now = uv_hrtime();
+    node->lab = config.lab;
+    node->mainline = options->mainline;
+    uint64_t now = kith_node_now(node);
     int r = kith_core_new(&node->core, &config, now);
     if (r < 0) {
         return kith_node_fail(info, r, 0, "the node cannot be made: %s", kith_strerror(r));
@@ -197,6 +207,10 @@ static int open_parts(struct kith_node *node, const struct kith_node_setup *setu
     if (r < 0) {
         return kith_node_fail(info, r, 0, "what '%s' holds cannot be loaded: %s", options->data_dir,
                               kith_strerror(r));
+    }
+    r = kith_node_mainline_open(node);
+    if (r < 0) {
+        return kith_node_fail(info, r, 0, "Mainline: %s", kith_strerror(r));
     }
     r = kith_node_names_init(node, options);
     if (r < 0) {
@@ -232,8 +246,11 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
     node->on_event = setup.options.on_event;
     node->on_log = setup.options.on_log;
     node->user = setup.options.user;
+    kith_list_init(&node->names);
     randombytes_buf(&node->random, sizeof(node->random));
     node->chance = (struct kith_random){random_secure, random_uniform, &node->random};
+    struct kith_away_clocks clocks = kith_away_read();
+    kith_away_init(&node->away, &clocks);
     kith_node_ops_init(node);
     r = init_handles(node);
     if (r < 0) {
@@ -246,6 +263,7 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
         take_down(node);
         return r;
     }
+    kith_node_network_open(node);
     kith_node_pump_init(node);
     *ret_node = node;
     return 0;
@@ -272,17 +290,20 @@ static void on_handle_closed(uv_handle_t *handle) {
     one_closed(handle->data);
 }
 
-static void on_udp_closed(void *context) {
+static void on_part_closed(void *context) {
     one_closed(context);
 }
 
 /* Unmakes what there is; also of a node whose opening failed half way. The node is freed later. */
 static void take_down(struct kith_node *node) {
-    kith_node_lan_close(node);
+    kith_node_lan_close(node, on_part_closed);
     kith_node_names_deinit(node);
     node->disk = kith_disk_close(node->disk);
     if (node->udp != NULL) {
-        kith_udp_close(node->udp, on_udp_closed, node);
+        kith_udp_close(node->udp, on_part_closed, node);
+    }
+    if (node->netwatch != NULL) {
+        kith_netwatch_close(node->netwatch, on_part_closed, node);
     }
     uv_close((uv_handle_t *)&node->wake, on_handle_closed);
     uv_close((uv_handle_t *)&node->deadline, on_handle_closed);
@@ -290,10 +311,13 @@ static void take_down(struct kith_node *node) {
     uv_close((uv_handle_t *)&node->book_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->names_due, on_handle_closed);
     uv_close((uv_handle_t *)&node->lan_patience, on_handle_closed);
+    uv_close((uv_handle_t *)&node->look_away, on_handle_closed);
+    uv_close((uv_handle_t *)&node->mainline_due, on_handle_closed);
 }
 
 void kith_node_shut(struct kith_node *node) {
     kith_node_book_save(node);
+    kith_node_mainline_save(node);
     kith_node_ops_end(node);
     kith_udp_flush(node->udp);
     take_down(node);

@@ -70,7 +70,7 @@ void kith_node_book_restore(struct kith_node *node, struct kith_span key, struct
     if (!node->book_kept || kith_book_decode_header(key, value, secret) == 0) {
         return;
     }
-    int r = kith_core_book_load(node->core, key, value, uv_hrtime());
+    int r = kith_core_book_load(node->core, key, value, kith_node_now(node));
     if (r == 0) {
         counts->n_kept++;
         return;
@@ -145,19 +145,19 @@ static int count_ban(const struct kith_ban_info *info, void *user) {
 
 /* The book keeps bans that ended until it cleans up; they do not count here. */
 void kith_node_book_status(const struct kith_node *node, struct kith_book_status *ret_status) {
-    kith_core_book_status(node->core, uv_hrtime(), ret_status);
+    kith_core_book_status(node->core, kith_node_now(node), ret_status);
     ret_status->n_banned = 0;
     (void)kith_node_each_ban(node, count_ban, &ret_status->n_banned);
 }
 
 int kith_node_each_book(const struct kith_node *node,
                         int (*fn)(const struct kith_book_info *info, void *user), void *user) {
-    return kith_core_each_book(node->core, uv_hrtime(), fn, user);
+    return kith_core_each_book(node->core, kith_node_now(node), fn, user);
 }
 
 int kith_node_each_ban(const struct kith_node *node,
                        int (*fn)(const struct kith_ban_info *info, void *user), void *user) {
-    return kith_core_each_ban(node->core, uv_hrtime(), fn, user);
+    return kith_core_each_ban(node->core, kith_node_now(node), fn, user);
 }
 
 /* What the core wants sent goes out in the next iteration; what the user said is not lost with the
@@ -175,14 +175,14 @@ int kith_node_add(struct kith_node *node, const struct kith_contact *contact, ui
     if (node == NULL || contact == NULL || (roles & ~ROLES) != 0) {
         return KITH_EINVALID;
     }
-    return changed(node, kith_core_book_add(node->core, contact, roles, uv_hrtime()));
+    return changed(node, kith_core_book_add(node->core, contact, roles, kith_node_now(node)));
 }
 
 int kith_node_ban(struct kith_node *node, const struct kith_ban_info *ban) {
     if (node == NULL || ban == NULL || ban->left_s == 0) {
         return KITH_EINVALID;
     }
-    return changed(node, kith_core_ban(node->core, ban, uv_hrtime()));
+    return changed(node, kith_core_ban(node->core, ban, kith_node_now(node)));
 }
 
 int kith_node_unban(struct kith_node *node, const struct kith_ban_info *ban) {

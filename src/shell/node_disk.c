@@ -63,6 +63,7 @@ static void on_loaded_record(void *user, const struct kith_disk_record *r) {
         .own = r->own,
         .is_announcement = r->is_announcement,
         .topic = r->topic,
+        .swarms = r->swarms,
         .record = r->record,
     };
     if (!r->own) {
@@ -111,7 +112,7 @@ int kith_node_disk_restore(struct kith_node *node) {
     struct restore restore = {
         .node = node,
         .wall_us = kith_node_wall_us(),
-        .now = uv_hrtime(),
+        .now = kith_node_now(node),
     };
     int r = kith_disk_load(node->disk, on_loaded_record, on_loaded_blob, &restore);
     if (r < 0) {
@@ -130,6 +131,7 @@ static void to_disk_record(const struct kith_core_saved *saved, struct kith_disk
         .is_announcement = saved->is_announcement,
         .topic = saved->topic,
         .expires_us = saved->own ? 0 : wall_us + lifetime_us,
+        .swarms = saved->swarms,
         .record = saved->record,
     };
 }

@@ -9,7 +9,9 @@
  *     node_disk.c     what is kept across restarts
  *     node_book.c     the address book: kept, listed, edited
  *     node_names.c    peers and seeds: names in, contacts out
+ *     node_mainline.c the public swarm: whom to join through, whom to remember
  *     node_lan.c      peers of the local network
+ *     node_network.c  changes of links, addresses and time
  *     node_talk.c     handlers of talk protocols
  *     node_info.c     status, counters, lists
  *
@@ -21,8 +23,10 @@
 
 #include "core/core.h"
 #include "kith/node.h"
+#include "shell/away.h"
 #include "shell/disk.h"
 #include "shell/lan.h"
+#include "shell/netwatch.h"
 #include "shell/resolve.h"
 #include "shell/udp.h"
 #include "util/hash.h"
@@ -67,16 +71,6 @@ struct kith_node_handler {
     void *user;
 };
 
-/* A peer or seed as the user wrote it. */
-struct kith_node_name {
-    struct kith_node *node;
-    char *text;
-    enum kith_contact_source source;
-    struct kith_resolve *running; /* NULL: none */
-    unsigned n_failures;          /* in a row */
-    uint64_t due;                 /* KITH_NEVER: resolved, or running */
-};
-
 /* The checked options. Strings and secrets are read where they lie; only open() sees them. */
 struct kith_node_setup {
     struct kith_options options;
@@ -107,12 +101,20 @@ struct kith_node {
     struct kith_list ops;      /* running */
     struct kith_list finished; /* their held results are to be told by the pump */
     struct kith_node_handler handlers[KITH_TALK_HANDLERS_MAX];
-    struct kith_node_name *names;
-    size_t n_names;
-    bool names_expected;  /* a first resolution is under way */
-    struct kith_lan *lan; /* NULL: off */
-    char lan_text[64];    /* "on", or why not */
-    bool lan_expected;    /* a first report may come any moment */
+    struct kith_list names;         /* node_names.c's own */
+    bool joined;                    /* has contacts, as the last event said */
+    bool names_expected;            /* a first resolution is under way */
+    struct kith_lan *lan;           /* NULL: off */
+    char lan_text[64];              /* "on", or why not */
+    uint64_t n_lan_full;            /* reports that the core had no room for, */
+    uint64_t n_lan_astray;          /* or no use */
+    bool lan_expected;              /* a first report may come any moment */
+    struct kith_netwatch *netwatch; /* NULL: none */
+    struct kith_away away;
+    bool lab; /* bound to loopback only */
+    bool mainline;
+    bool mainline_settled;   /* has run for long enough to know its nodes by itself */
+    size_t n_mainline_known; /* nodes of the public swarm that came from the disk */
 
     uv_idle_t wake;       /* active: the pump runs in the next iteration */
     uv_timer_t deadline;  /* the core's */
@@ -120,6 +122,8 @@ struct kith_node {
     uv_timer_t book_due;  /* saving the book */
     uv_timer_t names_due; /* resolving again */
     uv_timer_t lan_patience;
+    uv_timer_t mainline_due; /* keeping the public swarm's nodes */
+    uv_timer_t look_away;
     uint64_t armed; /* the deadline `deadline` is set for, or KITH_NEVER */
     bool pumping;   /* inside the pump: what a callback changes is seen by its loop */
     bool closing;
@@ -135,6 +139,10 @@ KITH_MUST_CHECK int kith_node_setup_check(struct kith_node_setup *ret,
 /* Fills `info` (may be NULL) and returns `code`. */
 int kith_node_fail(struct kith_error_info *info, int code, unsigned column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Only the form: whether a name resolves is found out later, and tried for ever. `what`: "seed". */
+KITH_MUST_CHECK int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
+                                             struct kith_error_info *info);
 
 /* node.c */
 /* The second half of closing, from the loop. */
@@ -193,18 +201,42 @@ void kith_node_book_save_soon(struct kith_node *node);
 /* node_names.c */
 KITH_MUST_CHECK int kith_node_names_init(struct kith_node *node,
                                          const struct kith_options *options);
-/* Resolves everything again, at once: all contacts were lost. */
-void kith_node_names_again(struct kith_node *node);
+/* All contacts were lost: resolves everything again, until it has joined. */
+void kith_node_names_lost(struct kith_node *node);
+void kith_node_names_joined(struct kith_node *node);
+/* Tries names again that did not resolve, at once: the network changed. */
+void kith_node_names_retry(struct kith_node *node);
+/* Names of the public swarm are resolved again, unless all is well there. */
+void kith_node_names_mainline(struct kith_node *node);
 void kith_node_names_deinit(struct kith_node *node);
 
 /* Tells the core whether contacts may be coming, from names or the LAN. */
 void kith_node_tell_expected(struct kith_node *node);
 
+/* node_mainline.c */
+/* Hands the core the nodes that the disk knows, and keeps them from now on. After the restoring of
+ * everything else, before the names. -> KITH_ENOMEM */
+KITH_MUST_CHECK int kith_node_mainline_open(struct kith_node *node);
+void kith_node_mainline_save(struct kith_node *node);
+/* The public routers, for a node whose user names nobody. Returns their number. */
+size_t kith_node_mainline_routers(const struct kith_node *node, const char *const **ret_names);
+/* Every family in use has joined. */
+bool kith_node_mainline_joined(const struct kith_node *node);
+
 /* node_lan.c */
 KITH_MUST_CHECK int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *setup);
 /* A peer stays silent: mDNS is asked anew. */
 void kith_node_lan_refresh(struct kith_node *node, const char *name);
-void kith_node_lan_close(struct kith_node *node);
+/* Adds what was ignored. */
+void kith_node_lan_count(const struct kith_node *node, struct kith_stats *stats);
+/* `done` is called from the loop if there was a source. */
+void kith_node_lan_close(struct kith_node *node, void (*done)(void *node));
+
+/* node_network.c */
+uint64_t kith_node_now(const struct kith_node *node);
+void kith_node_network_open(struct kith_node *node);
+/* Whether the process was away; before the core's deadline is served. */
+void kith_node_look_away(struct kith_node *node);
 
 /* node_talk.c */
 void kith_node_talk(struct kith_node *node, const struct kith_core_talk *talk);

@@ -25,7 +25,7 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
         return;
     }
     if (!present) {
-        kith_core_local_vanished(node->core, peer->instance, uv_hrtime());
+        kith_core_local_vanished(node->core, peer->instance, kith_node_now(node));
         kith_node_wake(node);
         return;
     }
@@ -35,8 +35,10 @@ static void on_peer(void *context, const struct kith_lan_peer *peer, bool presen
     for (uint32_t i = 0; i < peer->n_endpoints && i < KITH_ENDPOINTS_MAX; i++) {
         report.endpoints[report.n_endpoints++] = peer->endpoints[i];
     }
-    int r = kith_core_local_appeared(node->core, &report, uv_hrtime());
-    if (r < 0 && r != KITH_EINVALID) {
+    int r = kith_core_local_appeared(node->core, &report, kith_node_now(node));
+    node->n_lan_full += r == KITH_EFULL;
+    node->n_lan_astray += r == KITH_EINVALID;
+    if (r < 0 && r != KITH_EINVALID && r != KITH_EFULL) {
         kith_node_log(node, KITH_LOG_DEBUG, "LAN peer '%s': %s", peer->instance, kith_strerror(r));
     }
     kith_node_wake(node);
@@ -85,7 +87,7 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
         set_text(node, options->lan ? "off: bound to loopback only" : "off: not asked for");
         return 0;
     }
-    kith_core_status(node->core, uv_hrtime(), &status);
+    kith_core_status(node->core, kith_node_now(node), &status);
     struct kith_lan_config config = {
         .loop = node->loop,
         .key = status.key,
@@ -109,6 +111,7 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
         node->lan_expected = false;
         return r;
     }
+    node->n_open++;
     kith_node_tell_expected(node);
     return 0;
 }
@@ -119,7 +122,20 @@ void kith_node_lan_refresh(struct kith_node *node, const char *name) {
     }
 }
 
-void kith_node_lan_close(struct kith_node *node) {
-    kith_lan_close(node->lan);
+void kith_node_lan_count(const struct kith_node *node, struct kith_stats *stats) {
+    stats->lan_full += node->n_lan_full;
+    stats->lan_astray += node->n_lan_astray;
+    if (node->lan != NULL) {
+        stats->lan_malformed += kith_lan_n_dropped(node->lan, KITH_LAN_MALFORMED);
+        stats->lan_astray += kith_lan_n_dropped(node->lan, KITH_LAN_ASTRAY);
+        stats->lan_self += kith_lan_n_dropped(node->lan, KITH_LAN_SELF);
+        stats->lan_full += kith_lan_n_dropped(node->lan, KITH_LAN_FULL);
+    }
+}
+
+void kith_node_lan_close(struct kith_node *node, void (*done)(void *node)) {
+    if (node->lan != NULL) {
+        kith_lan_close(node->lan, done, node);
+    }
     node->lan = NULL;
 }

@@ -186,7 +186,7 @@ void kith_node_ops_end(struct kith_node *node) {
          link = kith_list_next(&node->ops, link)) {
         struct kith_node_op *op = kith_container_of(link, struct kith_node_op, link);
         if (op->held == NULL) {
-            kith_core_cancel(node->core, op->number, uv_hrtime());
+            kith_core_cancel(node->core, op->number, kith_node_now(node));
         }
     }
     kith_node_pump(node);
@@ -210,7 +210,7 @@ int kith_start(struct kith_node *node, const struct kith_query *query, kith_resu
     if (op == NULL) {
         return KITH_ENOMEM;
     }
-    int r = kith_core_start(node->core, query, uv_hrtime(), &op->number);
+    int r = kith_core_start(node->core, query, kith_node_now(node), &op->number);
     kith_node_wake(node);
     if (r < 0) {
         free(op);
@@ -218,7 +218,7 @@ int kith_start(struct kith_node *node, const struct kith_query *query, kith_resu
     }
     r = kith_hash_insert(&node->ops_by_number, &op->node, hash_number(op->number));
     if (r < 0) {
-        kith_core_cancel(node->core, op->number, uv_hrtime());
+        kith_core_cancel(node->core, op->number, kith_node_now(node));
         free(op);
         return r;
     }
@@ -237,7 +237,7 @@ void kith_cancel(struct kith_node *node, uint64_t number) {
         return;
     }
     if (op->held == NULL) {
-        kith_core_cancel(node->core, number, uv_hrtime());
+        kith_core_cancel(node->core, number, kith_node_now(node));
     } else {
         /* The record is on its way to the disk all the same; only the waiting ends. */
         op->held->result.status = KITH_ECANCELED;

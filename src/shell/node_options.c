@@ -130,9 +130,8 @@ static int check_listen(struct kith_node_setup *setup, struct kith_error_info *i
     return 0;
 }
 
-/* Only the form: whether a name resolves is found out later, and tried for ever. */
-static int check_contacts(const char *what, const char *const *texts, size_t n,
-                          struct kith_error_info *info) {
+int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
+                             struct kith_error_info *info) {
     if (n > 0 && texts == NULL) {
         return kith_node_fail(info, KITH_EINVALID, 0, "options.%ss is NULL, n_%ss is %zu", what,
                               what, n);
@@ -153,6 +152,30 @@ static int check_contacts(const char *what, const char *const *texts, size_t n,
         }
     }
     return 0;
+}
+
+/* Nodes of the public swarm have no key that could be checked. */
+static int check_mainline(const struct kith_options *options, struct kith_error_info *info) {
+    static const uint32_t QUERIES_MAX = 1u << 20;
+    size_t n = options->n_mainline_bootstrap;
+    if (n > 0 && options->mainline_bootstrap == NULL) {
+        return kith_node_fail(info, KITH_EINVALID, 0,
+                              "options.mainline_bootstrap is NULL, n_mainline_bootstrap is %zu", n);
+    }
+    int r = kith_node_check_contacts("Mainline node", options->mainline_bootstrap, n, info);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (strchr(options->mainline_bootstrap[i], '@') != NULL) {
+            return kith_node_fail(info, KITH_ESYNTAX, 1,
+                                  "Mainline node '%.80s': HOST:PORT expected, without a key",
+                                  options->mainline_bootstrap[i]);
+        }
+    }
+    if (r == 0 && options->mainline_queries_per_s > QUERIES_MAX) {
+        return kith_node_fail(info, KITH_EINVALID, 0,
+                              "options.mainline_queries_per_s is %u, at most %u",
+                              options->mainline_queries_per_s, QUERIES_MAX);
+    }
+    return r;
 }
 
 static int check_capabilities(const struct kith_options *options, struct kith_error_info *info) {
@@ -225,9 +248,9 @@ int kith_node_setup_check(struct kith_node_setup *ret, const struct kith_options
     }
     const struct kith_options *copy = &setup.options;
     if ((r = check_network(&setup, info)) < 0 || (r = check_listen(&setup, info)) < 0 ||
-        (r = check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
-        (r = check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
-        (r = check_capabilities(copy, info)) < 0 ||
+        (r = kith_node_check_contacts("peer", copy->peers, copy->n_peers, info)) < 0 ||
+        (r = kith_node_check_contacts("seed", copy->seeds, copy->n_seeds, info)) < 0 ||
+        (r = check_mainline(copy, info)) < 0 || (r = check_capabilities(copy, info)) < 0 ||
         (r = check_patterns("lan_allow", copy->lan_allow, copy->n_lan_allow, info)) < 0 ||
         (r = check_patterns("lan_deny", copy->lan_deny, copy->n_lan_deny, info)) < 0 ||
         (r = check_pace("coupling", copy->coupling, info)) < 0 ||
@@ -243,6 +266,7 @@ void kith_options_init(struct kith_options *options) {
     memset(options, 0, sizeof(*options));
     options->size = sizeof(*options);
     options->lan = true;
+    options->mainline_rendezvous = true;
     options->coupling = PACE_DEFAULT;
     options->damping = PACE_DEFAULT;
 }

@@ -30,7 +30,7 @@ static void send_datagrams(struct kith_node *node) {
 /*
  * The loop's clock is uv_hrtime() in whole milliseconds, taken at the start of the iteration and
  * perhaps behind; counting from it to the deadline rounded up can fire late by a millisecond, never
- * early.
+ * early. The core's clock has gone on while the host slept, the loop's has not.
  */
 static void arm_deadline(struct kith_node *node) {
     uint64_t deadline = kith_core_deadline(node->core);
@@ -42,6 +42,7 @@ static void arm_deadline(struct kith_node *node) {
         uv_timer_stop(&node->deadline);
         return;
     }
+    deadline -= deadline < node->away.slept ? deadline : node->away.slept;
     uint64_t deadline_ms = deadline / KITH_NS_PER_MS + (deadline % KITH_NS_PER_MS != 0);
     uint64_t now_ms = uv_now(node->loop);
     uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
@@ -56,9 +57,9 @@ static void settle(struct kith_node *node) {
 static void tell_event(struct kith_node *node, const struct kith_event *event) {
     if (event->kind == KITH_EVENT_READY) {
         kith_node_book_save_soon(node);
+        kith_node_names_joined(node);
     } else if (event->kind == KITH_EVENT_LOST) {
-        /* Names may point elsewhere by now. */
-        kith_node_names_again(node);
+        kith_node_names_lost(node);
     }
     if (node->on_event != NULL && !node->closing) {
         char text[sizeof(((struct kith_node_result *)0)->text)] = "";
@@ -84,6 +85,9 @@ static void dispatch(struct kith_node *node, const struct kith_core_event *event
         break;
     case KITH_CORE_LOCAL:
         kith_node_lan_refresh(node, event->local);
+        break;
+    case KITH_CORE_NETWORK:
+        kith_node_names_retry(node);
         break;
     case KITH_CORE_SAVE:
         kith_node_disk_save(node, &event->saved);
@@ -124,7 +128,8 @@ static void on_deadline(uv_timer_t *timer) {
     if (node->closing) {
         return;
     }
-    kith_core_tick(node->core, uv_hrtime());
+    kith_node_look_away(node);
+    kith_core_tick(node->core, kith_node_now(node));
     kith_node_pump(node);
     settle(node);
 }
@@ -144,7 +149,7 @@ static void on_wake(uv_idle_t *idle) {
  */
 static void on_minute(uv_timer_t *timer) {
     struct kith_node *node = timer->data;
-    kith_core_set_clock(node->core, kith_node_wall_us(), uv_hrtime());
+    kith_core_set_clock(node->core, kith_node_wall_us(), kith_node_now(node));
     kith_node_wake(node);
 }
 
@@ -164,7 +169,7 @@ void kith_node_on_datagram(void *context, const struct kith_endpoint *from, cons
     if (node->closing) {
         return;
     }
-    kith_core_receive(node->core, from, bytes, size, uv_hrtime());
+    kith_core_receive(node->core, from, bytes, size, kith_node_now(node));
     kith_node_pump(node);
 }
 

@@ -35,9 +35,9 @@ void kith_node_talk(struct kith_node *node, const struct kith_core_talk *talk) {
         r = handler->fn(node, &from, question, size, answer, handler->user);
     }
     if (r < 0 || r > KITH_TALK_MAX) {
-        kith_core_talk_answer(node->core, token, KITH_EREFUSED, NULL, 0, uv_hrtime());
+        kith_core_talk_answer(node->core, token, KITH_EREFUSED, NULL, 0, kith_node_now(node));
     } else {
-        kith_core_talk_answer(node->core, token, 0, answer, (size_t)r, uv_hrtime());
+        kith_core_talk_answer(node->core, token, 0, answer, (size_t)r, kith_node_now(node));
     }
 }
 

@@ -258,6 +258,27 @@ static void test_close_in_event(void **state) {
     world_deinit(&world);
 }
 
+/* Who comes into the book is told, and who leaves it. */
+static void test_peer_events(void **state) {
+    struct world world;
+    world_init(&world);
+    open_swarm(&world, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct member *member = &world.members[i];
+        const struct kith_key *other = &world.members[1 - i].key;
+        WAIT(&world, member->added.has_key);
+        assert_memory_equal(&member->added.key, other, sizeof(*other));
+        assert_int_equal(member->added.endpoint.family, 4);
+        assert_false(member->removed.has_key);
+    }
+    /* What the application brings in itself, too. */
+    struct kith_contact contact = {.endpoint = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}}};
+    assert_int_equal(kith_node_add(world.members[0].node, &contact, 0), 0);
+    WAIT(&world, !world.members[0].added.has_key);
+    assert_int_equal(world.members[0].added.endpoint.port, 1);
+    world_deinit(&world);
+}
+
 /* ---- options ---- */
 
 struct bad_option {
@@ -303,6 +324,20 @@ static void spoil_capabilities(struct kith_options *options) {
     options->capabilities = (const uint8_t *)"\x93\x01";
     options->capabilities_size = 2;
 }
+static void spoil_mainline(struct kith_options *options) {
+    static const char *const nodes[] = {"no-port-here"};
+    options->mainline_bootstrap = nodes;
+    options->n_mainline_bootstrap = 1;
+}
+static void spoil_mainline_key(struct kith_options *options) {
+    static const char *const nodes[] = {
+        "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy@192.0.2.1:6881"};
+    options->mainline_bootstrap = nodes;
+    options->n_mainline_bootstrap = 1;
+}
+static void spoil_mainline_count(struct kith_options *options) {
+    options->n_mainline_bootstrap = 1;
+}
 static void spoil_limits(struct kith_options *options) {
     options->limits.sessions = UINT32_MAX;
 }
@@ -320,6 +355,9 @@ static void test_bad_options(void **state) {
         {"options.seeds is NULL", KITH_EINVALID, spoil_seed},
         {"not one msgpack map", KITH_ESYNTAX, spoil_capabilities},
         {"limits.sessions", KITH_EINVALID, spoil_limits},
+        {"Mainline node 'no-port-here'", KITH_ESYNTAX, spoil_mainline},
+        {"without a key", KITH_ESYNTAX, spoil_mainline_key},
+        {"options.mainline_bootstrap is NULL", KITH_EINVALID, spoil_mainline_count},
     };
     struct world world;
     world_init(&world);
@@ -336,8 +374,8 @@ static void test_bad_options(void **state) {
         if (strstr(info.message, table[i].message) == NULL) {
             fail_msg("'%s' is not in '%s'", table[i].message, info.message);
         }
-        assert_int_equal(info.column > 0,
-                         table[i].spoil == spoil_listen || table[i].spoil == spoil_peer);
+        assert_int_equal(info.column > 0, table[i].code == KITH_ESYNTAX &&
+                                              table[i].spoil != spoil_capabilities);
     }
     world_deinit(&world);
 }
@@ -357,6 +395,28 @@ static void test_port_in_use(void **state) {
     options.listen = listen;
     assert_int_equal(kith_node_open(&node, &world.loop, &options, &info), KITH_ELOCKED);
     assert_non_null(strstr(info.message, listen[0]));
+    world_deinit(&world);
+}
+
+/* A node that was opened without anybody joins through a seed given later. */
+static void test_set_seeds(void **state) {
+    struct world world;
+    struct kith_error_info info = {0};
+    const char *bad[] = {"127.0.0.1:1", "no-port-here"};
+    world_init(&world);
+    open_swarm(&world, 1);
+    struct member *late = add_member(&world);
+    struct kith_options options;
+    default_options(&options, late);
+    open_member(late, &options);
+    assert_int_equal(kith_node_set_seeds(late->node, bad, 2, &info), KITH_ESYNTAX);
+    assert_non_null(strstr(info.message, "seed 'no-port-here'"));
+    assert_int_equal(kith_node_set_seeds(late->node, NULL, 2, &info), KITH_EINVALID);
+    const char *seeds[] = {"127.0.0.1:1", world.members[0].contact, world.members[0].contact};
+    assert_int_equal(kith_node_set_seeds(late->node, seeds, 3, &info), 0);
+    WAIT(&world, late->is_ready);
+    assert_int_equal(kith_node_set_seeds(late->node, seeds, 1, NULL), 0);
+    assert_int_equal(kith_node_set_seeds(late->node, NULL, 0, NULL), 0);
     world_deinit(&world);
 }
 
@@ -446,8 +506,10 @@ int main(void) {
         cmocka_unit_test(test_close_cancels),
         cmocka_unit_test(test_close_in_callback),
         cmocka_unit_test(test_close_in_event),
+        cmocka_unit_test(test_peer_events),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_set_seeds),
         cmocka_unit_test(test_unresolved_peer_is_named),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_bad_arguments),

@@ -24,6 +24,8 @@ struct member {
     struct world *world;
     struct kith_node *node;
     bool is_ready;
+    struct kith_contact added; /* the last one that came into its book */
+    struct kith_contact removed;
     bool is_closed;
     unsigned n_closed;
     char contact[KITH_KEY_TEXT_SIZE + KITH_ENDPOINT_TEXT_SIZE];
@@ -122,6 +124,10 @@ static inline void on_event(struct kith_node *node, const struct kith_event *eve
     struct member *member = user;
     if (event->kind == KITH_EVENT_READY) {
         member->is_ready = true;
+    } else if (event->kind == KITH_EVENT_PEER_ADDED) {
+        member->added = event->contact;
+    } else if (event->kind == KITH_EVENT_PEER_REMOVED) {
+        member->removed = event->contact;
     }
 }
 

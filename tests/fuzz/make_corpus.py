@@ -69,7 +69,9 @@ MESSAGES = {
     "put-immutable": [0, 5, "put", {"r": IMMUTABLE}],
     "topic": [0, 6, "topic", {"n": 8, "t": TARGET, "w": 3}],
     "announce": [0, 7, "announce", {"r": MUTABLE, "t": TARGET}],
-    "exchange": [0, 8, "exchange", {"n": 4, "w": 2}],
+    "exchange": [0, 8, "exchange", {"n": 4, "s": 5, "w": 2}],
+    "answer-exchange": [1, 8, {"n4": KEY + V4, "os": 9, "rs": [dict(MUTABLE, sl=b"kith:kith")] * 3,
+                               "v": b"KI\0\1", "you": V4}],
     "reach": [0, 9, "reach", {"f": 4}],
     "talk": [0, 10, "talk", {"d": b"hello", "p": "chat"}],
     "unknown-method": [0, 11, "frobnicate", {"x": [1, 2, 3]}],
@@ -272,6 +274,43 @@ BOOK = {
 }
 
 
+def dns_packet(*records, flags=0x8400, counts=None):
+    n = len(records) if counts is None else counts
+    return struct.pack(">HHHHHH", 0, flags, 0, n, 0, 0) + b"".join(records)
+
+
+def dns_record(kind, data, name=b"\x01a\0", size=None):
+    return name + struct.pack(">HHIH", kind, 1, 300, len(data) if size is None else size) + data
+
+
+DNS = {
+    "empty": b"", "header": dns_packet(), "a": dns_packet(dns_record(1, b"\xc0\0\2\7")),
+    "aaaa": dns_packet(dns_record(28, bytes(16))), "cname": dns_packet(dns_record(5, b"\xc0\x0c")),
+    "ns-root": dns_packet(dns_record(2, b"\0")), "mx": dns_packet(dns_record(15, b"\0\x0a\x01a\0")),
+    "srv": dns_packet(dns_record(33, b"\0\1\0\2\0\x50\xc0\x0c")),
+    "txt": dns_packet(dns_record(16, b"\x03k=v\x02\n\\")), "txt-cut": dns_packet(dns_record(16, b"\x05x")),
+    "https": dns_packet(dns_record(65, b"\0\1\0" + b"\0\1\0\6\2h2\2h3" + b"\0\3\0\2\1\xbb")),
+    "svcb": dns_packet(dns_record(64, b"\0\0\0\0\7\0\2\xab\xcd")),
+    "svcb-cut": dns_packet(dns_record(64, b"\0\1\0\0\1\0\9\2h2")),
+    "hints-ragged": dns_packet(dns_record(65, b"\0\1\0\0\4\0\5\1\2\3\4\5")),
+    "unknown": dns_packet(dns_record(99, b"\xab")), "name-loop": dns_packet(dns_record(1, bytes(4), b"\xc0\x0c")),
+    "name-long": dns_packet(dns_record(1, bytes(4), (b"\x3f" + b"x" * 63) * 5 + b"\0")),
+    "missing": dns_packet(dns_record(1, bytes(4)), counts=2), "question": dns_packet(flags=0, counts=1),
+    "size-beyond": dns_packet(dns_record(1, bytes(4), size=400)), "many": dns_packet(counts=65535),
+    "pointers": dns_packet(*[dns_record(2, b"\xc0\x0c", b"\xc0\x0c") for _ in range(20)]),
+}
+
+
+def value_seeds():
+    packets = {"dns-" + name: str(len(data)).encode() + b":" + data for name, data in DNS.items()}
+    others = {
+        "msgpack": b"6:" + pack({"a": [1]}) + b"\xc0", "infohash": b"d2:ih20:" + b"\xff" * 20 + b"e",
+        "key-not-text": b"d2:\xff\xfei1ee", "hex-in-dict": b"d1:a2:\xff\xfee", "int-65-bits": b"i36893488147419103232e",
+        "deep": b"l" * 32 + b"e" * 32, "wide": b"l" + b"i0e" * 332 + b"e", "key-zero": b"d1:\0i1ee",
+    }
+    return {**BENCODE, **packets, **others}
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
     messages = {name: pack(value) for name, value in MESSAGES.items()}
@@ -282,6 +321,7 @@ def main():
     corpora = {
         "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
         "bencode": BENCODE, "krpc": KRPC, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
+        "dns": DNS, "value_json": value_seeds(),
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)

@@ -19,14 +19,14 @@ from pathlib import Path
 # fill, while core.c holds everything together.
 CORE_LEVELS = [
     ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text",
-     "pace", "token", "keyed_hash", "votes"],
-    ["record", "noise", "outbox", "target"],
+     "pace", "token", "keyed_hash", "votes", "quota"],
+    ["record", "noise", "outbox", "target", "cards"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
-     "env", "core.h", "bloom", "torrents", "krpc", "plain", "votes"],
+     "env", "core.h", "bloom", "torrents", "krpc", "plain"],
     ["rpc", "swarm", "own", "events"],
-    ["walk", "local", "gossip"],
+    ["walk", "local", "gossip", "news"],
     ["lookup", "publish", "op"],
-    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline"],
+    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline", "change"],
 ]
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.

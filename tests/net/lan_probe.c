@@ -5,7 +5,10 @@
  *     state waiting|running|off TEXT
  *     peer INSTANCE KEY|- ENDPOINT...
  *     gone INSTANCE
- *     closed MILLISECONDS IGNORED
+ *     closed MILLISECONDS IGNORED BLOCKED
+ *
+ * the last when the source is gone: how long that took, and the longest that the loop stood still
+ * meanwhile.
  *
  * Reads "refresh INSTANCE" and "close" from its standard input; its end is "close". With -w it
  * stays until the end of its input after a close, so that a LAN thread left behind can come to its
@@ -23,7 +26,7 @@
 #include "shell/lan_internal.h"
 #include "unit/testing.h"
 
-enum { PATTERNS_MAX = 8, LINE_MAX_SIZE = 256, NS_PER_MS = 1000000 };
+enum { PATTERNS_MAX = 8, LINE_MAX_SIZE = 256, NS_PER_MS = 1000000, PULSE_MS = 2 };
 
 struct probe {
     uv_loop_t loop;
@@ -31,7 +34,12 @@ struct probe {
     char line[LINE_MAX_SIZE];
     size_t n_line;
     struct kith_lan *lan;
+    uint64_t ignored;
     bool closed;
+    uint64_t closed_at;
+    uv_timer_t pulse; /* while closing */
+    uint64_t pulsed_at;
+    uint64_t blocked; /* the longest time between two pulses */
 };
 
 static void on_peer(void *context, const struct kith_lan_peer *peer, bool present) {
@@ -63,14 +71,35 @@ static void on_state(void *context, enum kith_lan_state state, const char *text)
     printf("state %s %s\n", NAMES[state], text);
 }
 
-static void probe_close(struct probe *probe) {
-    uint64_t begin = uv_hrtime();
-    uint64_t ignored = kith_lan_n_ignored(probe->lan);
+static void on_pulse(uv_timer_t *pulse) {
+    struct probe *probe = pulse->data;
+    uint64_t now = uv_hrtime();
 
-    kith_lan_close(probe->lan);
+    if (now - probe->pulsed_at > probe->blocked) {
+        probe->blocked = now - probe->pulsed_at;
+    }
+    probe->pulsed_at = now;
+}
+
+static void on_gone(void *context) {
+    struct probe *probe = context;
+
+    on_pulse(&probe->pulse);
+    printf("closed %llu %llu %llu\n",
+           (unsigned long long)((uv_hrtime() - probe->closed_at) / NS_PER_MS),
+           (unsigned long long)probe->ignored, (unsigned long long)(probe->blocked / NS_PER_MS));
+    uv_close((uv_handle_t *)&probe->pulse, NULL);
+}
+
+static void probe_close(struct probe *probe) {
+    probe->closed_at = uv_hrtime();
+    probe->pulsed_at = probe->closed_at;
+    for (int why = 0; why < KITH_LAN_DROPS; why++) {
+        probe->ignored += kith_lan_n_dropped(probe->lan, (enum kith_lan_drop)why);
+    }
     probe->closed = true;
-    printf("closed %llu %llu\n", (unsigned long long)((uv_hrtime() - begin) / NS_PER_MS),
-           (unsigned long long)ignored);
+    uv_timer_start(&probe->pulse, on_pulse, PULSE_MS, PULSE_MS);
+    kith_lan_close(probe->lan, on_gone, probe);
     uv_close((uv_handle_t *)&probe->input, NULL);
 }
 
@@ -151,6 +180,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     probe.input.data = &probe;
+    uv_timer_init(&probe.loop, &probe.pulse);
+    probe.pulse.data = &probe;
     uv_poll_start(&probe.input, UV_READABLE, on_input);
     uv_run(&probe.loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&probe.loop);

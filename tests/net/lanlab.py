@@ -4,7 +4,7 @@
 Nothing of the root namespace is changed: the bridge has a namespace of its own, the daemons run
 inside the hosts' namespaces and in private mount namespaces (avahi-daemon's run directory is
 compiled in).
-Needs root, iproute2, dbus-daemon and avahi-daemon; no systemd.
+Needs root and iproute2, and for the daemons dbus-daemon and avahi-daemon; no systemd.
 """
 
 import os
@@ -38,19 +38,21 @@ def _ip(*args, batch=None):
         raise Unavailable(f"ip {' '.join(args)}: {done.stderr.strip()}")
 
 
-def require():
+def require(avahi=True):
     if os.geteuid() != 0:
         raise Unavailable("network namespaces need root")
-    for program in ("ip", "dbus-daemon", "avahi-daemon"):
+    for program in ("ip", "dbus-daemon", "avahi-daemon") if avahi else ("ip",):
         if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
             raise Unavailable(f"{program} is not installed")
 
 
 class Lab:
-    """`with Lab(3) as lab:` gives hosts 1 to 3. Ends every process it started, by its handle."""
+    """`with Lab(3) as lab:` gives hosts 1 to 3. Ends every process it started, by its handle.
+    `avahi` False: hosts without daemons."""
 
-    def __init__(self, n):
-        require()
+    def __init__(self, n, avahi=True):
+        require(avahi)
+        self.avahi = avahi
         self.prefix = f"kl{os.getpid()}"
         self.dir = tempfile.mkdtemp(prefix="kithlab")
         os.chmod(self.dir, 0o755)
@@ -81,6 +83,8 @@ class Lab:
             "stp_state 0 mcast_snooping 0\nlink set br0 up\n")
         for host in range(1, self.n + 1):
             self._add_host(host)
+        if not self.avahi:
+            return
         for host in range(1, self.n + 1):
             self.start(host, "dbus")
             self.start(host, "avahi", wait=False)

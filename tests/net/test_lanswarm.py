@@ -8,6 +8,7 @@ the environment: KITHD and DHT_CLI. Arguments: --long for the cases of suite net
 of suite net, or names of cases.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -27,7 +28,12 @@ ALL = range(1, HOSTS + 1)
 ROUNDS = 7  # newcomers measured
 NEWCOMER_S = 0.5  # median, either way
 GONE_S = 2
+MISSED_S = 20  # a host that says no goodbye
 STATUS_S = 0.1
+FOUND_S = 5  # a true node among liars
+BLOCKED_S = 1
+LAN_MAX = 512  # peers followed
+MEMORY_KIB = 64 * 1024
 
 
 def wait_until(condition, seconds, what):
@@ -383,6 +389,73 @@ def case_hidden_key(case):
         check_lan(one.lookup(other), f"host {one.host} for host {other.host}")
 
 
+def liar_on(case, number, victim, true_one, n):
+    """A liar on a host in place of its avahi-daemon, when it has told everything once."""
+    port = victim.endpoint.rsplit(":", 1)[1]
+    digest = hashlib.blake2b(b"kith-lan-1" + case.network.encode(), digest_size=32).hexdigest()
+    case.lab.kill(number, "avahi")
+    liar = case.lab.popen(
+        number, [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lanflood.py"),
+                 f"_{digest[:16]}._sub._kith._udp", victim.key, true_one.key,
+                 f"{lanlab.NET}.0.{victim.host}:{port}", f"{lanlab.NET}.0.{number}", str(n)],
+        stdout=subprocess.PIPE, text=True)
+    check(liar.stdout.readline() == "announced\n", "the liar does not tell")
+    return liar
+
+
+def slowest_status(daemon):
+    with Closing(Control(daemon.control_path)) as control:
+        begin = time.monotonic()
+        control.call("status")
+        return time.monotonic() - begin
+
+
+def among_liars(case, n, seconds):
+    """`n` hostile services and one true node, that comes last."""
+    victim = case.host(1)
+    true_one = case.host(3, start=False)
+    rss = victim.rss_kib()
+    liar = liar_on(case, 2, victim, true_one, n)
+    try:
+        wait_until(lambda: all(victim.stats()[c] for c in ("lan_malformed", "lan_astray", "lan_self")),
+                   10, f"the lies are counted: {victim.stats()}")
+        true_one.start()
+        begin = time.monotonic()
+        late = []
+
+        def found():
+            late.append(slowest_status(victim))
+            return victim.confirmed(true_one) and true_one.confirmed(victim)
+        wait_until(found, seconds, "the true node and the victim know each other")
+        took = time.monotonic() - begin
+        check_lan(victim.lookup(true_one), "among liars")
+        for _ in range(50):
+            late.append(slowest_status(victim))
+        check(max(late) < BLOCKED_S * SLACK, f"status took {max(late) * 1e3:.0f} ms")
+        peers = victim.lan()
+        check(len(peers) <= LAN_MAX, f"{len(peers)} LAN peers")
+        check([p["key"] for p in peers if p["confirmed"]] == [true_one.key], "somebody else is confirmed")
+        said = {e for p in peers for e in p["endpoints"]}
+        check(not any(e.startswith(("203.0.113.", "0.0.0.0", "127.", "224.", "255.")) for e in said),
+              f"it would go there: {said}")
+        more = victim.rss_kib() - rss
+        check(more < MEMORY_KIB, f"{more} KiB more memory")
+        stats = victim.stats()
+        counts = " ".join(f"{c}={stats[c]}" for c in sorted(stats) if c.startswith("lan_"))
+        return (f"found after {took:.2f} s, {len(peers)} peers, {more} KiB more, status at most "
+                f"{max(late) * 1e3:.1f} ms, {counts}")
+    finally:
+        liar.kill()
+        liar.wait()
+        liar.stdout.close()
+        case.lab.start(2, "avahi")
+
+
+def case_liars(case):
+    """300 hostile services on the LAN."""
+    return among_liars(case, 300, FOUND_S)
+
+
 # ---- suite net-long ----
 
 
@@ -435,7 +508,7 @@ def long_power_cut(case):
     case.lab.interface(2, "down")
     b.end(signal.SIGKILL)
     try:
-        wait_until(lambda: not a.confirmed(b) and not c.confirmed(b), 100, "no longer confirmed")
+        wait_until(lambda: not a.confirmed(b) and not c.confirmed(b), MISSED_S, "no longer confirmed")
         check(a.confirmed(c), "the others stay")
     finally:
         case.lab.interface(2, "up")

@@ -37,6 +37,8 @@ static const struct kith_sim_scenario scenarios[] = {
      50, 0, 0, &kith_sim_fast_curve},
     {"vopr", kith_sim_scenario_vopr, "every fault at once, then none: nothing breaks, all heals",
      30, 30, 0, 0, &kith_sim_fast_curve},
+    {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 200, 50,
+     0, 0, &kith_sim_fast_curve},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };

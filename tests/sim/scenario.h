@@ -59,6 +59,7 @@ void kith_sim_scenario_idle(struct kith_sim_run *run);
 void kith_sim_scenario_mainline(struct kith_sim_run *run);
 void kith_sim_scenario_vopr(struct kith_sim_run *run);
 void kith_sim_scenario_poison(struct kith_sim_run *run);
+void kith_sim_scenario_siege(struct kith_sim_run *run);
 
 /* States what must hold. A violation is printed and fails the run, which goes on. Returns `holds`.
  */

@@ -11,6 +11,11 @@
  * others ten times as often as by default, which makes the attack that much faster. The books of
  * simulated nodes have 16 buckets of new; a source's group reaches a sixteenth of them, so g groups
  * of attackers hold at most g buckets.
+ *
+ * siege: few addresses that tell very much: 100,000 lies through exchange, told by one address, by
+ * 64 addresses in 8 /24s of one group, and by 64 in 8 /24s of as many groups. Every honest node
+ * asks an attacker four times a second, far more often than any would by itself. What is held in
+ * the end depends on the number of groups alone.
  */
 #include <stdlib.h>
 
@@ -29,8 +34,14 @@ enum {
     ATTACK_STEP_S = 20,
     FAKES_PER_STEP = 200,
     FAKE_BUCKETS = 64,
-    REACH = 1,  /* buckets of new that one group of sources reaches: a sixteenth of 16 */
-    HASTE = 10, /* times the default damping */
+    REACH = 1,        /* buckets of new that one group of sources reaches: a sixteenth of 16 */
+    HASTE = 10,       /* times the default damping */
+    BUCKETS = 16,     /* of new, in a simulated node */
+    SIEGE_FIRST = 64, /* the first attacker's index; seeds are before it */
+    SIEGE_FAKES = 100000,
+    SIEGE_FRESH = 4000, /* lies made up for each round */
+    SIEGE_ROUNDS = 200, /* at most */
+    SIEGE_PER_NET = 8,  /* addresses in one /24 */
 };
 
 /* ---- idle ---- */
@@ -94,30 +105,39 @@ void kith_sim_scenario_idle(struct kith_sim_run *run) {
 
 struct attack {
     struct kith_book *lies; /* what attackers tell of, instead of their books */
+    uint32_t n_besiegers;   /* hosts from SIEGE_FIRST on; 0: one in ATTACKER_SHARE */
+    uint32_t n_groups;      /* /16s in which they are */
     struct kith_random random;
     uint32_t n_attackers;
     uint64_t n_fakes; /* made up */
 };
 
-static bool is_attacker(const struct kith_sim_host *host) {
+static bool is_attacker(const struct attack *attack, const struct kith_sim_host *host) {
+    if (attack->n_besiegers > 0) {
+        return host->index >= SIEGE_FIRST && host->index < SIEGE_FIRST + attack->n_besiegers;
+    }
     return host->index % ATTACKER_SHARE == ATTACKER_SHARE - 1;
 }
 
-/* Attackers' addresses: ATTACKER_GROUPS /16s, each address in a /24 of its own, so that the limits
- * of routing tables do not slow them down. */
-static void move_attacker(struct kith_sim_world *world, struct kith_sim_host *host, uint32_t nth) {
-    struct kith_endpoint endpoint = {
-        .family = 4,
-        .port = 9,
-        .ip = {20, (uint8_t)(nth % ATTACKER_GROUPS), (uint8_t)(nth / ATTACKER_GROUPS), 7}};
+/* Attackers' addresses: in their /16s; besiegers share /24s, the others have one of their own, so
+ * that the limits of routing tables do not slow them down. */
+static void move_attacker(struct kith_sim_world *world, struct kith_sim_host *host,
+                          struct attack *attack) {
+    uint32_t nth = attack->n_attackers++;
+    uint32_t net = attack->n_besiegers > 0 ? nth / SIEGE_PER_NET : nth;
+    uint32_t place = attack->n_besiegers > 0 ? nth % SIEGE_PER_NET : 7;
+    struct kith_endpoint endpoint = {.family = 4,
+                                     .port = 9,
+                                     .ip = {20, (uint8_t)(net % attack->n_groups),
+                                            (uint8_t)(net / attack->n_groups), (uint8_t)place}};
     host->v4 = endpoint;
     kith_sim_network_bind(&world->network, &host->v4, host->index);
 }
 
 /* New lies: at addresses of all groups, answering splendidly. */
-static void invent(struct kith_sim_world *world, struct attack *attack) {
+static void invent(struct kith_sim_world *world, struct attack *attack, unsigned n) {
     uint64_t wall_us = KITH_SIM_WALL_US + world->now / KITH_NS_PER_US;
-    for (unsigned i = 0; i < FAKES_PER_STEP; i++) {
+    for (unsigned i = 0; i < n; i++) {
         struct kith_contact fake = {.has_key = true, .endpoint = {.family = 4, .port = 10}};
         kith_sim_random_fill(&world->random, fake.key.bytes, sizeof(fake.key.bytes));
         kith_sim_random_fill(&world->random, fake.endpoint.ip, 4);
@@ -154,11 +174,12 @@ static struct census census_of(const struct kith_sim_world *world,
     return census;
 }
 
-static uint64_t demoted(const struct kith_sim_world *world, const struct kith_sim_host *host) {
+static struct kith_book_counts counts_of(const struct kith_sim_world *world,
+                                         const struct kith_sim_host *host) {
     struct kith_book_counts counts;
     kith_book_count(host->core->keeper.book, KITH_SIM_WALL_US + world->now / KITH_NS_PER_US,
                     &counts);
-    return counts.demoted;
+    return counts;
 }
 
 static void grow_with_attackers(struct kith_sim_run *run, struct kith_sim_world *world,
@@ -166,8 +187,8 @@ static void grow_with_attackers(struct kith_sim_run *run, struct kith_sim_world 
     struct kith_sim_host_options options = {.families = 4};
     while (world->n_hosts < run->options.nodes) {
         struct kith_sim_host *host = kith_sim_world_add(world, &options);
-        if (is_attacker(host)) {
-            move_attacker(world, host, attack->n_attackers++);
+        if (is_attacker(attack, host)) {
+            move_attacker(world, host, attack);
         }
         kith_sim_swarm_join(world, host);
         kith_sim_world_run_until(world, world->now + KITH_NS_PER_S / 5);
@@ -178,32 +199,42 @@ static void grow_with_attackers(struct kith_sim_run *run, struct kith_sim_world 
 static void run_attack(struct kith_sim_world *world, struct attack *attack) {
     for (uint32_t i = 0; i < world->n_hosts; i++) {
         struct kith_core *core = world->hosts[i]->core;
-        if (is_attacker(world->hosts[i])) {
+        if (is_attacker(attack, world->hosts[i])) {
             core->serve.book = attack->lies;
         } else {
             core->keeper.damping *= HASTE;
         }
     }
     for (uint32_t s = 0; s < ATTACK_S; s += ATTACK_STEP_S) {
-        invent(world, attack);
+        invent(world, attack, FAKES_PER_STEP);
         kith_sim_world_run_until(world, world->now + ATTACK_STEP_S * KITH_NS_PER_S);
     }
 }
 
+/* How an attack's figures are called. */
+struct attack_names {
+    const char *mean;
+    const char *most;
+    const char *bound;
+    const char *tried;
+    const char *displaced;
+};
+
 static void judge(struct kith_sim_run *run, const struct kith_sim_world *world,
-                  const struct census *before) {
-    const uint32_t bound = ATTACKER_GROUPS * REACH * KITH_BOOK_SLOTS;
+                  const struct attack *attack, const struct census *before,
+                  const struct attack_names *names) {
+    const uint32_t bound = attack->n_groups * REACH * KITH_BOOK_SLOTS;
     uint64_t n_demoted = 0;
     uint32_t n_honest = 0;
     struct census sum = {0};
     uint32_t most = 0;
     for (uint32_t i = 0; i < world->n_hosts; i++) {
-        if (is_attacker(world->hosts[i])) {
+        if (is_attacker(attack, world->hosts[i])) {
             continue;
         }
         struct census after = census_of(world, world->hosts[i]);
         n_honest++;
-        n_demoted += demoted(world, world->hosts[i]);
+        n_demoted += counts_of(world, world->hosts[i]).demoted;
         sum.n_new += after.n_new;
         sum.fake_new += after.fake_new;
         sum.fake_tried += after.fake_tried;
@@ -211,11 +242,11 @@ static void judge(struct kith_sim_run *run, const struct kith_sim_world *world,
         kith_sim_expect(run, after.n_tried >= before[i].n_tried,
                         "host %u: tried shrank from %u to %u", i, before[i].n_tried, after.n_tried);
     }
-    kith_sim_report_number(&run->report, "fake_new_mean", (double)sum.fake_new / n_honest, 1);
-    kith_sim_report_number(&run->report, "fake_new_max", most, 0);
-    kith_sim_report_number(&run->report, "fake_new_bound", bound, 0);
-    kith_sim_report_number(&run->report, "fake_tried", sum.fake_tried, 0);
-    kith_sim_report_number(&run->report, "tried_displaced", (double)n_demoted, 0);
+    kith_sim_report_number(&run->report, names->mean, (double)sum.fake_new / n_honest, 1);
+    kith_sim_report_number(&run->report, names->most, most, 0);
+    kith_sim_report_number(&run->report, names->bound, bound, 0);
+    kith_sim_report_number(&run->report, names->tried, sum.fake_tried, 0);
+    kith_sim_report_number(&run->report, names->displaced, (double)n_demoted, 0);
     kith_sim_expect(run, sum.fake_tried == 0, "%u fakes are in tried", sum.fake_tried);
     kith_sim_expect(run, n_demoted == 0, "%llu entries lost their place in tried",
                     (unsigned long long)n_demoted);
@@ -223,17 +254,34 @@ static void judge(struct kith_sim_run *run, const struct kith_sim_world *world,
     kith_sim_expect(run, sum.fake_new > 0, "the attackers were not even heard");
 }
 
+static struct census *census_of_all(const struct kith_sim_world *world) {
+    struct census *all = kith_sim_allocate(world->n_hosts * sizeof(*all));
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        all[i] = census_of(world, world->hosts[i]);
+    }
+    return all;
+}
+
+static struct kith_book *new_lies(const struct kith_random *random) {
+    struct kith_book_config config = {
+        .random = random, .buckets_new = FAKE_BUCKETS, .buckets_tried = FAKE_BUCKETS};
+    struct kith_book *lies;
+    if (kith_book_new(&lies, &config) < 0) {
+        kith_sim_panic("out of memory");
+    }
+    return lies;
+}
+
 static void attack_world(struct kith_sim_run *run, struct kith_sim_world *world,
                          struct attack *attack) {
+    static const struct attack_names names = {"fake_new_mean", "fake_new_max", "fake_new_bound",
+                                              "fake_tried", "tried_displaced"};
     grow_with_attackers(run, world, attack);
-    struct census *before = kith_sim_allocate(world->n_hosts * sizeof(*before));
-    for (uint32_t i = 0; i < world->n_hosts; i++) {
-        before[i] = census_of(world, world->hosts[i]);
-    }
+    struct census *before = census_of_all(world);
     run_attack(world, attack);
     kith_sim_report_number(&run->report, "attackers", attack->n_attackers, 0);
     kith_sim_report_number(&run->report, "fakes_made_up", (double)attack->n_fakes, 0);
-    judge(run, world, before);
+    judge(run, world, attack, before, &names);
     free(before);
 }
 
@@ -241,12 +289,9 @@ void kith_sim_scenario_poison(struct kith_sim_run *run) {
     struct kith_sim_world world;
     struct kith_sim_lookups lookups = {0};
     kith_sim_swarm_init(&world, run);
-    struct attack attack = {.random = kith_sim_random_table(&world.random)};
-    struct kith_book_config config = {
-        .random = &attack.random, .buckets_new = FAKE_BUCKETS, .buckets_tried = FAKE_BUCKETS};
-    if (kith_book_new(&attack.lies, &config) < 0) {
-        kith_sim_panic("out of memory");
-    }
+    struct attack attack = {.n_groups = ATTACKER_GROUPS,
+                            .random = kith_sim_random_table(&world.random)};
+    attack.lies = new_lies(&attack.random);
     attack_world(run, &world, &attack);
     /* Lies in books are in nobody's way: lookups go by tables, which take only who answered. */
     kith_sim_swarm_lookups(&world, run->options.lookups, &lookups);
@@ -256,4 +301,99 @@ void kith_sim_scenario_poison(struct kith_sim_run *run) {
     kith_sim_lookups_deinit(&lookups);
     kith_sim_conclude(run, &world);
     kith_book_free(attack.lies);
+}
+
+/* ---- siege ---- */
+
+struct siege {
+    uint32_t n_addresses;
+    uint32_t n_groups;
+    const char *sent; /* the report's names */
+    struct attack_names names;
+};
+
+/* Hints that the books of honest nodes have taken or refused. */
+static uint64_t hints_heard(const struct kith_sim_world *world, const struct attack *attack) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        if (!is_attacker(attack, world->hosts[i])) {
+            struct kith_book_counts counts = counts_of(world, world->hosts[i]);
+            n += counts.added + counts.refused;
+        }
+    }
+    return n;
+}
+
+/* New lies, and every honest node asks an attacker for others. */
+static void siege_round(struct kith_sim_world *world, struct attack *attack, uint32_t round) {
+    attack->lies = kith_book_free(attack->lies);
+    attack->lies = new_lies(&attack->random);
+    invent(world, attack, SIEGE_FRESH);
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        struct kith_core *core = world->hosts[i]->core;
+        if (is_attacker(attack, world->hosts[i])) {
+            core->serve.book = attack->lies;
+            continue;
+        }
+        const struct kith_sim_host *liar =
+            world->hosts[SIEGE_FIRST + (i + round) % attack->n_attackers];
+        struct kith_node_ref node = {
+            .key = liar->core->env.identity.key, .has_key = true, .endpoint = liar->v4};
+        kith_point_of_node(&node.key, &node.id);
+        kith_keeper_exchange(&core->keeper, &node, world->now);
+        kith_sim_world_touched(world, world->hosts[i]);
+    }
+    kith_sim_world_run_until(world, world->now + KITH_NS_PER_S / 4);
+}
+
+static void besiege(struct kith_sim_run *run, const struct siege *siege) {
+    struct kith_sim_world world;
+    struct kith_sim_lookups lookups = {0};
+    kith_sim_swarm_init(&world, run);
+    struct attack attack = {.n_besiegers = siege->n_addresses,
+                            .n_groups = siege->n_groups,
+                            .random = kith_sim_random_table(&world.random)};
+    grow_with_attackers(run, &world, &attack);
+    struct census *before = census_of_all(&world);
+    uint64_t heard = hints_heard(&world, &attack);
+    uint32_t round = 0;
+    while (round < SIEGE_ROUNDS && hints_heard(&world, &attack) - heard < SIEGE_FAKES) {
+        siege_round(&world, &attack, round++);
+    }
+    heard = hints_heard(&world, &attack) - heard;
+    kith_sim_report_number(&run->report, siege->sent, (double)heard, 0);
+    kith_sim_expect(run, heard >= SIEGE_FAKES, "only %llu lies were told",
+                    (unsigned long long)heard);
+    judge(run, &world, &attack, before, &siege->names);
+    kith_sim_swarm_lookups(&world, run->options.lookups, &lookups);
+    kith_sim_expect(run, kith_sim_lookups_success(&lookups) >= 1, "only %u of %u lookups succeed",
+                    lookups.n_exact, lookups.n);
+    kith_sim_lookups_deinit(&lookups);
+    free(before);
+    kith_sim_conclude(run, &world);
+    kith_book_free(attack.lies);
+}
+
+void kith_sim_scenario_siege(struct kith_sim_run *run) {
+    static const struct siege sieges[] = {
+        {1,
+         1,
+         "address1_told",
+         {"address1_new_mean", "address1_new_max", "address1_new_bound", "address1_tried",
+          "address1_tried_displaced"}},
+        {64,
+         1,
+         "group1_told",
+         {"group1_new_mean", "group1_new_max", "group1_new_bound", "group1_tried",
+          "group1_tried_displaced"}},
+        {64,
+         8,
+         "group8_told",
+         {"group8_new_mean", "group8_new_max", "group8_new_bound", "group8_tried",
+          "group8_tried_displaced"}},
+    };
+    kith_sim_report_number(&run->report, "new_slots", BUCKETS * KITH_BOOK_SLOTS, 0);
+    for (size_t i = 0; i < sizeof(sieges) / sizeof(sieges[0]); i++) {
+        besiege(run, &sieges[i]);
+    }
 }

@@ -151,7 +151,8 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
         }
         break;
     case KITH_CORE_LOCAL:
-        break; /* no mDNS */
+    case KITH_CORE_NETWORK:
+        break; /* no mDNS, no interfaces */
     }
 }
 
@@ -335,6 +336,10 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
     }
     settle(world, host);
     return ask;
+}
+
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host) {
+    settle(world, host);
 }
 
 /* ---- time ---- */

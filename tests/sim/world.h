@@ -145,6 +145,8 @@ void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host
  * that the core refuses is done at once, with the refusal as its status. */
 struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kith_sim_host *host,
                                         const struct kith_query *query);
+/* A scenario made this host's core do something: what it wants to send is sent. */
+void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host);
 struct kith_sim_ask *kith_sim_ask_free(struct kith_sim_ask *ask);
 
 /* Runs all that happens up to and including `time`, and stops there. */

@@ -34,12 +34,14 @@ struct kith_node {
     kith_result_fn fn[OPS_MAX];
     void *user[OPS_MAX];
     bool canceled[OPS_MAX];
+    bool ended[OPS_MAX];
     unsigned n_records;
     unsigned n_edits;
     int edit_status;
     struct kith_contact added;
     uint8_t roles;
     struct kith_ban_info banned; /* or unbanned */
+    bool mainline;               /* takes part in it, over IPv4 */
 };
 
 int kith_start(struct kith_node *node, const struct kith_query *query, kith_result_fn fn,
@@ -69,6 +71,13 @@ void kith_node_status(const struct kith_node *node, struct kith_status *ret) {
     memset(ret, 0, sizeof(*ret));
     memset(ret->key.bytes, 7, sizeof(ret->key.bytes));
     strcpy(ret->network, "kith");
+    ret->mainline.on = node->mainline;
+    if (node->mainline) {
+        struct kith_mainline_family_status *v4 = &ret->mainline.families[0];
+        *v4 = (struct kith_mainline_family_status){
+            .on = true, .ready = true, .nodes = 9, .size_estimate = 1000, .size_error = 0.35};
+        memset(v4->id.bytes, 9, 20);
+    }
 }
 
 void kith_node_stats(const struct kith_node *node, struct kith_stats *ret) {
@@ -165,6 +174,7 @@ int kith_node_unban(struct kith_node *node, const struct kith_ban_info *ban) {
 static inline void give(struct kith_node *node, uint64_t op, struct kith_result result) {
     result.op = op;
     result.query = node->query[op].kind;
+    node->ended[op] = result.kind == KITH_RESULT_DONE;
     node->fn[op](node, &result, node->user[op]);
 }
 

@@ -61,6 +61,7 @@ struct net {
     size_t tail;
     struct net_seen seen;
     unsigned n_ready;
+    void (*on_told)(struct net *net, unsigned i, const struct kith_event *event);
     unsigned n_saved;
     unsigned n_forgotten;
     struct kith_record saved;
@@ -133,6 +134,9 @@ static inline void net_event(struct net *net, unsigned i, const struct kith_core
     const struct kith_result *r = &event->result;
     if (event->kind == KITH_CORE_NODE) {
         net->n_ready += event->node.kind == KITH_EVENT_READY;
+        if (net->on_told != NULL) {
+            net->on_told(net, i, &event->node);
+        }
     } else if (event->kind == KITH_CORE_TALK) {
         /* The echo protocol; anything beginning with '!' is refused. */
         int status = event->talk.size > 0 && event->talk.bytes[0] == '!' ? KITH_EREFUSED : 0;

@@ -320,6 +320,74 @@ static void test_lists(void **state) {
     assert_text(field(field(expect_result(client, 6), "endpoints"), "reachable"), "unknown");
 }
 
+/* A list longer than a page, read as dht-cli does: every row once, in order. */
+static void test_pages(void **state) {
+    enum { ROWS = 20000, PAGE = 8192 };
+    struct client *client = *state;
+    struct request request;
+    client->node.n_records = ROWS;
+    uint64_t n_rows = 0;
+    for (uint64_t id = 1; n_rows < ROWS; id++) {
+        begin(&request, id, "records");
+        kith_out_uint(&request.out, "offset", n_rows);
+        assert_int_equal(call(client, &request), 0);
+        const msgpack_object *result = expect_result(client, id);
+        const msgpack_object_array *rows = &field(result, "records")->via.array;
+        assert_int_equal(rows->size, ROWS - n_rows < PAGE ? ROWS - n_rows : PAGE);
+        assert_int_equal(field(result, "total")->via.u64, ROWS);
+        for (uint32_t i = 0; i < rows->size; i++) {
+            assert_int_equal(field(&rows->ptr[i], "seq")->via.u64, n_rows++);
+        }
+    }
+    begin(&request, 99, "records");
+    kith_out_uint(&request.out, "limit", PAGE + 1);
+    assert_int_equal(call(client, &request), 0);
+    expect_failure(client, 99, KITH_EINVALID);
+}
+
+/* ---- what the node tells ---- */
+
+static void tell_peer(struct client *client, enum kith_event_kind kind) {
+    struct kith_event event = {.kind = kind, .n_lost = 3};
+    event.contact.endpoint =
+        (struct kith_endpoint){.family = 4, .port = 7700, .ip = {192, 0, 2, 1}};
+    kith_control_tell(client->control, &event);
+}
+
+static void test_events(void **state) {
+    struct client *client = *state;
+    tell_peer(client, KITH_EVENT_PEER_ADDED);
+    assert_null(next(client)); /* nobody asked */
+    send_simple(client, 1, "events");
+    assert_null(next(client));
+    assert_int_equal(client->node.n_started, 0);
+    send_simple(client, 1, "events");
+    expect_failure(client, 1, KITH_EEXISTS);
+
+    tell_peer(client, KITH_EVENT_PEER_ADDED);
+    const msgpack_object *fields = expect_event(client, 1, "peer_added");
+    assert_int_equal(field(fields, "key")->type, MSGPACK_OBJECT_NIL);
+    assert_text(field(fields, "endpoint"), "192.0.2.1:7700");
+    assert_int_equal(field(fields, "lost")->via.u64, 3);
+    tell_peer(client, KITH_EVENT_PEER_UPDATED);
+    expect_event(client, 1, "peer_updated");
+    tell_peer(client, KITH_EVENT_PEER_REMOVED);
+    expect_event(client, 1, "peer_removed");
+    struct kith_event ready = {.kind = KITH_EVENT_READY, .n_contacts = 5};
+    kith_control_tell(client->control, &ready);
+    assert_int_equal(field(expect_event(client, 1, "ready"), "contacts")->via.u64, 5);
+
+    struct request request;
+    begin(&request, 2, "cancel");
+    kith_out_uint(&request.out, "id", 1);
+    assert_int_equal(call(client, &request), 0);
+    expect_failure(client, 1, KITH_ECANCELED);
+    expect_result(client, 2);
+    tell_peer(client, KITH_EVENT_PEER_ADDED);
+    assert_null(next(client));
+    send_simple(client, 3, "events"); /* runs when the client goes */
+}
+
 static void on_stop(void *context) {
     ((struct client *)context)->n_stops++;
 }
@@ -353,6 +421,8 @@ int main(void) {
         CASE(test_disconnect_cancels),
         CASE(test_limits_of_requests),
         CASE(test_lists),
+        CASE(test_pages),
+        CASE(test_events),
         CASE(test_stop),
     };
     return cmocka_run_group_tests_name("control", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <msgpack.h>
 #include <netinet/in.h>
@@ -216,6 +217,30 @@ static void assert_served(struct fixture *f, int fd) {
     turn(f);
     assert_int_equal(first_message(fd, &code, &end), 1);
     assert_false(end);
+}
+
+/* What the node tells reaches the clients that asked for it; one that went away harms nobody. */
+static void test_events(void **state) {
+    struct fixture *f = *state;
+    const struct kith_event event = {.kind = KITH_EVENT_LOST};
+    int code;
+    bool end;
+    uint8_t bytes[64];
+    open_server(f);
+    int asked = connect_client(f);
+    int gone = connect_client(f);
+    int other = connect_client(f);
+    send_request(asked, 1, "events");
+    send_request(gone, 1, "events");
+    turn(f);
+    (void)close(gone);
+    kith_control_server_tell(f->server, &event);
+    turn(f);
+    assert_int_equal(first_message(asked, &code, &end), 3);
+    assert_int_equal(read_all(other, bytes, sizeof(bytes), &end), 0);
+    assert_served(f, asked);
+    (void)close(asked);
+    (void)close(other);
 }
 
 /* ---- the socket ---- */
@@ -511,7 +536,9 @@ static void test_stop(void **state) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
+    (void)signal(SIGPIPE, SIG_IGN); /* as kithd does */
     const struct CMUnitTest tests[] = {
+        CASE(test_events),
         CASE(test_modes),
         CASE(test_stale_socket),
         CASE(test_live_socket),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/endpoint.h"
 #include "core_net.h"
 
 static struct kith_query key_query(enum kith_query_kind kind, const struct kith_key *key) {
@@ -516,6 +517,42 @@ static void test_loss_and_return(void **state) {
     net_deinit(&net);
 }
 
+/* Drops what goes to the endpoint and counts it. */
+static struct kith_endpoint dropped_at;
+static unsigned n_dropped;
+
+static bool drop_at(struct net *net, struct net_packet *packet) {
+    (void)net;
+    bool is_there = kith_endpoint_equal(&packet->to, &dropped_at);
+    n_dropped += is_there;
+    return !is_there;
+}
+
+/* A dead contact is asked for ever, until it is taken back. */
+static void test_remove_contact(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    dropped_at = net_endpoint(40);
+    n_dropped = 0;
+    net.hook = drop_at;
+    struct kith_contact dead = {.endpoint = dropped_at};
+    struct kith_core *core = net.nodes[0].core;
+    kith_core_remove_contact(core, &dead.endpoint); /* not known yet */
+    assert_int_equal(kith_core_add_contact(core, &dead, KITH_CONTACT_SEED, net.now), 0);
+    net_run(&net, 600 * KITH_NS_PER_S);
+    unsigned asked = n_dropped;
+    net_run(&net, 600 * KITH_NS_PER_S);
+    assert_true(n_dropped > asked);
+    kith_core_remove_contact(core, &dead.endpoint);
+    net_run(&net, 10 * KITH_NS_PER_S); /* what was under way */
+    asked = n_dropped;
+    net_run(&net, 600 * KITH_NS_PER_S);
+    assert_int_equal(n_dropped, asked);
+    net_deinit(&net);
+}
+
 /* A node that restarts with the same key and no memory is found again. */
 static void test_restart(void **state) {
     (void)state;
@@ -640,6 +677,7 @@ int main(void) {
         cmocka_unit_test(test_bad_contacts),
         cmocka_unit_test(test_networks_do_not_mix),
         cmocka_unit_test(test_loss_and_return),
+        cmocka_unit_test(test_remove_contact),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_op_limit),

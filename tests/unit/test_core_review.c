@@ -586,6 +586,33 @@ static void test_both_families(void **state) {
     net_deinit(&net);
 }
 
+/* A topic may be the storage point of a record of ours: both are kept, and told apart. */
+static void test_topic_at_a_storage_point(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_swarm(&net, 4);
+    struct kith_query q = put_query("both kept", value);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    const struct kith_own *own = &net.nodes[1].core->publish.own;
+    uint32_t n = own->n;
+    struct kith_query announce = {.kind = KITH_QUERY_ANNOUNCE,
+                                  .flags = KITH_FLAG_HAS_POINT,
+                                  .point = net.seen.result.point};
+    assert_int_equal(net_ask(&net, 1, &announce), 0);
+    assert_int_equal(own->n, n + 1);
+    assert_int_equal(kith_own_find(own, &announce.point, false)->kind, KITH_OWN_VALUE);
+    assert_int_equal(kith_own_find(own, &announce.point, true)->kind, KITH_OWN_TOPIC);
+    struct kith_query get = key_query(KITH_QUERY_GET, &net.nodes[1].key);
+    assert_int_equal(net_ask(&net, 1, &get), 0);
+    assert_memory_equal(net.seen.record.value, "9:both kept", 11);
+    announce.kind = KITH_QUERY_UNANNOUNCE;
+    assert_int_equal(net_ask(&net, 1, &announce), 0);
+    assert_int_equal(own->n, n);
+    assert_non_null(kith_own_find(own, &announce.point, false));
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_endpoint_harms_nobody),
@@ -605,6 +632,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_queries),
         cmocka_unit_test(test_only_v6),
         cmocka_unit_test(test_both_families),
+        cmocka_unit_test(test_topic_at_a_storage_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,11 +199,44 @@ static void test_bound(void **state) {
     kith_lan_peers_deinit(&peers);
 }
 
+/* At the bound the oldest that does not answer gives way, else the oldest that nobody resolves; who
+ * was told and may be there does not. */
+static void test_who_yields(void **state) {
+    struct kith_lan_peers peers;
+    struct kith_lan_peer news;
+    bool present;
+
+    init(&peers);
+    struct kith_lan_entry *good = add(&peers, 1, 4, "good");
+    struct kith_lan_entry *asked = add(&peers, 1, 4, "asked");
+    struct kith_lan_entry *fresh = add(&peers, 1, 4, "fresh");
+    resolve(&peers, good, 2, "10.0.0.1:7700");
+    resolve(&peers, asked, 3, "10.0.0.2:7700");
+    while (kith_lan_peers_next(&peers, &news, &present)) {
+    }
+    assert_ptr_equal(kith_lan_peers_to_yield(&peers), fresh->peer);
+    resolve(&peers, fresh, 4, "10.0.0.3:7700");
+    assert_null(kith_lan_peers_to_yield(&peers)); /* about to be told */
+    while (kith_lan_peers_next(&peers, &news, &present)) {
+    }
+    assert_null(kith_lan_peers_to_yield(&peers));
+    asked->peer->silent = true;
+    assert_ptr_equal(kith_lan_peers_to_yield(&peers), asked->peer);
+    resolve(&peers, asked, 3, "10.0.0.2:7700"); /* the same again proves nothing */
+    expect_silence(&peers);
+    assert_ptr_equal(kith_lan_peers_to_yield(&peers), asked->peer);
+    resolve(&peers, asked, 3, "10.0.0.9:7700"); /* somewhere else it may be there */
+    expect(&peers, "asked", true, 1);
+    assert_null(kith_lan_peers_to_yield(&peers));
+    kith_lan_peers_deinit(&peers);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),       cmocka_unit_test(test_coalesced),
         cmocka_unit_test(test_unresolved), cmocka_unit_test(test_keys),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_who_yields),
     };
 
     return cmocka_run_group_tests_name("lan_peers", tests, NULL, NULL);

@@ -142,7 +142,7 @@ static void test_refresh(void **state) {
         snprintf(name, sizeof(name), "peer %u", i);
         kith_lan_shared_refresh(s.shared, name);
     }
-    assert_int_equal(kith_lan_shared_n_ignored(s.shared), 4);
+    assert_int_equal(kith_lan_shared_n_dropped(s.shared, KITH_LAN_FULL), 4);
     turn(&s);
     assert_int_equal(s.thread_woken, 1);
     for (unsigned i = 0; i < KITH_LAN_REFRESHES_MAX; i++) {
@@ -155,33 +155,60 @@ static void test_refresh(void **state) {
     end(&s);
 }
 
-/* After the close nobody wakes the node, and a thread that hangs is not waited for. */
+/* A close never waits: what the thread still tells is dropped, and its end is the last that the
+ * node is woken for. */
 static void test_close(void **state) {
     struct sides s;
+    struct kith_lan_news news;
+    enum kith_lan_state now;
+    char text[KITH_LAN_STATE_TEXT_SIZE];
 
     begin(&s);
+    tell(&s, 1, true);
+    kith_lan_shared_tell_state(s.shared, KITH_LAN_RUNNING, "not taken");
+    turn(&s);
+    assert_int_equal(s.node_woken, 1);
     assert_false(kith_lan_shared_closing(s.shared));
-    assert_false(kith_lan_shared_close(s.shared, 1000));
+    kith_lan_shared_close(s.shared);
     assert_true(kith_lan_shared_closing(s.shared));
     turn(&s);
     assert_int_equal(s.thread_woken, 1);
-    tell(&s, 1, true);
+    tell(&s, 2, true);
     kith_lan_shared_tell_state(s.shared, KITH_LAN_WAITING, "late");
     turn(&s);
-    assert_int_equal(s.node_woken, 0);
+    assert_int_equal(s.node_woken, 1);
+    assert_false(kith_lan_shared_take(s.shared, &news));
+    assert_false(kith_lan_shared_take_state(s.shared, &now, text));
+    assert_false(kith_lan_shared_ended(s.shared));
     kith_lan_shared_set_thread(s.shared, NULL);
     kith_lan_shared_end(s.shared);
+    turn(&s);
+    assert_int_equal(s.node_woken, 2);
+    assert_true(kith_lan_shared_ended(s.shared));
     kith_lan_shared_refresh(s.shared, "late");
-    assert_true(kith_lan_shared_close(s.shared, 0));
     turn(&s);
     assert_int_equal(s.thread_woken, 1);
     end(&s);
 }
 
+/* A node that was gone first is not woken. */
+static void test_left_behind(void **state) {
+    struct sides s;
+
+    begin(&s);
+    kith_lan_shared_close(s.shared);
+    kith_lan_shared_set_node(s.shared, NULL);
+    kith_lan_shared_end(s.shared);
+    turn(&s);
+    assert_int_equal(s.node_woken, 0);
+    end(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_news),    cmocka_unit_test(test_full),  cmocka_unit_test(test_state),
-        cmocka_unit_test(test_refresh), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_news),  cmocka_unit_test(test_full),
+        cmocka_unit_test(test_state), cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_close), cmocka_unit_test(test_left_behind),
     };
 
     return cmocka_run_group_tests_name("lan_shared", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/core_internal.h"
 #include "core/endpoint.h"
 #include "core_net.h"
 
@@ -115,9 +116,60 @@ static void test_refused_reports(void **state) {
         assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
     }
     snprintf(report.name, sizeof(report.name), "one more");
-    assert_int_equal(kith_core_local_appeared(core, &report, net.now), KITH_EFULL);
-    kith_core_local_vanished(core, "flood-7", net.now);
     assert_int_equal(kith_core_local_appeared(core, &report, net.now), 0);
+    assert_int_equal(core->locals.n, KITH_LOCALS_MAX); /* flood-0 gave way */
+    assert_string_equal(
+        kith_container_of(kith_list_first(&core->locals.all), struct kith_local, all)->report.name,
+        "flood-1");
+    net_deinit(&net);
+}
+
+/* Lies that were told first keep nobody out, and nobody who answered is put out. */
+static void test_liars_first(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_core *core = net.nodes[0].core;
+    struct kith_local_report lie = report_of(&net, 1, true);
+    for (unsigned i = 0; i < 3 * KITH_LOCALS_MAX; i++) {
+        if (i == KITH_LOCALS_MAX / 2 || i == 2 * KITH_LOCALS_MAX) { /* among them, two true ones */
+            struct kith_local_report report =
+                report_of(&net, i == 2 * KITH_LOCALS_MAX ? 2 : 1, true);
+            appear(&net, 0, &report);
+        }
+        lie.endpoints[0] = net_endpoint(30);
+        lie.endpoints[0].port = (uint16_t)(1000 + i);
+        lie.key.bytes[0] = (uint8_t)i;
+        lie.key.bytes[1] = (uint8_t)(i >> 8);
+        snprintf(lie.name, sizeof(lie.name), "lie-%u", i);
+        appear(&net, 0, &lie);
+        net_run(&net, KITH_NS_PER_MS);
+        net_drain(&net, 0);
+    }
+    assert_int_equal(status_of(&net, 0).lan_peers, 2);
+    assert_int_equal(core->locals.n, KITH_LOCALS_MAX);
+    net_deinit(&net);
+}
+
+static void test_full_of_true_ones(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_local_report report = report_of(&net, 1, true);
+    for (unsigned i = 0; i < KITH_LOCALS_MAX; i++) {
+        snprintf(report.name, sizeof(report.name), "name-%u", i);
+        appear(&net, 0, &report);
+        net_drain(&net, 0);
+        net_run(&net, 10 * KITH_NS_PER_MS);
+    }
+    assert_int_equal(kith_locals_count_confirmed(&net.nodes[0].core->locals), KITH_LOCALS_MAX);
+    snprintf(report.name, sizeof(report.name), "one more");
+    assert_int_equal(kith_core_local_appeared(net.nodes[0].core, &report, net.now), KITH_EFULL);
     net_deinit(&net);
 }
 
@@ -215,15 +267,174 @@ static void test_newcomer_without_record(void **state) {
     net_deinit(&net);
 }
 
+/* A peer that appears while a lookup of it walks among dead nodes is asked as soon as it answers.
+ */
+static void test_appears_during_lookup(void **state) {
+    (void)state;
+    static const enum kith_query_kind KINDS[] = {KITH_QUERY_LOOKUP, KITH_QUERY_PING};
+    for (unsigned ms = 0; ms < 2000; ms += 250) {
+        struct net net;
+        net_swarm(&net, 6);
+        unsigned newcomer = net_add(&net);
+        for (unsigned i = 1; i < 5; i++) {
+            net.nodes[i].dead = true;
+        }
+        struct kith_query q = lookup_of(&net, newcomer);
+        q.kind = KINDS[ms / 250 % 2];
+        net.seen = (struct net_seen){0};
+        assert_int_equal(kith_core_start(net.nodes[0].core, &q, net.now, &net.seen.op), 0);
+        net_drain(&net, 0);
+        net_run(&net, ms * KITH_NS_PER_MS);
+        if (!net.seen.done) {
+            struct kith_local_report report = report_of(&net, newcomer, true);
+            appear(&net, 0, &report);
+            net_run(&net, 50 * KITH_NS_PER_MS);
+            assert_true(net.seen.done);
+            assert_int_equal(net.seen.result.status, 0);
+            assert_true(kith_endpoint_equal(&net.seen.result.contact.endpoint,
+                                            &net.nodes[newcomer].endpoint));
+        } else {
+            assert_true(ms >= 500); /* the walk is over: nothing to be seen any more */
+        }
+        net_deinit(&net);
+    }
+}
+
+/* `n` nodes that know each other from reports alone. */
+static void settle(struct net *net, unsigned n) {
+    net_init(net);
+    for (unsigned i = 0; i < n; i++) {
+        net_add(net);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned j = 0; j < n; j++) {
+            struct kith_local_report report = report_of(net, j, true);
+            if (i != j) {
+                appear(net, i, &report);
+                net_drain(net, i);
+            }
+        }
+    }
+    net_run(net, 120 * KITH_NS_PER_S);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(status_of(net, i).lan_peers, n - 1);
+    }
+}
+
+/* The others that still list `gone` as there. */
+static unsigned n_believers(const struct net *net, unsigned gone) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < net->n; i++) {
+        count += i != gone && status_of(net, i).lan_peers == net->n - 1;
+    }
+    return count;
+}
+
+/* A host that loses power says no goodbye. In a small LAN everybody misses it soon. */
+static void test_power_cut(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 8);
+    for (unsigned gone = 0; gone < 3; gone++) {
+        net.nodes[gone].dead = true;
+        net_run(&net, 20 * KITH_NS_PER_S);
+        assert_int_equal(n_believers(&net, gone), 0);
+        net.nodes[gone].dead = false;
+        net_run(&net, 90 * KITH_NS_PER_S);
+        assert_int_equal(status_of(&net, gone).lan_peers, 7);
+        assert_int_equal(n_believers(&net, gone), 7);
+    }
+    net_deinit(&net);
+}
+
+/* In a large one only while somebody looks, at once or all the time. */
+static void test_power_cut_large(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 40);
+    net.nodes[39].dead = true;
+    net_run(&net, 20 * KITH_NS_PER_S);
+    assert_true(n_believers(&net, 39) > 0);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    assert_int_equal(n_believers(&net, 39), 0);
+    net.nodes[38].dead = true;
+    for (unsigned i = 0; i < 200; i++) {
+        kith_core_local_watch(net.nodes[0].core, net.now);
+        net_run(&net, 100 * KITH_NS_PER_MS);
+    }
+    assert_int_equal(status_of(&net, 0).lan_peers, 37);
+    net_deinit(&net);
+}
+
+/* What keeping the list true costs while nothing else happens. */
+static void test_idle_traffic(void **state) {
+    (void)state;
+    static const unsigned SIZES[] = {2, 8, 20, 40};
+    for (unsigned i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+        struct net net;
+        settle(&net, SIZES[i]);
+        net_run(&net, 3600 * KITH_NS_PER_S);
+        uint64_t before = 0;
+        uint64_t after = 0;
+        for (unsigned j = 0; j < net.n; j++) {
+            before += kith_core_stats(net.nodes[j].core)->tx_bytes;
+        }
+        net_run(&net, 1800 * KITH_NS_PER_S);
+        for (unsigned j = 0; j < net.n; j++) {
+            after += kith_core_stats(net.nodes[j].core)->tx_bytes;
+            assert_int_equal(status_of(&net, j).lan_peers, net.n - 1);
+        }
+        unsigned rate = (unsigned)((after - before) / 1800 / net.n);
+        print_message("%u idle nodes send %u bytes/s each\n", net.n, rate);
+        assert_true(rate < 100);
+        net_deinit(&net);
+    }
+}
+
+static unsigned n_lost;
+
+/* Every tenth datagram. */
+static bool lose_some(struct net *net, struct net_packet *packet) {
+    (void)net;
+    (void)packet;
+    return ++n_lost % 10 != 0;
+}
+
+static bool watch_loss(struct net *net, unsigned seconds) {
+    bool always = true;
+    for (unsigned i = 0; i < seconds * 10; i++) {
+        net_run(net, 100 * KITH_NS_PER_MS);
+        always = always && status_of(net, 0).lan_peers == net->n - 1;
+    }
+    return always;
+}
+
+/* Lost datagrams do not make a peer vanish from the list, not for a moment. */
+static void test_loss(void **state) {
+    (void)state;
+    struct net net;
+    settle(&net, 2);
+    net.hook = lose_some;
+    assert_true(watch_loss(&net, 1800));
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_swarm_from_reports_alone),
         cmocka_unit_test(test_lookup_at_once),
         cmocka_unit_test(test_several_endpoints),
         cmocka_unit_test(test_refused_reports),
+        cmocka_unit_test(test_liars_first),
+        cmocka_unit_test(test_full_of_true_ones),
         cmocka_unit_test(test_silent_peer),
         cmocka_unit_test(test_goodbye),
         cmocka_unit_test(test_newcomer_without_record),
+        cmocka_unit_test(test_appears_during_lookup),
+        cmocka_unit_test(test_power_cut),
+        cmocka_unit_test(test_power_cut_large),
+        cmocka_unit_test(test_idle_traffic),
+        cmocka_unit_test(test_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

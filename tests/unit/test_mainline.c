@@ -48,8 +48,8 @@ static struct kith_mainline_status status_of(const struct net *net, unsigned i) 
     return status.mainline;
 }
 
-/* Through one node they all find each other; each learns its address, takes an id that belongs to it
- * (BEP 42), proves itself reachable and stops calling itself read-only (BEP 43). */
+/* Through one node they all find each other; each learns its address, takes an id that belongs to
+ * it (BEP 42), proves itself reachable and stops calling itself read-only (BEP 43). */
 static void test_join(void **state) {
     (void)state;
     struct net net;
@@ -63,6 +63,7 @@ static void test_join(void **state) {
         assert_false(v4->read_only);
         assert_memory_equal(v4->observed.ip, net.nodes[i].endpoint.ip, 4);
         assert_true(kith_target_id_valid(&v4->id, &net.nodes[i].endpoint));
+        assert_int_equal(kith_core_stats(net.nodes[i].core)->contradictions, 0);
     }
     net_deinit(&net);
 }
@@ -70,10 +71,8 @@ static void test_join(void **state) {
 static struct kith_query put_query(const char *text, uint8_t *value) {
     uint16_t size;
     assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){.kind = KITH_QUERY_PUT,
-                               .swarms = KITH_SWARM_MAINLINE,
-                               .value = value,
-                               .value_size = size};
+    return (struct kith_query){
+        .kind = KITH_QUERY_PUT, .swarms = KITH_SWARM_MAINLINE, .value = value, .value_size = size};
 }
 
 static void test_mutable_item(void **state) {
@@ -99,7 +98,8 @@ static void test_mutable_item(void **state) {
     assert_memory_equal(net.seen.record.value, "5:first", 7);
     assert_int_equal(net.seen.result.sources, KITH_SOURCE_MAINLINE);
 
-    /* By its target alone, whoever signed it; the salt has to be known, since answers leave it out. */
+    /* By its target alone, whoever signed it; the salt has to be known, since answers leave it out.
+     */
     struct kith_query by_target = {.kind = KITH_QUERY_GET,
                                    .flags = KITH_FLAG_HAS_POINT,
                                    .swarms = KITH_SWARM_MAINLINE,
@@ -131,7 +131,8 @@ static void test_mutable_item(void **state) {
     net_deinit(&net);
 }
 
-/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt out.
+/* Whoever puts a ready-made record compares it with what is held, though answers leave the salt
+ * out.
  */
 static void test_record_of_another(void **state) {
     (void)state;
@@ -178,9 +179,8 @@ static void test_immutable_item(void **state) {
     static const uint8_t bep44[20] = {0xe5, 0xf9, 0x6f, 0x6f, 0x38, 0x32, 0x0f, 0x0f, 0x33, 0x95,
                                       0x9c, 0xb4, 0xd3, 0xd6, 0x56, 0x45, 0x21, 0x17, 0xaa, 0xdb};
     assert_memory_equal(net.seen.result.target.bytes, bep44, sizeof(bep44));
-    struct kith_query get = {.kind = KITH_QUERY_GET,
-                             .flags = KITH_FLAG_HAS_POINT,
-                             .swarms = KITH_SWARM_MAINLINE};
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_POINT, .swarms = KITH_SWARM_MAINLINE};
     kith_target_from_bytes(bep44, &get.point);
     assert_int_equal(net_ask(&net, 11, &get), 0);
     assert_memory_equal(net.seen.record.value, "12:Hello World!", 15);
@@ -250,6 +250,73 @@ static void test_peers(void **state) {
     net_deinit(&net);
 }
 
+/* libtorrent answers a scrape with filters and without peers: nobody is asked both at once. */
+static bool drop_peers_of_scrapes(struct net *net, struct net_packet *packet) {
+    unsigned *n_scrapes = net->hook_context;
+    bool scrapes = memmem(packet->bytes, packet->size, "6:scrapei1e", 11) != NULL;
+    *n_scrapes += scrapes;
+    return !scrapes;
+}
+
+static void test_peers_without_scrape(void **state) {
+    (void)state;
+    struct net net;
+    unsigned n_scrapes = 0;
+    mainline(&net, 20);
+    struct kith_query q = {.kind = KITH_QUERY_ANNOUNCE_PEER,
+                           .flags = KITH_FLAG_HAS_POINT,
+                           .point = {{0xbb, 1, 2, 3}},
+                           .port = 6881};
+    assert_int_equal(net_ask(&net, 4, &q), 0);
+    net.hook = drop_peers_of_scrapes;
+    net.hook_context = &n_scrapes;
+    q.kind = KITH_QUERY_PEERS;
+    assert_int_equal(net_ask(&net, 13, &q), 0);
+    assert_int_equal(net.seen.n_peers, 1);
+    assert_int_equal(n_scrapes, 8 * 2); /* each is sent twice */
+    assert_true(net.seen.result.scrape_peers == 0);
+    net_deinit(&net);
+}
+
+/* libtorrent ignores for 5 minutes who sends it 50 datagrams within 10 seconds. */
+enum { BAN_DATAGRAMS = 50 };
+
+struct arrivals {
+    uint64_t at[BAN_DATAGRAMS]; /* ring of the latest */
+    unsigned n;
+    bool banned;
+};
+
+static bool watch_arrivals(struct net *net, struct net_packet *packet) {
+    struct arrivals *a = net->hook_context;
+    if (kith_endpoint_equal(&packet->to, &net->nodes[0].endpoint)) {
+        uint64_t *oldest = &a->at[a->n % BAN_DATAGRAMS];
+        a->banned =
+            a->banned || (a->n >= BAN_DATAGRAMS && packet->at - *oldest < 10 * KITH_NS_PER_S);
+        *oldest = packet->at;
+        a->n++;
+    }
+    return true;
+}
+
+static void test_pace_to_one_node(void **state) {
+    (void)state;
+    struct net net;
+    struct arrivals arrivals = {.n = 0};
+    mainline(&net, 2);
+    net.hook = watch_arrivals;
+    net.hook_context = &arrivals;
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_POINT, .swarms = KITH_SWARM_MAINLINE};
+    for (unsigned i = 0; i < 200; i++) {
+        get.point.bytes[0] = (uint8_t)i;
+        assert_int_equal(net_ask(&net, 1, &get), KITH_ENOT_FOUND);
+    }
+    assert_true(arrivals.n >= 200);
+    assert_false(arrivals.banned);
+    net_deinit(&net);
+}
+
 /* One signature, both swarms; a get takes the newest from wherever it is. */
 static void test_both_swarms(void **state) {
     (void)state;
@@ -295,8 +362,8 @@ static void test_both_swarms(void **state) {
     net_deinit(&net);
 }
 
-/* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is found
- * there too. */
+/* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is
+ * found there too. */
 static void test_rendezvous(void **state) {
     (void)state;
     struct net net;
@@ -412,9 +479,9 @@ static void test_token_is_bound(void **state) {
         {&other, "mnopqrstuvwxyz123456", "i203e"},
     };
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-        int n = snprintf(announce, sizeof(announce),
-                         "d1:ad2:id20:abcdefghij01234567899:info_hash20:%s4:porti6881e5:token8:",
-                         tries[i].hash);
+        int n = snprintf(
+            announce, sizeof(announce),
+            "d1:ad2:id20:abcdefghij01234567899:info_hash20:%s4:porti6881e5:token8:", tries[i].hash);
         memcpy(announce + n, token + 9, 8);
         static const char tail[] = "e1:q13:announce_peer1:t2:aa1:y1:qe";
         memcpy(announce + n + 8, tail, sizeof(tail) - 1);
@@ -424,8 +491,8 @@ static void test_token_is_bound(void **state) {
     net_deinit(&net);
 }
 
-/* Replies that nobody asked for, from the wrong port, with our own id or another than expected, change
- * nothing. */
+/* Replies that nobody asked for, from the wrong port, with our own id or another than expected,
+ * change nothing. */
 static void test_forged_replies(void **state) {
     (void)state;
     struct net net;
@@ -466,7 +533,8 @@ static void test_forged_replies(void **state) {
     net_deinit(&net);
 }
 
-/* A flood of forged questions of one prefix is answered within its share; others are still served. */
+/* A flood of forged questions of one prefix is answered within its share; others are still served.
+ */
 static void test_answer_budget(void **state) {
     (void)state;
     struct net net;
@@ -497,6 +565,8 @@ int main(void) {
         cmocka_unit_test(test_immutable_item),
         cmocka_unit_test(test_nearest_are_dead),
         cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_peers_without_scrape),
+        cmocka_unit_test(test_pace_to_one_node),
         cmocka_unit_test(test_both_swarms),
         cmocka_unit_test(test_rendezvous),
         cmocka_unit_test(test_echoes_any_transaction_id),

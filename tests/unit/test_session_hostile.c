@@ -161,6 +161,46 @@ static void budget_of_a_prefix(void **state) {
     stop_pair();
 }
 
+/* Somebody forges initiations of a whole /24: its hosts get a cookie, and with it a share that the
+ * forger cannot use up; nor can a bad host among them. */
+static void a_forged_prefix_is_not_locked_out(void **state) {
+    static struct host bad;
+    static struct held d;
+    struct kith_endpoint forged = kith_test_endpoint("192.0.2.77:7077");
+    unsigned served = 0;
+
+    start_pair(320);
+    host_init(&bad, 3, "192.0.2.66:7003");
+    host_start(&bad);
+    for (unsigned i = 0; i < 100; i++) {
+        ask(&bad, &b, 0);
+        host_must_take(&bad, &d, 1);
+        served += host_give(&b, &forged, d.bytes, d.size, 0) == KITH_DELIVERY_INITIATION;
+    }
+    assert_int_equal(served, 40);
+    while (host_take(&b, &d)) {
+        assert_true(d.bytes[0] == 3);
+    }
+    served = 0;
+    for (unsigned i = 0; i < 100; i++) { /* the bad host proves its address */
+        ask(&bad, &b, 0);
+        served += carry(&bad, &b, 1, 0) == KITH_DELIVERY_INITIATION;
+        if (host_take(&b, &d)) { /* the cookie; from now on it has one */
+            host_give(&bad, &b.at, d.bytes, d.size, 0);
+            served += carry(&bad, &b, 1, 0) == KITH_DELIVERY_INITIATION;
+        }
+    }
+    assert_int_equal(served, 10);
+    ask(&a, &b, 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&b, &a, 3, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_INITIATION);
+    answer(&b, "found", 0);
+    assert_int_equal(carry(&b, &a, 2, 0), KITH_DELIVERY_RESPONSE);
+    host_stop(&bad);
+    stop_pair();
+}
+
 /* The key in the payload must belong to the static key that authenticated; and whoever holds our
  * own (a copied key file) is told nothing. */
 static void keys_that_do_not_fit_or_are_ours(void **state) {
@@ -311,6 +351,7 @@ int main(void) {
         cmocka_unit_test(cookies_under_load),
         cmocka_unit_test(cookies_age),
         cmocka_unit_test(budget_of_a_prefix),
+        cmocka_unit_test(a_forged_prefix_is_not_locked_out),
         cmocka_unit_test(keys_that_do_not_fit_or_are_ours),
         cmocka_unit_test(every_bit_and_length_of_a_handshake),
         cmocka_unit_test(every_bit_and_length_of_the_rest),

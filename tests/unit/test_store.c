@@ -324,26 +324,6 @@ static void test_eviction_by_distance(void **state) {
     end(&f);
 }
 
-/* Under another id others are far. */
-static void test_eviction_follows_the_id(void **state) {
-    const struct kith_store_limits limits = {3, 1 << 20, 100, 10};
-    const struct kith_point id = {{32}};
-    struct fixture f;
-    struct example e;
-
-    start(&f, 7, &limits);
-    for (uint8_t where = 10; where <= 30; where += 10) {
-        example_init(&e, where, 1, "1:a");
-        assert_int_equal(put(&f, &e), 0);
-    }
-    kith_store_set_id(f.store, &id);
-    assert_null(kith_store_check(f.store));
-    example_init(&e, 40, 1, "1:a"); /* 32 ^ 40 = 8; farthest now: 32 ^ 30 = 62 */
-    assert_int_equal(put(&f, &e), 0);
-    assert_int_equal(f.removed.bytes[0], 30);
-    end(&f);
-}
-
 static void test_older_of_equal_distance_goes_first(void **state) {
     const struct kith_store_limits limits = {3, 1 << 20, 100, 10};
     struct fixture f;
@@ -774,7 +754,6 @@ int main(void) {
         cmocka_unit_test(test_cas),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_eviction_by_distance),
-        cmocka_unit_test(test_eviction_follows_the_id),
         cmocka_unit_test(test_older_of_equal_distance_goes_first),
         cmocka_unit_test(test_bytes_limit),
         cmocka_unit_test(test_share_of_a_prefix),

@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/msgpack_raw.h"
 #include "kith/types.h"
+
+#include "dns.h"
+#include "json_bencode.h"
 
 static int pack(const json_t *json, msgpack_packer *packer, unsigned depth);
 
@@ -96,12 +100,30 @@ json_t *json_hex(const uint8_t *bytes, size_t size) {
     return json;
 }
 
+/* Exactly one msgpack value, whose containers have no more members than there are bytes. What is a
+ * stranger's needs this first: msgpack-c allocates what a container claims to hold. */
+static bool is_one_value(const uint8_t *bytes, size_t size) {
+    struct kith_reader r = kith_reader(kith_span(bytes, size));
+    struct kith_msgpack_item item;
+    uint64_t to_come = 1;
+
+    for (; to_come > 0 && to_come <= size; to_come--) {
+        if (kith_msgpack_next(&r, &item) < 0)
+            return false;
+        if (item.type == KITH_MSGPACK_ARRAY || item.type == KITH_MSGPACK_MAP)
+            to_come += item.type == KITH_MSGPACK_MAP ? 2 * (uint64_t)item.number : item.number;
+    }
+    return to_come == 0 && kith_reader_left(&r) == 0;
+}
+
 /* Fully one msgpack map or array? Then its JSON form. */
 static json_t *document(const uint8_t *bytes, size_t size) {
     msgpack_unpacked unpacked;
     json_t *json = NULL;
     size_t offset = 0;
 
+    if (!is_one_value(bytes, size))
+        return NULL;
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, (const char *)bytes, size, &offset) ==
             MSGPACK_UNPACK_SUCCESS &&
@@ -112,12 +134,29 @@ static json_t *document(const uint8_t *bytes, size_t size) {
     return json;
 }
 
+/* What is no byte string: others' records in the public swarm. */
+static int add_bencode(json_t *object, const uint8_t *value, size_t size) {
+    json_t *infohash = json_bencode_infohash(value, size), *json = json_from_bencode(value, size);
+
+    if (infohash && json_object_set_new(object, "infohash", infohash) < 0) {
+        json_decref(json);
+        return -1;
+    }
+    return json ? json_object_set_new(object, "value", json)
+                : json_object_set_new(object, "value_hex", json_hex(value, size));
+}
+
 int json_add_value(json_t *object, const uint8_t *value, size_t size) {
     const uint8_t *bytes;
     size_t bytes_size;
     json_t *json;
 
+    if (size > 0 && (value[0] < '0' || value[0] > '9'))
+        return add_bencode(object, value, size);
     kith_value_unwrap(value, size, &bytes, &bytes_size);
+    json = dns_to_json(bytes, bytes_size);
+    if (json && json_object_set_new(object, "dns", json) < 0)
+        return -1;
     json = document(bytes, bytes_size);
     if (!json)
         json = json_stringn((const char *)bytes, bytes_size);

@@ -23,8 +23,9 @@ json_t *json_from_msgpack(const msgpack_object *object);
  * value and shown by json_add_value(), "sig" is always hex. */
 json_t *json_from_result(const msgpack_object *object);
 
-/* Adds "value" (a msgpack map or array as JSON, or text) or "value_hex" to a JSON object. `value`
- * is bencoded. Returns 0 or -1. */
+/* Adds "value" (a msgpack map or array, or bencode that is no string, as JSON; or text) or
+ * "value_hex" to a JSON object; "dns" if the bytes are a DNS reply, "infohash" if they name one
+ * (BEP 46). `value` is bencoded. Returns 0 or -1. */
 int json_add_value(json_t *object, const uint8_t *value, size_t size);
 
 /* Hex digits as a new JSON string. */

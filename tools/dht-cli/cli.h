@@ -38,6 +38,8 @@ struct cli {
     bool ephemeral;
     const char *peers[CLI_PEERS_MAX];
     size_t n_peers;
+    const char *bootstrap[CLI_PEERS_MAX]; /* of Mainline */
+    size_t n_bootstrap;
     const char *network;
     const char *identity;
     bool json;
@@ -51,8 +53,10 @@ struct cli {
     uint32_t count; /* 0: default */
     bool all, raw, immutable, json_value, plain;
     bool persistent, unconditional, private_role;
-    int64_t ban_s; /* 0: for ever */
+    int64_t ban_s;          /* 0: for ever */
     const char *capability; /* NULL: any */
+    const char *swarm;      /* "kith", "mainline", "both"; NULL: the command's default */
+    uint16_t port;          /* 0: not given */
     /* the command and its arguments */
     const struct cli_command *command;
     const char *args[CLI_ARGS_MAX];
@@ -64,11 +68,12 @@ struct cli {
 };
 
 enum {
-    CLI_FLAG_LOCAL = 1u << 0,   /* needs neither daemon nor node */
-    CLI_FLAG_DAEMON = 1u << 1,  /* about a running node: no silent short-lived one */
-    CLI_FLAG_NETWORK = 1u << 2, /* a short-lived node must have joined first */
-    CLI_FLAG_SIGNS = 1u << 3,   /* uses the node's own key */
-    CLI_FLAG_LATER = 1u << 4,   /* not in this version */
+    CLI_FLAG_LOCAL = 1u << 0,    /* needs neither daemon nor node */
+    CLI_FLAG_DAEMON = 1u << 1,   /* about a running node: no silent short-lived one */
+    CLI_FLAG_NETWORK = 1u << 2,  /* a short-lived node must have joined first */
+    CLI_FLAG_SIGNS = 1u << 3,    /* uses the node's own key */
+    CLI_FLAG_GROUP = 1u << 4,    /* the next word completes its name */
+    CLI_FLAG_MAINLINE = 1u << 5, /* in the public swarm alone */
 };
 
 struct cli_command {
@@ -97,13 +102,26 @@ int cmd_announce(struct cli *cli);
 int cmd_unannounce(struct cli *cli);
 int cmd_find(struct cli *cli);
 int cmd_watch(struct cli *cli);
+struct client_reply;
+/* Prints what a successful "get" brought. Returns an exit status. */
+int cli_finish_get(struct cli *cli, struct client_reply *reply);
+/* commands_mainline.c: the public swarm in its own terms */
+int cmd_mainline_get(struct cli *cli);
+int cmd_mainline_put(struct cli *cli);
+int cmd_mainline_peers(struct cli *cli);
+int cmd_mainline_announce(struct cli *cli);
+int cmd_mainline_sample(struct cli *cli);
+int cmd_mainline_ping(struct cli *cli);
+int cmd_mainline_trace(struct cli *cli);
 /* commands_probe.c: single peers and single steps */
 int cmd_ping(struct cli *cli);
 int cmd_trace(struct cli *cli);
+/* A walk to the `name` ("key", "point", "target") in `text`. */
+int cli_trace(struct cli *cli, const char *name, const char *text);
 int cmd_talk(struct cli *cli);
 /* commands_book.c: whom the node knows */
-/* Asks for a list with all its pages and shows it. What changes between two of them may be missed or
- * seen twice. */
+/* Asks for a list with all its pages and shows it. What changes between two of them may be missed
+ * or seen twice. */
 int cli_run_list(struct cli *cli, const char *method, const char *list,
                  void (*print)(struct cli *cli, json_t *result));
 

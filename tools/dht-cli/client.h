@@ -84,8 +84,12 @@ struct client_node_options {
     const char *network;
     const char *const *peers;
     size_t n_peers;
-    const char *identity; /* a file; NULL: a throwaway key */
-    uint64_t join_ms;     /* wait so long for the first contact; 0: do not wait */
+    const char *identity;         /* a file; NULL: a throwaway key */
+    uint64_t join_ms;             /* wait so long for the first contact; 0: do not wait */
+    bool mainline;                /* take part in the public swarm, too */
+    bool mainline_only;           /* and it is the one that matters */
+    const char *const *bootstrap; /* its nodes to ask first; none: public routers */
+    size_t n_bootstrap;
 };
 
 int client_open_node(struct client **ret_client, const struct client_node_options *options,

@@ -2,7 +2,8 @@
 /*
  * The in-process transport: a client-mode node on a loop of its own, spoken to in the same control
  * protocol as the daemon. It listens on free ports, keeps nothing on disk, and is not put into
- * others' tables. It joins through the peers it was given, the seeds file and the local network.
+ * others' tables. It joins through the peers it was given, the seeds file and the local network,
+ * and for jobs in the public swarm through nodes of that.
  *
  * Waiting runs the loop until bytes arrived, the deadline's timer fired or a signal came. Signals
  * are blocked by client_catch_signals(); here they are unblocked and left to uv_signal, which wakes
@@ -35,6 +36,7 @@ struct node_transport {
     struct kith_control *control;
     struct client *client;
     struct seeds seeds;
+    bool mainline_only;
     bool ready;
     bool fed;
     bool late;
@@ -51,8 +53,11 @@ static void on_write(void *context, struct kith_span bytes) {
 static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
     struct node_transport *transport = user;
 
-    if (event->kind == KITH_EVENT_READY)
+    if (event->kind == KITH_EVENT_MAINLINE ||
+        (event->kind == KITH_EVENT_READY && !transport->mainline_only))
         transport->ready = true;
+    if (transport->control)
+        kith_control_tell(transport->control, event);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -109,7 +114,7 @@ static void node_free(void *self) {
     struct node_transport *transport = self;
 
     transport->client = NULL;
-    kith_control_free(transport->control);
+    transport->control = kith_control_free(transport->control);
     if (transport->node)
         kith_node_close(transport->node, on_closed, transport);
     else
@@ -186,6 +191,10 @@ static int open_node(struct node_transport *transport, const struct client_node_
     options.n_peers = wanted->n_peers;
     options.seeds = transport->seeds.items;
     options.n_seeds = transport->seeds.n_items;
+    options.mainline = wanted->mainline;
+    options.mainline_rendezvous = !wanted->mainline_only;
+    options.mainline_bootstrap = wanted->bootstrap;
+    options.n_mainline_bootstrap = wanted->n_bootstrap;
     options.on_event = on_event;
     options.user = transport;
     r = kith_node_open(&transport->node, &transport->loop, &options, info);
@@ -215,6 +224,23 @@ static int join_lan(struct node_transport *transport, uint64_t patience_ms,
     return KITH_ENO_NETWORK;
 }
 
+/* A first node is enough to go on; that the neighbourhood is known is better. */
+static int join_mainline(struct node_transport *transport, const struct client_node_options *wanted,
+                         struct kith_error_info *info) {
+    struct kith_status status;
+    int r = run_until(transport, &transport->ready, client_now_ms() + wanted->join_ms);
+
+    kith_node_status(transport->node, &status);
+    if (r != KITH_ETIMEOUT ||
+        status.mainline.families[0].nodes + status.mainline.families[1].nodes > 0)
+        return r == KITH_ETIMEOUT ? 0 : r;
+    snprintf(info->message, sizeof(info->message),
+             "no network: no node of Mainline answered within %.0f s. Give --mainline-bootstrap "
+             "HOST:PORT, or start kithd --mainline",
+             (double)wanted->join_ms / 1e3);
+    return KITH_ENO_NETWORK;
+}
+
 static int join(struct node_transport *transport, const struct client_node_options *wanted,
                 struct kith_error_info *info) {
     size_t n = wanted->n_peers + transport->seeds.n_items;
@@ -222,7 +248,9 @@ static int join(struct node_transport *transport, const struct client_node_optio
 
     if (wanted->join_ms == 0)
         return 0;
-    if (n == 0)
+    if (wanted->mainline)
+        r = join_mainline(transport, wanted, info);
+    else if (n == 0)
         r = join_lan(transport, wanted->join_ms < LAN_MS ? wanted->join_ms : LAN_MS, info);
     else
         r = run_until(transport, &transport->ready, client_now_ms() + wanted->join_ms);
@@ -248,6 +276,7 @@ int client_open_node(struct client **ret_client, const struct client_node_option
         free(transport);
         return KITH_EINTERNAL;
     }
+    transport->mainline_only = options->mainline_only;
     r = open_node(transport, options, info);
     if (r == 0)
         r = kith_control_new(&transport->control, transport->node, on_write, transport);

@@ -80,10 +80,24 @@ static void print_raw(const struct client_reply *reply) {
     fwrite(bytes, 1, size, stdout);
 }
 
+/* As in a zone file. */
+static void print_dns(json_t *records) {
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        json_t *record = json_array_get(records, i);
+        printf("%s\t%.0f\t%s\t%s\n", show_text(record, "name"), show_number(record, "ttl"),
+               show_text(record, "type"), show_text(record, "data"));
+    }
+}
+
 static void print_record(struct cli *cli, json_t *record) {
     char *value = show_value(record);
 
-    printf("%s\n", value ? value : "");
+    if (json_object_get(record, "dns"))
+        print_dns(json_object_get(record, "dns"));
+    else if (json_object_get(record, "infohash"))
+        show_fact(cli, "info-hash", "%s", show_text(record, "infohash"));
+    else
+        printf("%s\n", value ? value : "");
     if (!cli->quiet && json_is_string(json_object_get(record, "key")) &&
         json_object_get(record, "seq"))
         fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %.0f holder%s, found by %s; %s\n",
@@ -91,6 +105,13 @@ static void print_record(struct cli *cli, json_t *record) {
                 show_number(record, "holders") == 1 ? "" : "s",
                 show_list(json_object_get(record, "sources"), "-"), show_walk(record));
     free(value);
+}
+
+int cli_finish_get(struct cli *cli, struct client_reply *reply) {
+    if (!cli->raw || !show_bool(reply->result, "found"))
+        return finish_search(cli, reply->result, "no such record", print_record);
+    print_raw(reply);
+    return CLI_OK;
 }
 
 static int run_get(struct cli *cli, const char *name, const char *text,
@@ -138,10 +159,8 @@ int cmd_get(struct cli *cli) {
         kith_key_format(&key, text);
         status = run_get(cli, "key", text, &reply);
     }
-    if (status == CLI_OK && cli->raw && show_bool(reply.result, "found"))
-        print_raw(&reply);
-    else if (status == CLI_OK)
-        status = finish_search(cli, reply.result, "no such record", print_record);
+    if (status == CLI_OK)
+        status = cli_finish_get(cli, &reply);
     client_reply_deinit(&reply);
     return status;
 }
@@ -210,7 +229,13 @@ static void print_put(struct cli *cli, json_t *result) {
     show_fact(cli, "stored", "on %.0f of %.0f nodes in %s%s", acks, show_number(result, "asked"),
               show_ms(show_number(result, "total_ms")),
               acks == quorum && acks < show_number(result, "asked") ? ", the others follow" : "");
-    show_fact(cli, "point", "%s", show_text(result, "point"));
+    if (json_is_number(json_object_get(result, "mainline_acks")))
+        show_fact(cli, "in Mainline", "on %.0f of %.0f nodes", show_number(result, "mainline_acks"),
+                  show_number(result, "mainline_asked"));
+    if (strcmp(show_text(result, "swarm"), "mainline") != 0)
+        show_fact(cli, "point", "%s", show_text(result, "point"));
+    if (json_is_string(json_object_get(result, "target")))
+        show_fact(cli, "target", "%s", show_text(result, "target"));
     if (json_is_string(json_object_get(result, "key"))) {
         show_fact(cli, "key", "%s", show_text(result, "key"));
         if (*salt)
@@ -378,6 +403,8 @@ int cmd_watch(struct cli *cli) {
     client_args_text(&args, "key", text);
     if (cli->salt)
         client_args_bytes(&args, "salt", cli->salt, strlen(cli->salt));
+    if (cli->swarm)
+        client_args_text(&args, "swarm", cli->swarm);
     client_call(cli->client, "watch", &args, timeout_ms, on_record, &watching, &reply);
     client_args_deinit(&args);
     status = reply.code == 0 ? CLI_OK : cli_exit_of(reply.code);

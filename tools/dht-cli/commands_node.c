@@ -30,10 +30,15 @@ static int ask(struct cli *cli, const char *method,
 /* ---- id, status, stats ---- */
 
 static void print_id(struct cli *cli, json_t *result) {
-    json_t *endpoints = json_object_get(result, "endpoints");
+    json_t *endpoints = json_object_get(result, "endpoints"),
+           *ids = json_object_get(result, "node_ids");
 
     show_fact(cli, "key", "%s", show_text(result, "key"));
-    show_fact(cli, "node id", "%s", show_text(json_object_get(result, "node_ids"), "kith"));
+    show_fact(cli, "node id", "%s", show_text(ids, "kith"));
+    if (json_object_get(ids, "mainline4"))
+        show_fact(cli, "in Mainline", "%s over IPv4", show_text(ids, "mainline4"));
+    if (json_object_get(ids, "mainline6"))
+        show_fact(cli, "in Mainline", "%s over IPv6", show_text(ids, "mainline6"));
     show_fact(cli, "network", "%s", show_text(result, "network"));
     show_fact(cli, "bound", "%s", show_list(json_object_get(endpoints, "bound"), "-"));
     show_fact(cli, "observed", "%s", show_list(json_object_get(endpoints, "observed"), "not yet"));
@@ -42,6 +47,35 @@ static void print_id(struct cli *cli, json_t *result) {
 
 int cmd_id(struct cli *cli) {
     return ask(cli, "id", print_id);
+}
+
+static void print_mainline_family(struct cli *cli, json_t *family, const char *name) {
+    json_t *size = json_object_get(family, "size_estimate");
+    char estimate[64] = "";
+
+    if (!json_is_object(family))
+        return;
+    if (json_is_number(size))
+        snprintf(estimate, sizeof(estimate), "; about %.0f nodes, give or take %.0f%%",
+                 json_number_value(size), 100 * show_number(family, "size_error"));
+    show_fact(cli, name, "%s, %.0f contacts%s%s",
+              show_bool(family, "ready") ? "joined" : "not joined", show_number(family, "nodes"),
+              show_bool(family, "read_only") ? ", read-only" : "", estimate);
+    show_fact(cli, "", "%.0f info-hashes, %.0f peers held; seen at %s",
+              show_number(family, "torrents"), show_number(family, "peers"),
+              json_is_string(json_object_get(family, "observed")) ? show_text(family, "observed")
+                                                                  : "(not yet known)");
+}
+
+static void print_mainline(struct cli *cli, json_t *mainline) {
+    if (!show_bool(mainline, "on")) {
+        show_fact(cli, "Mainline", "off");
+        return;
+    }
+    show_fact(cli, "Mainline", "reachable: %s; %.0f items held", show_text(mainline, "reachable"),
+              show_number(mainline, "items"));
+    print_mainline_family(cli, json_object_get(mainline, "v4"), "  over IPv4");
+    print_mainline_family(cli, json_object_get(mainline, "v6"), "  over IPv6");
 }
 
 static void print_status(struct cli *cli, json_t *result) {
@@ -69,6 +103,7 @@ static void print_status(struct cli *cli, json_t *result) {
     show_fact(cli, "records", "%.0f held for others, %.0f own", show_number(result, "records"),
               show_number(result, "own_records"));
     show_fact(cli, "sessions", "%.0f", show_number(result, "sessions"));
+    print_mainline(cli, json_object_get(result, "mainline"));
 }
 
 int cmd_status(struct cli *cli) {

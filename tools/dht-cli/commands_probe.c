@@ -99,17 +99,13 @@ static void on_hop(const char *event, json_t *fields, void *user) {
     fflush(stdout);
 }
 
-int cmd_trace(struct cli *cli) {
-    char text[KITH_KEY_TEXT_SIZE];
+int cli_trace(struct cli *cli, const char *name, const char *text) {
     struct client_reply reply;
     struct client_args args;
-    struct kith_key key;
-    int status = cli->immutable ? 0 : request_key(cli->args[0], &key, text);
+    int status;
 
-    if (status)
-        return status;
     client_args_init(&args);
-    client_args_text(&args, cli->immutable ? "point" : "key", cli->immutable ? cli->args[0] : text);
+    client_args_text(&args, name, text);
     request_options(cli, &args);
     status = request_run(cli, "trace", &args, on_hop, cli, &reply);
     if (status == CLI_OK && cli->json) {
@@ -120,6 +116,16 @@ int cmd_trace(struct cli *cli) {
     }
     client_reply_deinit(&reply);
     return status;
+}
+
+int cmd_trace(struct cli *cli) {
+    char text[KITH_KEY_TEXT_SIZE];
+    struct kith_key key;
+    int status = cli->immutable ? 0 : request_key(cli->args[0], &key, text);
+
+    if (status)
+        return status;
+    return cli_trace(cli, cli->immutable ? "point" : "key", cli->immutable ? cli->args[0] : text);
 }
 
 /* ---- talk ---- */

@@ -18,6 +18,8 @@
 #include "client.h"
 #include "common/suggest.h"
 
+enum { IN_MAINLINE = CLI_FLAG_NETWORK | CLI_FLAG_MAINLINE };
+
 static const struct cli_command commands[] = {
     {"keygen", "[FILE]", "make an identity, print its public key",
      "Never overwrites. Without FILE: identity.key in the data directory of this user's kithd.", 0,
@@ -26,15 +28,18 @@ static const struct cli_command commands[] = {
     {"id", "", "this node: key, node id, endpoints, network", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_id},
     {"lookup", "KEY", "find a peer: its current endpoints and capabilities", NULL, 1, 1,
      CLI_FLAG_NETWORK, cmd_lookup},
-    {"get", "KEY [--salt S] [--all] [--raw] | HASH [--immutable]", "a record's value",
+    {"get", "KEY [--salt S] [--swarm SWARM] [--all] [--raw] | HASH [--immutable]",
+     "a record's value",
      "--all waits for the newest, --raw prints the bytes only. msgpack values are shown as JSON.\n"
      "64 hex digits are tried as the hash of an immutable value first, then as a key.",
      1, 1, CLI_FLAG_NETWORK, cmd_get},
-    {"put", "[--salt S] [--seq N] [--cas N] [--immutable] [--json-value] VALUE|@FILE|-",
+    {"put",
+     "[--salt S] [--seq N] [--cas N] [--immutable] [--json-value] [--swarm SWARM] VALUE|@FILE|-",
      "sign and store a value",
      "VALUE is text, @FILE a file, - standard input; at most 996 bytes. --json-value stores JSON "
      "as msgpack.\n"
-     "--seq sets the sequence number, --cas stores only if the record's seq is N now.",
+     "--seq sets the sequence number, --cas stores only if the record's seq is N now.\n"
+     "SWARM is kith (the default), mainline (the public BitTorrent DHT) or both.",
      1, 1, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS, cmd_put},
     {"announce", "TOPIC", "announce this node under a topic",
      "TOPIC is any text (hashed) or 64 hex digits.", 1, 1, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS,
@@ -72,8 +77,24 @@ static const struct cli_command commands[] = {
     {"unban", "KEY|ADDR[/BITS]", "lift a ban", NULL, 1, 1, CLI_FLAG_DAEMON, cmd_unban},
     {"status", "", "health at a glance", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_status},
     {"stats", "", "every counter", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_stats},
-    {"mainline", "COMMAND ...", "the public BitTorrent DHT", NULL, 0, CLI_ARGS_MAX, CLI_FLAG_LATER,
-     NULL},
+    {"mainline", "COMMAND ...", "the public BitTorrent DHT, in its own terms: a COMMAND below",
+     "INFOHASH and TARGET are 40 hex digits.", 0, CLI_ARGS_MAX, CLI_FLAG_GROUP, NULL},
+    {"mainline get", "TARGET|KEY|MAGNET [--salt S] [--all] [--raw]", "a stored value (BEP 44)",
+     "MAGNET is magnet:?xs=urn:btpk:KEY[&s=SALT], key and salt in hex (BEP 46).", 1, 1, IN_MAINLINE,
+     cmd_mainline_get},
+    {"mainline put", "[--salt S] [--seq N] [--cas N] [--immutable] VALUE|@FILE|-",
+     "sign and store a value (BEP 44)", NULL, 1, 1, IN_MAINLINE | CLI_FLAG_SIGNS, cmd_mainline_put},
+    {"mainline peers", "INFOHASH [-n N]", "peers announced under an info-hash", NULL, 1, 1,
+     IN_MAINLINE, cmd_mainline_peers},
+    {"mainline announce", "INFOHASH [--port N]", "announce this host under an info-hash, once",
+     "Without --port: the port that the node sends from.", 1, 1, IN_MAINLINE,
+     cmd_mainline_announce},
+    {"mainline sample", "[TARGET]", "info-hashes that nodes know (BEP 51)", NULL, 0, 1, IN_MAINLINE,
+     cmd_mainline_sample},
+    {"mainline ping", "HOST:PORT [-n N]", "round-trip times", NULL, 1, 1, IN_MAINLINE,
+     cmd_mainline_ping},
+    {"mainline trace", "TARGET|KEY", "a walk hop by hop, live", NULL, 1, 1, IN_MAINLINE,
+     cmd_mainline_trace},
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -103,6 +124,9 @@ enum option_id {
     OPT_PRIVATE,
     OPT_FOR,
     OPT_CAPABILITY,
+    OPT_SWARM,
+    OPT_PORT,
+    OPT_BOOTSTRAP,
 };
 
 struct option {
@@ -110,29 +134,32 @@ struct option {
     char letter; /* 0: none */
     enum option_id id;
     const char *argument; /* what it takes; NULL: nothing */
-    const char *commands; /* " a b " for the commands it belongs to; NULL: global */
+    const char *commands; /* ",a,b c," for the commands it belongs to; NULL: global */
 };
 
 /* Options of commands come first: they win over a global one of the same letter. */
 static const struct option options[] = {
-    {"salt", 0, OPT_SALT, "S", " get put watch "},
-    {"seq", 0, OPT_SEQ, "N", " put "},
-    {"cas", 0, OPT_CAS, "N", " put "},
-    {"count", 'n', OPT_COUNT, "N", " find ping "},
-    {"all", 0, OPT_ALL, NULL, " get "},
-    {"raw", 0, OPT_RAW, NULL, " get "},
-    {"immutable", 0, OPT_IMMUTABLE, NULL, " get put trace "},
-    {"json-value", 0, OPT_JSON_VALUE, NULL, " put "},
-    {"plain", 0, OPT_PLAIN, NULL, " peers table records sessions lan book ban "},
-    {"persistent", 0, OPT_PERSISTENT, NULL, " add "},
-    {"unconditional", 0, OPT_UNCONDITIONAL, NULL, " add "},
-    {"private", 0, OPT_PRIVATE, NULL, " add "},
-    {"for", 0, OPT_FOR, "T", " ban "},
-    {"capability", 0, OPT_CAPABILITY, "NAME", " peers "},
+    {"salt", 0, OPT_SALT, "S", ",get,put,watch,mainline get,mainline put,"},
+    {"seq", 0, OPT_SEQ, "N", ",put,mainline put,"},
+    {"cas", 0, OPT_CAS, "N", ",put,mainline put,"},
+    {"count", 'n', OPT_COUNT, "N", ",find,ping,mainline peers,mainline ping,"},
+    {"all", 0, OPT_ALL, NULL, ",get,mainline get,"},
+    {"raw", 0, OPT_RAW, NULL, ",get,mainline get,"},
+    {"immutable", 0, OPT_IMMUTABLE, NULL, ",get,put,trace,mainline put,"},
+    {"json-value", 0, OPT_JSON_VALUE, NULL, ",put,"},
+    {"plain", 0, OPT_PLAIN, NULL, ",peers,table,records,sessions,lan,book,ban,"},
+    {"persistent", 0, OPT_PERSISTENT, NULL, ",add,"},
+    {"unconditional", 0, OPT_UNCONDITIONAL, NULL, ",add,"},
+    {"private", 0, OPT_PRIVATE, NULL, ",add,"},
+    {"for", 0, OPT_FOR, "T", ",ban,"},
+    {"capability", 0, OPT_CAPABILITY, "NAME", ",peers,"},
+    {"swarm", 0, OPT_SWARM, "SWARM", ",lookup,get,put,watch,"},
+    {"port", 0, OPT_PORT, "N", ",mainline announce,"},
     {"control", 0, OPT_CONTROL, "PATH", NULL},
     {"ephemeral", 0, OPT_EPHEMERAL, NULL, NULL},
     {"peer", 'p', OPT_PEER, "PEER", NULL},
     {"network", 'n', OPT_NETWORK, "NETWORK", NULL},
+    {"mainline-bootstrap", 0, OPT_BOOTSTRAP, "HOST:PORT", NULL},
     {"identity", 0, OPT_IDENTITY, "FILE", NULL},
     {"json", 'j', OPT_JSON, NULL, NULL},
     {"timeout", 't', OPT_TIMEOUT, "S", NULL},
@@ -190,12 +217,10 @@ static void print_help(void) {
     puts("dht-cli: find peers by their public key, store and read signed records\n"
          "\n"
          "usage: dht-cli [options] COMMAND ...\n");
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (!(commands[i].flags & CLI_FLAG_LATER))
-            printf("  %-12s%s\n", commands[i].name, commands[i].help);
-    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-19s%s\n", commands[i].name, commands[i].help);
     puts(
-        "  help        more about a command: dht-cli help COMMAND\n"
+        "  help               more about a command: dht-cli help COMMAND\n"
         "\n"
         "options, before or after the command:\n"
         "  --control PATH      the daemon's socket\n"
@@ -203,6 +228,9 @@ static void print_help(void) {
         "  -p, --peer PEER     whom the short-lived node asks first; repeatable\n"
         "  -n, --network NAME  its network (default kith)\n"
         "  --identity FILE     its identity (default: a throwaway key)\n"
+        "  --mainline-bootstrap HOST:PORT\n"
+        "                      a node of Mainline it asks first; repeatable (default: public "
+        "routers)\n"
         "  -j, --json          one JSON object (streams: one a line)\n"
         "  -t, --timeout S     give up after S seconds\n"
         "  -q, --quiet         data only, no progress and notes\n"
@@ -211,13 +239,22 @@ static void print_help(void) {
         "5 daemon unreachable, 6 conflict, 7 below the quorum, 70 internal, 130 interrupted");
 }
 
+/* "mainline get" is of "mainline". */
+static bool is_of_group(const struct cli_command *command, const struct cli_command *group) {
+    size_t length = strlen(group->name);
+
+    return strncmp(command->name, group->name, length) == 0 && command->name[length] == ' ';
+}
+
 static int print_command_help(const struct cli_command *command) {
     printf("usage: dht-cli [options] %s%s%s\n\n%s\n", command->name, *command->synopsis ? " " : "",
            command->synopsis, command->help);
     if (command->details)
         printf("%s\n", command->details);
-    if (command->flags & CLI_FLAG_LATER)
-        puts("This version does not have it.");
+    for (size_t i = 0; i < N_COMMANDS && command->flags & CLI_FLAG_GROUP; i++) {
+        if (is_of_group(&commands[i], command))
+            printf("  %s %s\n", commands[i].name, commands[i].synopsis);
+    }
     return CLI_OK;
 }
 
@@ -245,23 +282,42 @@ static int unknown_command(const char *name) {
     return CLI_USAGE;
 }
 
+/* The word behind a group completes the command's name. */
+static int complete_command(struct cli *cli, const char *word) {
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s %s", cli->command->name, word);
+    const struct cli_command *command = find_command(name);
+    if (!command)
+        return unknown_command(name);
+    cli->command = command;
+    return CLI_OK;
+}
+
 static bool belongs(const struct option *option, const struct cli_command *command) {
     char word[40];
 
     if (!option->commands)
         return true;
-    snprintf(word, sizeof(word), " %s ", command ? command->name : "");
+    snprintf(word, sizeof(word), ",%s,", command ? command->name : "");
     return command && strstr(option->commands, word);
+}
+
+/* "--for belongs to ban and stands behind it" */
+static int misplaced_option(const struct option *option) {
+    fprintf(stderr, "dht-cli: --%s belongs to ", option->name);
+    for (const char *at = option->commands + 1; at[1]; at++)
+        fputs(*at == ',' ? ", " : (const char[]){*at, '\0'}, stderr);
+    fputs(" and stands behind it\n", stderr);
+    return CLI_USAGE;
 }
 
 static int unknown_option(const struct cli *cli, const char *text, const char *name) {
     struct suggest suggest;
 
     for (size_t i = 0; i < N_OPTIONS; i++) {
-        if (strcmp(options[i].name, name) == 0) {
-            cli_complain("--%s belongs to%sand stands behind it", name, options[i].commands);
-            return CLI_USAGE;
-        }
+        if (options[i].commands && strcmp(options[i].name, name) == 0)
+            return misplaced_option(&options[i]);
     }
     suggest_init(&suggest, name);
     for (size_t i = 0; i < N_OPTIONS; i++) {
@@ -330,7 +386,9 @@ static int parse_span(const struct option *option, const char *value, int64_t *r
     return CLI_OK;
 }
 
-static int add_peer(struct cli *cli, const char *value) {
+/* One more PEER, or HOST:PORT where peers have no keys. */
+static int add_peer(const struct option *option, const char *value, bool keys, const char **list,
+                    size_t *n_list) {
     struct kith_error_info info = {0};
     struct kith_key key;
     char host[256];
@@ -338,14 +396,34 @@ static int add_peer(struct cli *cli, const char *value) {
     bool has_key;
 
     if (kith_contact_parse(value, &has_key, &key, host, &port, &info) < 0) {
-        cli_complain("--peer: %s", info.message);
+        cli_complain("--%s: %s", option->name, info.message);
         return CLI_USAGE;
     }
-    if (cli->n_peers == CLI_PEERS_MAX) {
-        cli_complain("--peer: at most %d", CLI_PEERS_MAX);
+    if (has_key && !keys)
+        return bad_value(option, value, "HOST:PORT without a key");
+    if (*n_list == CLI_PEERS_MAX) {
+        cli_complain("--%s: at most %d", option->name, CLI_PEERS_MAX);
         return CLI_USAGE;
     }
-    cli->peers[cli->n_peers++] = value;
+    list[(*n_list)++] = value;
+    return CLI_OK;
+}
+
+static int parse_port(const struct option *option, const char *value, uint16_t *ret_port) {
+    int64_t number = 0;
+
+    if (parse_seq(option, value, &number) != CLI_OK)
+        return CLI_USAGE;
+    if (number == 0 || number > UINT16_MAX)
+        return bad_value(option, value, "a port from 1 to 65535");
+    *ret_port = (uint16_t)number;
+    return CLI_OK;
+}
+
+static int parse_swarm(const struct option *option, const char *value, const char **ret_swarm) {
+    if (strcmp(value, "kith") != 0 && strcmp(value, "mainline") != 0 && strcmp(value, "both") != 0)
+        return bad_value(option, value, "kith, mainline or both");
+    *ret_swarm = value;
     return CLI_OK;
 }
 
@@ -355,7 +433,13 @@ static int apply_valued(struct cli *cli, const struct option *option, const char
         cli->control = value;
         return CLI_OK;
     case OPT_PEER:
-        return add_peer(cli, value);
+        return add_peer(option, value, true, cli->peers, &cli->n_peers);
+    case OPT_BOOTSTRAP:
+        return add_peer(option, value, false, cli->bootstrap, &cli->n_bootstrap);
+    case OPT_SWARM:
+        return parse_swarm(option, value, &cli->swarm);
+    case OPT_PORT:
+        return parse_port(option, value, &cli->port);
     case OPT_NETWORK:
         cli->network = value;
         return CLI_OK;
@@ -479,6 +563,8 @@ static int parse_word(struct cli *cli, const char *word) {
         cli->command = find_command(word);
         return cli->command ? CLI_OK : unknown_command(word);
     }
+    if (cli->command->flags & CLI_FLAG_GROUP)
+        return complete_command(cli, word);
     if (cli->n_args == CLI_ARGS_MAX) {
         cli_complain("%s: too many arguments", cli->command->name);
         return CLI_USAGE;
@@ -492,9 +578,6 @@ static int parse(struct cli *cli, int argc, char **argv) {
     int status = CLI_OK;
 
     for (int i = 1; i < argc && status == CLI_OK; i++) {
-        /* What a later version's command means with its options is not ours to judge. */
-        if (cli->command && cli->command->flags & CLI_FLAG_LATER)
-            break;
         if (!only_words && strcmp(argv[i], "--") == 0)
             only_words = true;
         else if (!only_words && argv[i][0] == '-' && argv[i][1])
@@ -511,8 +594,8 @@ static int parse(struct cli *cli, int argc, char **argv) {
 static int check_use(struct cli *cli) {
     const struct cli_command *command = cli->command;
 
-    if (command->flags & CLI_FLAG_LATER) {
-        cli_complain("'%s' is not in this version (kith %s)", command->name, kith_version());
+    if (command->flags & CLI_FLAG_GROUP) {
+        cli_complain("%s: a command is missing; see dht-cli help %s", command->name, command->name);
         return CLI_USAGE;
     }
     if (cli->n_args < command->min_args || cli->n_args > command->max_args) {
@@ -526,7 +609,7 @@ static int check_use(struct cli *cli) {
         cli_complain("--ephemeral and --control exclude each other");
         return CLI_USAGE;
     }
-    if (cli->n_peers || cli->network || cli->identity)
+    if (cli->n_peers || cli->n_bootstrap || cli->network || cli->identity)
         cli->ephemeral = cli->ephemeral || !cli->control;
     return CLI_OK;
 }

@@ -24,9 +24,15 @@ static int open_ephemeral(struct cli *cli) {
         .peers = cli->peers,
         .n_peers = cli->n_peers,
         .identity = cli->identity,
+        .bootstrap = cli->bootstrap,
+        .n_bootstrap = cli->n_bootstrap,
     };
+    bool names_mainline = cli->swarm && strcmp(cli->swarm, "kith") != 0;
     int r;
 
+    wanted.mainline_only = cli->command->flags & CLI_FLAG_MAINLINE ||
+                           (cli->swarm && strcmp(cli->swarm, "mainline") == 0);
+    wanted.mainline = wanted.mainline_only || names_mainline || cli->n_bootstrap;
     if (cli->command->flags & (CLI_FLAG_NETWORK | CLI_FLAG_DAEMON))
         wanted.join_ms = JOIN_MS;
     if (wanted.join_ms && cli->timeout_s > 0 && cli->timeout_s * 1e3 < JOIN_MS)

@@ -52,6 +52,14 @@ int request_key(const char *argument, struct kith_key *ret_key, char *text) {
     return 0;
 }
 
+int request_target(const char *what, const char *argument) {
+    struct kith_error_info info = {.message = "expected 40 hex digits"};
+    uint8_t bytes[20];
+
+    info.column = (unsigned)kith_hex_decode(argument, strlen(argument), bytes, sizeof(bytes));
+    return info.column ? bad_argument(what, argument, &info) : CLI_OK;
+}
+
 static void to_endpoint(const struct sockaddr *address, uint16_t port, struct kith_endpoint *ret) {
     *ret = (struct kith_endpoint){.port = port};
     if (address->sa_family == AF_INET) {
@@ -147,6 +155,8 @@ int request_value(const char *argument, size_t max, char **ret_bytes, size_t *re
 void request_options(const struct cli *cli, struct client_args *args) {
     if (cli->salt)
         client_args_bytes(args, "salt", cli->salt, strlen(cli->salt));
+    if (cli->swarm)
+        client_args_text(args, "swarm", cli->swarm);
     if (cli->timeout_s > 0)
         client_args_int(args, "timeout_ms", (int64_t)(cli->timeout_s * 1e3));
 }

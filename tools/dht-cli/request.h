@@ -10,6 +10,8 @@
  * (KITH_KEY_TEXT_SIZE). */
 int request_key(const char *argument, struct kith_key *ret_key, char *text);
 enum { REQUEST_PEER_SIZE = KITH_KEY_TEXT_SIZE + 1 + KITH_ENDPOINT_TEXT_SIZE };
+/* The same for an info-hash or target, 40 hex digits. */
+int request_target(const char *what, const char *argument);
 /* The same for PEER: a key, or a contact whose host name is resolved here, to its first address.
  * Complains and returns CLI_USAGE or CLI_NO_NETWORK, else 0 and the PEER for the node in `text`
  * (REQUEST_PEER_SIZE). */
@@ -20,7 +22,7 @@ void request_topic(const char *argument, char *text);
  * `ret_bytes`. */
 int request_value(const char *argument, size_t max, char **ret_bytes, size_t *ret_size);
 
-/* Adds --salt and --timeout where given. */
+/* Adds --salt, --swarm and --timeout where given. */
 void request_options(const struct cli *cli, struct client_args *args);
 
 /* Connects where needed, runs it, with the progress line, and releases `args`. `on_event` (may be

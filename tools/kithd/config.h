@@ -45,6 +45,9 @@ struct config {
     double coupling; /* 0: default */
     double damping;
     bool mainline;
+    bool mainline_rendezvous;
+    bool mainline_enforce_ids;
+    uint32_t mainline_queries; /* a second; 0: default */
     bool unlimited;
     struct kith_limits limits;
     char *log_level;

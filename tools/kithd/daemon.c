@@ -8,16 +8,12 @@
  *
  * A service manager may ask for signs of life. They are given by a timer of the same loop that does
  * the work: a loop that hangs gives none, and the daemon is started anew.
- *
- * SIGHUP cannot hand seeds to a running node through its options, and need not: a ping makes a
- * contact, and a contact that answers enters the routing table like any other.
  */
 #include "daemon.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -35,6 +31,7 @@
 
 enum {
     CLOSE_MAX_MS = 1900, /* SIGTERM to exit: a promise of 2 s, with room for the exit itself */
+    SAVED_MAX_MS = 100,  /* for the resolver */
     N_SIGNALS = 3,
 };
 
@@ -47,7 +44,8 @@ struct daemon {
     uv_timer_t watchdog; /* runs where the service manager asks for signs of life */
     struct kith_node *node;
     struct kith_control_server *control;
-    unsigned n_resolving; /* seeds whose names are asked for */
+    bool saved; /* the node is closed */
+    int status; /* of the process */
     bool closing;
 };
 
@@ -57,6 +55,23 @@ static void on_log(enum kith_log_level level, const char *message, void *user) {
     struct daemon *daemon = user;
 
     log_say(daemon->log, level, "%s", message);
+}
+
+static void say_mainline(struct daemon *daemon) {
+    struct kith_status status;
+    char observed[KITH_ENDPOINT_TEXT_SIZE] = "";
+
+    kith_node_status(daemon->node, &status);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct kith_mainline_family_status *family = &status.mainline.families[i];
+        if (!family->ready)
+            continue;
+        if (family->observed.family)
+            kith_endpoint_format(&family->observed, observed);
+        log_say(daemon->log, KITH_LOG_INFO, "joined Mainline over IPv%d: %u contacts%s%s",
+                i ? 6 : 4, family->nodes, *observed ? "; they see this node at " : "", observed);
+        *observed = '\0';
+    }
 }
 
 static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
@@ -73,10 +88,19 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
     case KITH_EVENT_LOST:
         log_say(daemon->log, KITH_LOG_WARN, "no contact answers any more; joining again");
         break;
+    case KITH_EVENT_MAINLINE:
+        say_mainline(daemon);
+        break;
     case KITH_EVENT_OBSERVED:
         log_say(daemon->log, KITH_LOG_INFO, "others see this node at %s", endpoint);
         break;
+    case KITH_EVENT_PEER_ADDED:
+    case KITH_EVENT_PEER_UPDATED:
+    case KITH_EVENT_PEER_REMOVED:
+        break; /* strangers cause them: no log lines */
     }
+    if (daemon->control && !daemon->closing)
+        kith_control_server_tell(daemon->control, event);
 }
 
 /* The protocol "echo" gives back what it gets: something to talk to when nothing else is installed.
@@ -87,7 +111,7 @@ static int on_echo(struct kith_node *node, const struct kith_key *from, const vo
     return (int)size;
 }
 
-/* ---- SIGHUP: seeds and log level ---- */
+/* ---- seeds ---- */
 
 static void on_seed_warning(const char *message, void *user) {
     const struct log *log = user;
@@ -95,83 +119,44 @@ static void on_seed_warning(const char *message, void *user) {
     log_say(log, KITH_LOG_WARN, "%s", message);
 }
 
-static void on_seed_pong(struct kith_node *node, const struct kith_result *result, void *user) {
+/* The seeds of the configuration and of the file, in one array of borrowed texts. Returns 0 or
+ * -errno of the file. */
+static int gather_seeds(struct daemon *daemon, struct seeds *file, const char **ret_items,
+                        size_t *ret_n) {
+    size_t n = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < daemon->config->seeds.n_items; i++)
+        ret_items[n++] = daemon->config->seeds.items[i];
+    if (daemon->config->seeds_file)
+        r = seeds_read(file, daemon->config->seeds_file, on_seed_warning, daemon->log);
+    if (r < 0)
+        log_say(daemon->log, KITH_LOG_WARN, "%s: %s", daemon->config->seeds_file, strerror(-r));
+    for (size_t i = 0; i < file->n_items; i++)
+        ret_items[n++] = file->items[i];
+    *ret_n = n;
+    return r;
 }
 
-static void ping_address(struct daemon *daemon, struct kith_contact contact,
-                         const struct sockaddr *address, uint16_t port) {
-    struct kith_query query = {.kind = KITH_QUERY_PING, .n = 1};
+/* ---- SIGHUP: seeds and log level ---- */
 
-    contact.endpoint.port = port;
-    if (address->sa_family == AF_INET) {
-        contact.endpoint.family = 4;
-        memcpy(contact.endpoint.ip, &((const struct sockaddr_in *)address)->sin_addr, 4);
-    } else if (address->sa_family == AF_INET6) {
-        contact.endpoint.family = 6;
-        memcpy(contact.endpoint.ip, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
-    } else {
-        return;
-    }
-    query.contact = contact;
-    if (contact.has_key) {
-        query.key = contact.key;
-        query.flags = KITH_FLAG_HAS_KEY;
-    }
-    if (kith_start(daemon->node, &query, on_seed_pong, daemon, NULL) < 0)
-        log_say(daemon->log, KITH_LOG_DEBUG, "a seed is not tried now: too many operations");
-}
-
-/* A seed whose name is being resolved. */
-struct seed_request {
-    uv_getaddrinfo_t request;
-    struct daemon *daemon;
-    struct kith_contact contact;
-    uint16_t port;
-};
-
-static void on_seed_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses) {
-    struct seed_request *seed = request->data;
-
-    for (struct addrinfo *item = addresses; item && !seed->daemon->closing; item = item->ai_next)
-        ping_address(seed->daemon, seed->contact, item->ai_addr, seed->port);
-    uv_freeaddrinfo(addresses);
-    seed->daemon->n_resolving--;
-    free(seed);
-}
-
-static void try_seed(struct daemon *daemon, const char *text) {
-    static const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-    struct seed_request *seed = calloc(1, sizeof(*seed));
-    char host[256];
-
-    if (!seed)
-        return;
-    seed->request.data = seed;
-    seed->daemon = daemon;
-    if (kith_contact_parse(text, &seed->contact.has_key, &seed->contact.key, host, &seed->port,
-                           NULL) < 0 ||
-        uv_getaddrinfo(&daemon->loop, &seed->request, on_seed_resolved, host, NULL, &hints) < 0)
-        free(seed);
-    else
-        daemon->n_resolving++;
-}
-
+/* A file that cannot be read leaves the node the seeds it has. */
 static void reload_seeds(struct daemon *daemon) {
-    struct seeds seeds = {0};
-    int r;
+    const char *items[CONFIG_LIST_MAX + SEEDS_MAX];
+    struct kith_error_info info = {0};
+    struct seeds file = {0};
+    size_t n;
 
     if (!daemon->config->seeds_file)
         return;
-    r = seeds_read(&seeds, daemon->config->seeds_file, on_seed_warning, daemon->log);
-    if (r < 0) {
-        log_say(daemon->log, KITH_LOG_WARN, "%s: %s", daemon->config->seeds_file, strerror(-r));
-        return;
+    if (gather_seeds(daemon, &file, items, &n) == 0) {
+        if (kith_node_set_seeds(daemon->node, items, n, &info) < 0)
+            log_say(daemon->log, KITH_LOG_WARN, "%s", info.message);
+        else
+            log_say(daemon->log, KITH_LOG_INFO, "%s: %zu seeds read again",
+                    daemon->config->seeds_file, file.n_items);
     }
-    for (size_t i = 0; i < seeds.n_items; i++)
-        try_seed(daemon, seeds.items[i]);
-    log_say(daemon->log, KITH_LOG_INFO, "%s: %zu seeds read again", daemon->config->seeds_file,
-            seeds.n_items);
-    seeds_deinit(&seeds);
+    seeds_deinit(&file);
 }
 
 /* The file's log level counts only where no flag set one; a broken file changes nothing. */
@@ -197,6 +182,8 @@ static void reload_level(struct daemon *daemon) {
 static void on_patience(uv_timer_t *timer) {
     struct daemon *daemon = timer->data;
 
+    if (daemon->saved)
+        _exit(daemon->status);
     log_say(daemon->log, KITH_LOG_ERROR, "closing takes too long; giving up");
     _exit(EXIT_INTERNAL);
 }
@@ -204,11 +191,11 @@ static void on_patience(uv_timer_t *timer) {
 static void on_closed(void *user) {
     struct daemon *daemon = user;
 
-    /* All is saved. A resolver call cannot be taken back and may take a minute: do not wait for it.
-     */
-    if (daemon->n_resolving)
-        _exit(0);
-    uv_close((uv_handle_t *)&daemon->patience, NULL);
+    /* All is saved. What may still keep the loop is the resolver: a call cannot be taken back and
+     * may take a minute. The timer does not keep the loop, but ends it. */
+    daemon->saved = true;
+    uv_timer_start(&daemon->patience, on_patience, SAVED_MAX_MS, 0);
+    uv_unref((uv_handle_t *)&daemon->patience);
     uv_close((uv_handle_t *)&daemon->watchdog, NULL);
     /* The handlers stay until the process is gone: closing them would bring the default actions
      * back, and a second SIGTERM would kill us at the door. */
@@ -309,22 +296,6 @@ static int pack_capabilities(struct daemon *daemon, msgpack_sbuffer *packed) {
     return r;
 }
 
-/* The seeds of the configuration and of the file, in one array of borrowed texts. */
-static size_t gather_seeds(struct daemon *daemon, struct seeds *file, const char **ret_items) {
-    size_t n = 0;
-
-    for (size_t i = 0; i < daemon->config->seeds.n_items; i++)
-        ret_items[n++] = daemon->config->seeds.items[i];
-    if (daemon->config->seeds_file) {
-        int r = seeds_read(file, daemon->config->seeds_file, on_seed_warning, daemon->log);
-        if (r < 0)
-            log_say(daemon->log, KITH_LOG_WARN, "%s: %s", daemon->config->seeds_file, strerror(-r));
-    }
-    for (size_t i = 0; i < file->n_items; i++)
-        ret_items[n++] = file->items[i];
-    return n;
-}
-
 static int open_node(struct daemon *daemon, const uint8_t *secret,
                      const msgpack_sbuffer *capabilities) {
     const struct config *config = daemon->config;
@@ -342,9 +313,15 @@ static int open_node(struct daemon *daemon, const uint8_t *secret,
     options.n_listen = config->listen.n_items;
     options.peers = (const char *const *)config->peers.items;
     options.n_peers = config->peers.n_items;
-    options.n_seeds = gather_seeds(daemon, &file, seed_items);
+    (void)gather_seeds(daemon, &file, seed_items, &options.n_seeds); /* said so; the rest counts */
     options.seeds = seed_items;
     options.unlimited = config->unlimited;
+    options.mainline = config->mainline;
+    options.mainline_bootstrap = (const char *const *)config->mainline_bootstrap.items;
+    options.n_mainline_bootstrap = config->mainline_bootstrap.n_items;
+    options.mainline_rendezvous = config->mainline_rendezvous;
+    options.mainline_enforce_ids = config->mainline_enforce_ids;
+    options.mainline_queries_per_s = config->mainline_queries;
     options.lan = config->lan;
     options.lan_hide_key = config->lan_hide_key;
     options.lan_allow = (const char *const *)config->lan_allow.items;
@@ -484,8 +461,9 @@ int daemon_run(struct config *config, struct log *log) {
     if (uv_loop_init(&daemon.loop) < 0)
         return EXIT_INTERNAL;
     r = start(&daemon);
+    daemon.status = r < 0 ? exit_status_of(r) : 0;
     if (r < 0)
         daemon_close(&daemon);
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
-    return r < 0 ? exit_status_of(r) : 0;
+    return daemon.status;
 }

@@ -67,7 +67,10 @@ static const char help[] =
     "      --log-format FORMAT text or json\n"
     "      --unlimited         no answer budgets: benchmarks on loopback only\n"
     "      --no-lan            neither look for peers on the local network nor be found there\n"
-    "      --no-mainline       leave the Mainline DHT off (this version does not have it)\n"
+    "      --mainline          take part in the public BitTorrent Mainline DHT\n"
+    "      --no-mainline       do not, whatever the file says (the default)\n"
+    "      --mainline-bootstrap HOST:PORT\n"
+    "                          join it here instead of through public routers; repeatable\n"
     "      --print-config      print the effective configuration and exit\n"
     "  -h, --help              this text\n"
     "      --version           print the version\n"
@@ -154,11 +157,11 @@ static int read_file(struct config *config, int argc, char **argv) {
     return optind < argc ? usage_error("unexpected argument", argv[optind]) : -1;
 }
 
-/* Second round: flags override the file. Addresses to listen on replace the file's, peers add to
- * them. */
+/* Second round: flags override the file. Addresses to listen on and Mainline nodes replace the
+ * file's, peers add to them. */
 static int read_flags(struct config *config, int argc, char **argv, bool *ret_print) {
     char error[CONFIG_ERROR_SIZE];
-    bool listens = false;
+    bool listens = false, bootstraps = false;
     int flag;
 
     optind = 1;
@@ -168,6 +171,10 @@ static int read_flags(struct config *config, int argc, char **argv, bool *ret_pr
         if (flag == 'l' && !listens) {
             config_clear_list(&config->listen);
             listens = true;
+        }
+        if (flag == FLAG_MAINLINE_BOOTSTRAP && !bootstraps) {
+            config_clear_list(&config->mainline_bootstrap);
+            bootstraps = true;
         }
         config->log_level_is_flag |= flag == FLAG_LOG_LEVEL;
         for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
@@ -184,8 +191,9 @@ static int read_flags(struct config *config, int argc, char **argv, bool *ret_pr
 }
 
 static void warn_of_missing(const struct config *config, const struct log *log) {
-    if (config->mainline || config->mainline_bootstrap.n_items)
-        log_say(log, KITH_LOG_WARN, "[mainline]: this version does not use the Mainline DHT");
+    if (config->mainline_bootstrap.n_items && !config->mainline)
+        log_say(log, KITH_LOG_WARN,
+                "[mainline] bootstrap: Mainline is off; --mainline or enabled = yes turns it on");
     if (config->http_listen)
         log_say(log, KITH_LOG_WARN, "[http] listen: this version has no HTTP server");
 }
