@@ -52,8 +52,8 @@ struct kith_core {
 };
 
 /* A peer was heard from a new endpoint: pings it there before believing it. Returns true if the
- * message was the answer to such a ping: the session has moved and nothing else is to be done. A message
- * that a ping went out for is not to be answered besides: its answer_max is 0 then. */
+ * message was the answer to such a ping: the session has moved and nothing else is to be done. A
+ * message that a ping went out for is not to be answered besides: its answer_max is 0 then. */
 bool kith_roam_receive(struct kith_core *core, struct kith_delivery *delivery, uint64_t now);
 
 #endif

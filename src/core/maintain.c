@@ -25,13 +25,13 @@ enum {
     REFRESH_MS = 14142, /* 10 / (1/sqrt 2) s */
     REFRESH_FAILED_MS = 2000,
     REFRESH_AGE_S = 60, /* entries heard from since are left alone */
-    AGAIN_MS = 100, /* to a self-lookup under a new id */
+    AGAIN_MS = 100,     /* to a self-lookup under a new id */
     SELF_LOOKUP_SECOND_S = 12,
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
     FILL_PAUSE_MS = 100,
-    FILL_FIRST_S = 60, /* pause after the first round of filling */
-    FILL_FACTOR = 4,   /* each pause is so many times the one before, up to */
+    FILL_FIRST_S = 60,  /* pause after the first round of filling */
+    FILL_FACTOR = 4,    /* each pause is so many times the one before, up to */
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
     FILL_ROUND_MAX_S = 14400,
     REFRESH_N = 2,        /* contacts asked for in a refresh: a few neighbours, not all */
@@ -334,9 +334,9 @@ static void fill_over(struct kith_op *op, int status, uint64_t now, void *contex
     set_timer(m, &m->fill, on_fill, FILL_PAUSE_MS * KITH_NS_PER_MS, now);
 }
 
-/* The next round begins as this one did: soon, while the network may be as young as we are and there
- * was not yet anybody to fill a bucket with. What cannot be filled, because nobody is there, is not
- * worth a walk every quarter of an hour. */
+/* The next round begins as this one did: soon, while the network may be as young as we are and
+ * there was not yet anybody to fill a bucket with. What cannot be filled, because nobody is there,
+ * is not worth a walk every quarter of an hour. */
 static void end_fill_round(struct kith_maintain *m, uint64_t now) {
     size_t live = kith_swarm_count_live(m->swarm);
     size_t old = m->fill_live;

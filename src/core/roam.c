@@ -3,8 +3,8 @@
  * Roaming: a session follows its peer to a new endpoint, once a ping sent there came back from
  * there. Without the ping, whoever can replay one captured datagram first could steer our answers
  * to a victim. Whoever has a session can name any source, so the pings are few: one per session and
- * second, eight per second in all. And the ping is all that the new endpoint gets for what came from
- * there, if that was as large: a question is not answered besides, its asker repeats it.
+ * second, eight per second in all. And the ping is all that the new endpoint gets for what came
+ * from there, if that was as large: a question is not answered besides, its asker repeats it.
  */
 #include "core/core_internal.h"
 
@@ -46,7 +46,8 @@ static bool probe(struct kith_core *core, const struct kith_delivery *delivery, 
     struct kith_request ping = kith_swarm_request(&core->swarm, KITH_METHOD_PING);
     uint8_t payload[64];
     size_t size;
-    if (core->swarm.dialect->encode_request(NULL, &txn, &ping, payload, sizeof(payload), &size) < 0 ||
+    if (core->swarm.dialect->encode_request(NULL, &txn, &ping, payload, sizeof(payload), &size) <
+            0 ||
         size + KITH_SESSION_DATA_OVERHEAD > delivery->allowance.question_size ||
         kith_sessions_probe(core->sessions, delivery->session, &delivery->from,
                             kith_span(payload, size), now) < 0) {
