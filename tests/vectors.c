@@ -277,7 +277,7 @@ static void print_session(FILE *out, const struct kith_identity *a, const struct
     must(kith_noise_read_2(&n, kith_span(second + 12, second_size - 12 - 32), answer, &size,
                            &keys_a));
     memcpy(data, "\x04\0\0\0\xb1\xb2\xb3\xb4\0\0\0\0\0\0\0\0", 16);
-    kith_noise_seal(keys_a.send, 0, kith_span(data, 16), kith_span(NULL, 0), data + 16);
+    kith_cipher_sodium.seal(keys_a.send, 0, kith_span(data, 16), kith_span(NULL, 0), data + 16);
 
     heading(out, "A session from identity 1 to identity 2");
     fprintf(out,

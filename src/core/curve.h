@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/cipher.h"
 #include "kith/error.h"
 
 struct kith_curve {
@@ -28,6 +29,7 @@ struct kith_curve {
     /* The X25519 image of an Ed25519 public key. -> KITH_EVERIFY for points that have none. */
     int (*public_to_dh)(uint8_t dh_public[32], const uint8_t sign_public[32]);
     void (*secret_to_dh)(uint8_t dh_secret[32], const uint8_t sign_secret[64]);
+    const struct kith_cipher *cipher; /* that goes with it */
 };
 
 extern const struct kith_curve kith_curve_sodium;

@@ -70,4 +70,5 @@ const struct kith_curve kith_curve_sodium = {
     .verify = sodium_verify,
     .public_to_dh = sodium_public_to_dh,
     .secret_to_dh = sodium_secret_to_dh,
+    .cipher = &kith_cipher_sodium,
 };

@@ -15,14 +15,12 @@
  * With a psk, "e" is also mixed into the key (section 9.2); plain IK must not do that.
  *
  * Readers work on a copy and keep it only when the whole message authenticated: a forged message
- * costs the handshake nothing. Constant time where secrets are concerned is libsodium's business.
+ * costs the handshake nothing.
  */
 #include "core/noise.h"
 
 #include <string.h>
 
-#include <sodium/crypto_aead_chacha20poly1305.h>
-#include <sodium/crypto_auth_hmacsha256.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <sodium/utils.h>
 
@@ -39,38 +37,8 @@ static const char NAME_IKPSK2[] = "Noise_IKpsk2_25519_ChaChaPoly_SHA256";
 _Static_assert(sizeof(NAME_IK) - 1 == NOISE_HASH, "the name is its own hash");
 _Static_assert(sizeof(NAME_IKPSK2) - 1 > NOISE_HASH, "the name must be hashed");
 
-static void noise_hmac(const uint8_t key[NOISE_KEY], struct kith_span a, struct kith_span b,
-                       uint8_t out[NOISE_HASH]) {
-    crypto_auth_hmacsha256_state state;
-
-    crypto_auth_hmacsha256_init(&state, key, NOISE_KEY);
-    crypto_auth_hmacsha256_update(&state, a.data, a.size);
-    crypto_auth_hmacsha256_update(&state, b.data, b.size);
-    crypto_auth_hmacsha256_final(&state, out);
-    sodium_memzero(&state, sizeof(state));
-}
-
-/* HKDF (section 4.3): output i is HMAC(temporary, output i-1 || i). */
-static void noise_hkdf(const uint8_t chaining_key[NOISE_KEY], struct kith_span input,
-                       uint8_t out[][NOISE_HASH], uint8_t n_out) {
-    uint8_t temporary[NOISE_HASH];
-
-    noise_hmac(chaining_key, input, kith_span(NULL, 0), temporary);
-    for (uint8_t i = 0; i < n_out; i++) {
-        uint8_t number = (uint8_t)(i + 1);
-        struct kith_span before = i == 0 ? kith_span(NULL, 0) : kith_span(out[i - 1], NOISE_HASH);
-        noise_hmac(temporary, before, kith_span(&number, 1), out[i]);
-    }
-    sodium_memzero(temporary, sizeof(temporary));
-}
-
 static void mix_hash(struct kith_noise *n, struct kith_span data) {
-    crypto_hash_sha256_state state;
-
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, n->hash, sizeof(n->hash));
-    crypto_hash_sha256_update(&state, data.data, data.size);
-    crypto_hash_sha256_final(&state, n->hash);
+    n->curve->cipher->mix(n->hash, data);
 }
 
 static void set_cipher_key(struct kith_noise *n, const uint8_t key[NOISE_KEY]) {
@@ -82,7 +50,7 @@ static void set_cipher_key(struct kith_noise *n, const uint8_t key[NOISE_KEY]) {
 static void mix_key(struct kith_noise *n, const uint8_t input[NOISE_KEY]) {
     uint8_t out[2][NOISE_HASH];
 
-    noise_hkdf(n->chaining_key, kith_span(input, NOISE_KEY), out, 2);
+    n->curve->cipher->derive(n->chaining_key, kith_span(input, NOISE_KEY), out, 2);
     memcpy(n->chaining_key, out[0], sizeof(n->chaining_key));
     set_cipher_key(n, out[1]);
     sodium_memzero(out, sizeof(out));
@@ -94,7 +62,7 @@ static void mix_psk(struct kith_noise *n) {
     if (!n->has_psk) {
         return;
     }
-    noise_hkdf(n->chaining_key, kith_span(n->psk, sizeof(n->psk)), out, 3);
+    n->curve->cipher->derive(n->chaining_key, kith_span(n->psk, sizeof(n->psk)), out, 3);
     memcpy(n->chaining_key, out[0], sizeof(n->chaining_key));
     mix_hash(n, kith_span(out[1], NOISE_HASH));
     set_cipher_key(n, out[2]);
@@ -123,13 +91,14 @@ static int mix_dh(struct kith_noise *n, const uint8_t secret[NOISE_KEY],
 
 /* EncryptAndHash; a cipher key is set wherever the two patterns call it. */
 static void encrypt_and_hash(struct kith_noise *n, struct kith_span plain, uint8_t *out) {
-    kith_noise_seal(n->cipher_key, n->nonce++, kith_span(n->hash, sizeof(n->hash)), plain, out);
+    n->curve->cipher->seal(n->cipher_key, n->nonce++, kith_span(n->hash, sizeof(n->hash)), plain,
+                           out);
     mix_hash(n, kith_span(out, plain.size + KITH_NOISE_TAG));
 }
 
 static int decrypt_and_hash(struct kith_noise *n, struct kith_span cipher, uint8_t *out) {
     struct kith_span ad = kith_span(n->hash, sizeof(n->hash));
-    int r = kith_noise_open(n->cipher_key, n->nonce++, ad, cipher, out);
+    int r = n->curve->cipher->open(n->cipher_key, n->nonce++, ad, cipher, out);
 
     if (r == 0) {
         mix_hash(n, cipher);
@@ -141,7 +110,7 @@ static int decrypt_and_hash(struct kith_noise *n, struct kith_span cipher, uint8
 static void split(struct kith_noise *n, struct kith_noise_keys *ret_keys) {
     uint8_t out[2][NOISE_HASH];
 
-    noise_hkdf(n->chaining_key, kith_span(NULL, 0), out, 2);
+    n->curve->cipher->derive(n->chaining_key, kith_span(NULL, 0), out, 2);
     memcpy(ret_keys->send, out[n->initiator ? 0 : 1], NOISE_KEY);
     memcpy(ret_keys->receive, out[n->initiator ? 1 : 0], NOISE_KEY);
     sodium_memzero(out, sizeof(out));
@@ -288,35 +257,6 @@ int kith_noise_read_2(struct kith_noise *n, struct kith_span message, uint8_t *p
     }
     kith_noise_wipe(&next);
     return r;
-}
-
-/* Four zero bytes, then the counter little endian (section 12.3). */
-static void noise_nonce(uint64_t counter,
-                        uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES]) {
-    memset(nonce, 0, crypto_aead_chacha20poly1305_ietf_NPUBBYTES);
-    for (unsigned i = 0; i < 8; i++) {
-        nonce[4 + i] = (uint8_t)(counter >> (8 * i));
-    }
-}
-
-void kith_noise_seal(const uint8_t key[32], uint64_t counter, struct kith_span ad,
-                     struct kith_span plain, uint8_t *out) {
-    uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
-
-    noise_nonce(counter, nonce);
-    (void)crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain.data, plain.size, ad.data,
-                                                    ad.size, NULL, nonce, key);
-}
-
-int kith_noise_open(const uint8_t key[32], uint64_t counter, struct kith_span ad,
-                    struct kith_span cipher, uint8_t *out) {
-    uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
-    int r;
-
-    noise_nonce(counter, nonce);
-    r = crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, cipher.data, cipher.size,
-                                                  ad.data, ad.size, nonce, key);
-    return r == 0 ? 0 : KITH_EVERIFY;
 }
 
 void kith_noise_wipe(struct kith_noise *n) {

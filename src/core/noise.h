@@ -17,7 +17,7 @@
 #include "util/span.h"
 
 enum {
-    KITH_NOISE_TAG = 16,
+    KITH_NOISE_TAG = KITH_CIPHER_TAG,
     KITH_NOISE_MSG1_OVERHEAD =
         32 + 32 + KITH_NOISE_TAG + KITH_NOISE_TAG,  /* e, s, tag, payload tag */
     KITH_NOISE_MSG2_OVERHEAD = 32 + KITH_NOISE_TAG, /* e, payload tag */
@@ -73,14 +73,6 @@ KITH_MUST_CHECK int kith_noise_write_2(struct kith_noise *n, const uint8_t ephem
 KITH_MUST_CHECK int kith_noise_read_2(struct kith_noise *n, struct kith_span message,
                                       uint8_t *payload, size_t *ret_size,
                                       struct kith_noise_keys *ret_keys);
-
-/* Transport: ChaCha20-Poly1305 with the 64-bit counter little endian in the nonce (Noise, section
- * 12). `out` holds size + KITH_NOISE_TAG bytes and may be the plaintext's buffer. */
-void kith_noise_seal(const uint8_t key[32], uint64_t counter, struct kith_span ad,
-                     struct kith_span plain, uint8_t *out);
-/* `out` holds size - KITH_NOISE_TAG bytes. -> KITH_EVERIFY */
-KITH_MUST_CHECK int kith_noise_open(const uint8_t key[32], uint64_t counter, struct kith_span ad,
-                                    struct kith_span cipher, uint8_t *out);
 
 void kith_noise_wipe(struct kith_noise *n);
 

@@ -34,38 +34,33 @@ void session_cookie_key(uint8_t out[32], const struct kith_key *responder) {
     hash_labelled(out, "kith-cookie-1", responder);
 }
 
-void session_mac(uint8_t out[SESSION_MAC], const uint8_t *key, size_t key_size,
-                 struct kith_span bytes) {
-    (void)crypto_generichash_blake2b(out, SESSION_MAC, bytes.data, bytes.size, key, key_size);
-}
-
-void session_macs_write(uint8_t *datagram, size_t size, const struct kith_key *receiver,
-                        const uint8_t *cookie) {
+void session_macs_write(const struct kith_cipher *cipher, uint8_t *datagram, size_t size,
+                        const struct kith_key *receiver, const uint8_t *cookie) {
     uint8_t key[32];
 
     session_mac1_key(key, receiver);
-    session_mac(datagram + size, key, sizeof(key), kith_span(datagram, size));
+    cipher->mac(datagram + size, key, sizeof(key), kith_span(datagram, size));
     size += SESSION_MAC;
     if (cookie != NULL) {
-        session_mac(datagram + size, cookie, SESSION_MAC, kith_span(datagram, size));
+        cipher->mac(datagram + size, cookie, SESSION_MAC, kith_span(datagram, size));
     } else {
         memset(datagram + size, 0, SESSION_MAC);
     }
 }
 
-static bool mac_valid(const uint8_t *key, size_t key_size, struct kith_span bytes,
-                      const uint8_t mac[SESSION_MAC]) {
+static bool mac_valid(const struct kith_cipher *cipher, const uint8_t *key, size_t key_size,
+                      struct kith_span bytes, const uint8_t mac[SESSION_MAC]) {
     uint8_t expected[SESSION_MAC];
 
-    session_mac(expected, key, key_size, bytes);
+    cipher->mac(expected, key, key_size, bytes);
     return sodium_memcmp(expected, mac, SESSION_MAC) == 0;
 }
 
 bool session_mac1_valid(const struct kith_sessions *s, struct kith_span datagram) {
     size_t covered = datagram.size - SESSION_MACS;
 
-    return mac_valid(s->mac1_key, sizeof(s->mac1_key), kith_span(datagram.data, covered),
-                     datagram.data + covered);
+    return mac_valid(s->config.curve->cipher, s->mac1_key, sizeof(s->mac1_key),
+                     kith_span(datagram.data, covered), datagram.data + covered);
 }
 
 /* A new secret every two minutes; the one before stays valid for as long, then nothing does. */
@@ -86,27 +81,28 @@ static void rotate(struct kith_sessions *s, uint64_t now) {
     s->has_cookie_secret = true;
 }
 
-static void cookie_of(const uint8_t secret[32], const struct kith_endpoint *from,
-                      uint8_t cookie[SESSION_MAC]) {
+static void cookie_of(const struct kith_cipher *cipher, const uint8_t secret[32],
+                      const struct kith_endpoint *from, uint8_t cookie[SESSION_MAC]) {
     uint8_t address[19] = {from->family};
 
     memcpy(address + 1, from->ip, sizeof(from->ip));
     address[17] = (uint8_t)(from->port >> 8);
     address[18] = (uint8_t)from->port;
-    session_mac(cookie, secret, 32, kith_span(address, sizeof(address)));
+    cipher->mac(cookie, secret, 32, kith_span(address, sizeof(address)));
 }
 
 bool session_mac2_valid(struct kith_sessions *s, const struct kith_endpoint *from,
                         struct kith_span datagram, uint64_t now) {
     size_t covered = datagram.size - SESSION_MAC;
+    const struct kith_cipher *cipher = s->config.curve->cipher;
     bool valid = false;
 
     rotate(s, now);
     for (unsigned i = 0; i < 2; i++) {
         uint8_t cookie[SESSION_MAC];
 
-        cookie_of(s->cookie_secrets[i], from, cookie);
-        valid = mac_valid(cookie, sizeof(cookie), kith_span(datagram.data, covered),
+        cookie_of(cipher, s->cookie_secrets[i], from, cookie);
+        valid = mac_valid(cipher, cookie, sizeof(cookie), kith_span(datagram.data, covered),
                           datagram.data + covered) ||
                 valid;
     }
@@ -121,7 +117,7 @@ void session_cookie_send(struct kith_sessions *s, const struct kith_endpoint *fr
     struct kith_allowance allowance = {.answer = true, .question_size = initiation.size};
 
     rotate(s, now);
-    cookie_of(s->cookie_secrets[0], from, cookie);
+    cookie_of(s->config.curve->cipher, s->cookie_secrets[0], from, cookie);
     session_put_type(datagram, SESSION_TYPE_COOKIE);
     memcpy(datagram + 4, initiation.data + 4, 4); /* the sender's index */
     kith_random_secure(s->config.random, nonce, SESSION_COOKIE_NONCE);

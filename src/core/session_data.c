@@ -38,8 +38,9 @@ int session_data_send(struct kith_sessions *s, struct session *session,
     session_put_u32(datagram + 4, session->remote_index);
     session_put_u32(datagram + 8, (uint32_t)(counter >> 32));
     session_put_u32(datagram + 12, (uint32_t)counter);
-    kith_noise_seal(session->keys.send, counter, kith_span(datagram, SESSION_DATA_HEADER), payload,
-                    datagram + SESSION_DATA_HEADER);
+    s->config.curve->cipher->seal(session->keys.send, counter,
+                                  kith_span(datagram, SESSION_DATA_HEADER), payload,
+                                  datagram + SESSION_DATA_HEADER);
     session_touch(s, session, now);
     /* If the outbox refuses it, it is counted there, and lost like any datagram. */
     (void)kith_outbox_push(s->config.outbox, to,
@@ -75,8 +76,9 @@ static struct session *data_open(struct kith_sessions *s, struct kith_span datag
     }
     struct kith_span cipher =
         kith_span(datagram.data + SESSION_DATA_HEADER, datagram.size - SESSION_DATA_HEADER);
-    if (kith_noise_open(session->keys.receive, counter,
-                        kith_span(datagram.data, SESSION_DATA_HEADER), cipher, s->payload) < 0) {
+    if (s->config.curve->cipher->open(session->keys.receive, counter,
+                                      kith_span(datagram.data, SESSION_DATA_HEADER), cipher,
+                                      s->payload) < 0) {
         stats->drop_auth++;
         return NULL;
     }

@@ -72,7 +72,8 @@ static int initiation_send(struct kith_sessions *s, struct session *session, uin
     if (r < 0) {
         return r;
     }
-    session_macs_write(datagram, covered, &session->key, has_cookie ? handshake->cookie : NULL);
+    session_macs_write(s->config.curve->cipher, datagram, covered, &session->key,
+                       has_cookie ? handshake->cookie : NULL);
     memcpy(handshake->mac1, datagram + covered, SESSION_MAC);
     s->config.stats->handshakes_started++;
     (void)kith_outbox_push(s->config.outbox, &session->endpoint,

@@ -32,7 +32,7 @@ enum {
     SESSION_TYPE_WHO = 5,
     SESSION_TYPE_IAM = 6,
 
-    SESSION_MAC = 16,
+    SESSION_MAC = KITH_CIPHER_MAC,
     SESSION_MACS = 2 * SESSION_MAC,
     SESSION_INIT_HEADER = 8,  /* type, 3 zero, sender index */
     SESSION_RESP_HEADER = 12, /* type, 3 zero, sender index, receiver index */
@@ -53,8 +53,8 @@ enum {
         2,                 /* of each state: a rekey or crossing initiations need two, not three */
     SESSION_WINDOW = 2048, /* counters a datagram may be late */
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
-    SESSION_RING_MIN = 64,   /* remembered initiations, at first and */
-    SESSION_RING_MAX = 2048, /* at most */
+    SESSION_RING_MIN = 64,      /* remembered initiations, at first and */
+    SESSION_RING_MAX = 2048,    /* at most */
     SESSION_PREFIX_SHARE = 8,   /* one prefix gets at most this fraction of the handshakes */
     SESSION_ADDRESS_SHARE = 32, /* and one proven address of it this one */
     SESSION_WHO_MAX = 64,
@@ -161,7 +161,7 @@ struct session_guard {
     struct kith_pace all;
     struct kith_paces *prefixes;   /* NULL before the first use */
     struct session_proven *proven; /* NULL before the first use */
-    uint32_t *ring;                  /* hashes of the initiations served last */
+    uint32_t *ring;                /* hashes of the initiations served last */
     uint32_t ring_capacity;
     uint32_t ring_next;
     uint32_t ring_n;
@@ -259,11 +259,9 @@ enum session_verdict session_guard_admit(struct kith_sessions *s, const struct k
 /* session_cookie.c */
 void session_mac1_key(uint8_t out[32], const struct kith_key *receiver);
 void session_cookie_key(uint8_t out[32], const struct kith_key *responder);
-void session_mac(uint8_t out[SESSION_MAC], const uint8_t *key, size_t key_size,
-                 struct kith_span bytes);
 /* Writes mac1, and mac2 if there is a cookie (else zeros), behind the first `size` bytes. */
-void session_macs_write(uint8_t *datagram, size_t size, const struct kith_key *receiver,
-                        const uint8_t *cookie);
+void session_macs_write(const struct kith_cipher *cipher, uint8_t *datagram, size_t size,
+                        const struct kith_key *receiver, const uint8_t *cookie);
 bool session_mac1_valid(const struct kith_sessions *s, struct kith_span datagram);
 bool session_mac2_valid(struct kith_sessions *s, const struct kith_endpoint *from,
                         struct kith_span datagram, uint64_t now);

@@ -181,7 +181,7 @@ static int respond(struct kith_sessions *s, struct session *session,
     }
     session->remote_index = pending->remote_index;
     memcpy(session->dh_public, pending->noise.remote_static, sizeof(session->dh_public));
-    session_macs_write(datagram, covered, &session->key, NULL);
+    session_macs_write(s->config.curve->cipher, datagram, covered, &session->key, NULL);
     (void)kith_outbox_push(s->config.outbox, &session->endpoint,
                            kith_span(datagram, covered + SESSION_MACS), allowance);
     return 0;

@@ -18,8 +18,8 @@ from pathlib import Path
 # apart from core.c: it declares the contract, among it the event types that events queues and ops
 # fill, while core.c holds everything together.
 CORE_LEVELS = [
-    ["id", "random", "curve", "endpoint", "bencode", "identity", "error", "ip_text", "types_text",
-     "pace", "token", "keyed_hash", "votes", "quota"],
+    ["id", "random", "curve", "cipher", "endpoint", "bencode", "identity", "error", "ip_text",
+     "types_text", "pace", "token", "keyed_hash", "votes", "quota"],
     ["record", "noise", "outbox", "target", "cards"],
     ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
      "env", "core.h", "bloom", "torrents", "krpc", "plain"],

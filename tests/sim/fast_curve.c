@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fast_curve: the laws that a session and a record rely on, from a few SipHash calls.
+ * fast_curve: the laws that a session and a record rely on, from a few SipHash calls; its cipher is
+ * in fast_cipher.c.
  *
  *   dh(a, public(b)) == dh(b, public(a))          both hash the two public keys in one order
  *   public_to_dh(P(seed)) == dh_public(secret_to_dh(seed || P(seed)))
@@ -140,4 +141,5 @@ const struct kith_curve kith_sim_fast_curve = {
     .verify = fast_verify,
     .public_to_dh = fast_public_to_dh,
     .secret_to_dh = fast_secret_to_dh,
+    .cipher = &kith_sim_fast_cipher,
 };

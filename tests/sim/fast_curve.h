@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fast_curve: SIMULATION ONLY. Stands in for Curve25519 and Ed25519 where a run has so many nodes
- * that scalar multiplication would dominate it. It has the same shape and obeys the same laws
+ * that cryptography would dominate it. It has the same shape and obeys the same laws
  * between honest parties, and it has no security whatsoever: secrets follow from public keys and
  * anybody can sign for anybody. It is not part of the library, and nothing outside tests/sim may
  * use it.
@@ -12,5 +12,6 @@
 #include "core/curve.h"
 
 extern const struct kith_curve kith_sim_fast_curve;
+extern const struct kith_cipher kith_sim_fast_cipher;
 
 #endif

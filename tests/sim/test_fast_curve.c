@@ -113,6 +113,76 @@ static void test_signature_of_nothing(void **state) {
     }
 }
 
+/* What was sealed opens with its key, counter and data, also in place, and with nothing else. */
+static void check_seal(const struct kith_cipher *cipher, struct kith_sim_random *r, size_t size) {
+    uint8_t key[32], plain[64], sealed[64 + KITH_CIPHER_TAG], out[64 + KITH_CIPHER_TAG];
+    uint8_t ad[5] = {1, 2, 3, 4, 5};
+    struct kith_span all = kith_span(sealed, size + KITH_CIPHER_TAG);
+    struct kith_span about = kith_span(ad, sizeof(ad));
+    fresh(r, key);
+    kith_sim_random_fill(r, plain, sizeof(plain));
+    cipher->seal(key, 7, about, kith_span(plain, size), sealed);
+    memcpy(out, plain, size);
+    cipher->seal(key, 7, about, kith_span(out, size), out);
+    assert_memory_equal(out, sealed, all.size);
+    assert_int_equal(cipher->open(key, 7, about, kith_span(out, all.size), out), 0);
+    assert_memory_equal(out, plain, size);
+    if (size >= 8) {
+        assert_memory_not_equal(sealed, plain, size);
+    }
+    for (size_t i = 0; i < all.size; i++) {
+        sealed[i] ^= 0x10;
+        assert_int_equal(cipher->open(key, 7, about, all, out), KITH_EVERIFY);
+        sealed[i] ^= 0x10;
+    }
+    assert_int_equal(cipher->open(key, 8, about, all, out), KITH_EVERIFY);
+    assert_int_equal(cipher->open(key, 7, kith_span(ad, 4), all, out), KITH_EVERIFY);
+    assert_int_equal(cipher->open(key, 7, about, kith_span(sealed, all.size - 1), out),
+                     KITH_EVERIFY);
+    assert_int_equal(cipher->open(key, 7, about, kith_span(sealed, KITH_CIPHER_TAG - 1), out),
+                     KITH_EVERIFY);
+    key[31] ^= 1;
+    assert_int_equal(cipher->open(key, 7, about, all, out), KITH_EVERIFY);
+}
+
+static void test_seal(void **state) {
+    struct kith_sim_random r;
+    kith_sim_random_seed(&r, 4);
+    for (size_t c = 0; c < N_CURVES; c++) {
+        for (size_t size = 0; size <= 64; size++) {
+            check_seal(curves[c]->cipher, &r, size);
+        }
+    }
+}
+
+/* Hashes, keys and macs depend on every byte that goes in, and on how the bytes are divided. */
+static void test_hashes(void **state) {
+    for (size_t c = 0; c < N_CURVES; c++) {
+        const struct kith_cipher *cipher = curves[c]->cipher;
+        uint8_t key[32] = {9}, data[40] = {1}, out[3][32], again[3][32], mac[16], other[16];
+        uint8_t hash[32] = {5}, mixed[32] = {5};
+        cipher->derive(key, kith_span(data, 40), out, 3);
+        cipher->derive(key, kith_span(data, 40), again, 2);
+        assert_memory_equal(out, again, 64);
+        assert_memory_not_equal(out[0], out[1], 32);
+        assert_memory_not_equal(out[1], out[2], 32);
+        cipher->mac(mac, key, 32, kith_span(data, 40));
+        for (size_t i = 0; i < 40; i++) {
+            data[i] ^= 1;
+            cipher->derive(key, kith_span(data, 40), again, 3);
+            assert_memory_not_equal(out[0], again[0], 32);
+            cipher->mac(other, key, 32, kith_span(data, 40));
+            assert_memory_not_equal(mac, other, 16);
+            data[i] ^= 1;
+        }
+        cipher->mac(other, key, 16, kith_span(data, 40));
+        assert_memory_not_equal(mac, other, 16);
+        cipher->mix(hash, kith_span(data, 40));
+        cipher->mix(mixed, kith_span(data, 39));
+        assert_memory_not_equal(hash, mixed, 32);
+    }
+}
+
 /* Keys decide ids, and ids decide a trace: they must not depend on the machine. */
 static void test_fixed_value(void **state) {
     static const uint8_t expected[8] = {0x4f, 0x60, 0xa1, 0xbb, 0x48, 0xcb, 0x61, 0x3e};
@@ -128,6 +198,8 @@ int main(void) {
         cmocka_unit_test(test_conversion),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_signature_of_nothing),
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_fixed_value),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests_name("sim fast_curve", tests, NULL, NULL);

@@ -258,7 +258,7 @@ static void damage_behind_mac1(struct host *to, const struct host *from, const s
     for (size_t bit = 8 * header; bit < 8 * covered; bit++) {
         copy = *d;
         copy.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        session_macs_write(copy.bytes, covered, &to->identity.key, NULL);
+        session_macs_write(&kith_cipher_sodium, copy.bytes, covered, &to->identity.key, NULL);
         assert_int_equal(host_give(to, &from->at, copy.bytes, copy.size, 0), KITH_DELIVERY_NONE);
     }
     assert_int_equal(to->stats.drop_handshake - before, 8 * (covered - header));
