@@ -84,36 +84,14 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     kith_keeper_heard(&core->keeper, node, answered, now);
 }
 
-static uint32_t count_live(const struct kith_core *core, enum kith_event_kind kind) {
-    struct kith_mainline_status mainline;
-    if (kind != KITH_EVENT_MAINLINE) {
-        return (uint32_t)kith_swarm_count_live(&core->swarm);
-    }
-    kith_mainline_status(core->mainline, &mainline);
-    return mainline.families[0].nodes + mainline.families[1].nodes;
-}
-
-static void tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now) {
-    struct kith_event_box *box = kith_event_box_new();
-    if (box == NULL) {
-        core->env.stats.events_lost++;
-        return;
-    }
-    box->event.kind = KITH_CORE_NODE;
-    box->event.node.kind = kind;
-    box->event.node.n_contacts = count_live(core, kind);
-    box->event.node.elapsed_ns = now - core->maintain.since;
-    kith_events_push(&core->events, box, true);
-}
-
 static void on_ready(void *context, uint64_t now) {
     struct kith_core *core = context;
-    tell(core, KITH_EVENT_READY, now);
+    kith_core_tell(core, KITH_EVENT_READY, now);
     kith_publish_start(&core->publish, now);
 }
 
 static void on_lost(void *context, uint64_t now) {
-    tell(context, KITH_EVENT_LOST, now);
+    kith_core_tell(context, KITH_EVENT_LOST, now);
 }
 
 static bool is_self(void *context, const struct kith_endpoint *endpoint) {
@@ -185,7 +163,7 @@ static bool mainline_banned(void *context, const struct kith_node_ref *node, uin
 
 static void mainline_ready(void *context, uint64_t now) {
     struct kith_core *core = context;
-    tell(core, KITH_EVENT_MAINLINE, now);
+    kith_core_tell(core, KITH_EVENT_MAINLINE, now);
     kith_publish_mainline(&core->publish, now);
 }
 
@@ -510,6 +488,9 @@ static void look(struct kith_core *core, uint64_t now) {
     kith_maintain_look(&core->maintain, now);
     if (core->mainline != NULL) {
         kith_mainline_look(core->mainline, now);
+    }
+    if (core->untold != 0) {
+        kith_core_tell_again(core, now);
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a core consists of. For core.c, core_info.c and roam.c only. */
+/* What a core consists of. For core.c, core_info.c, core_tell.c and roam.c only. */
 #ifndef KITH_CORE_CORE_INTERNAL_H
 #define KITH_CORE_CORE_INTERNAL_H
 
@@ -33,6 +33,7 @@ struct kith_core {
     struct kith_store *store;
     struct kith_swarm swarm;
     struct kith_events events;
+    uint32_t untold; /* kinds of kith_event that are due and found no memory, a bit each */
     struct kith_ops ops;
     struct kith_publish publish;
     struct kith_locals locals;
@@ -50,6 +51,11 @@ struct kith_core {
     unsigned next_roam;
     bool restoring; /* what enters the store now is on disk already */
 };
+
+/* READY, LOST or MAINLINE: an application may wait for it, so without memory it comes later. */
+void kith_core_tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now);
+/* What is still due. */
+void kith_core_tell_again(struct kith_core *core, uint64_t now);
 
 /* A peer was heard from a new endpoint: pings it there before believing it. Returns true if the
  * message was the answer to such a ping: the session has moved and nothing else is to be done. A

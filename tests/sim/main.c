@@ -64,7 +64,8 @@ static void print_usage(FILE *out) {
           "  --reorder P       0..1, of datagrams\n"
           "  --join-rate N     nodes that join in a second\n"
           "  --curve fast|sodium\n"
-          "  --json            the summary as one JSON object\n\n"
+          "  --json            the summary as one JSON object\n"
+          "  --trace-lookup N  print the N-th operation as it goes, hop by hop\n\n"
           "scenarios, with nodes and lookups where the command line says nothing:\n",
           out);
     for (size_t i = 0; i < N_SCENARIOS; i++) {
@@ -145,6 +146,9 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 'c':
         options->curve = parse_curve(value);
         break;
+    case 't':
+        options->shown = parse_number(value, 1, UINT64_MAX);
+        break;
     case 'j':
         line->json = true;
         break;
@@ -157,12 +161,19 @@ static void apply_option(struct command_line *line, int option, const char *valu
 }
 
 static const struct option long_options[] = {
-    {"seed", required_argument, NULL, 's'},    {"nodes", required_argument, NULL, 'n'},
-    {"lookups", required_argument, NULL, 'l'}, {"loss", required_argument, NULL, 'p'},
-    {"dead", required_argument, NULL, 'd'},    {"duplicate", required_argument, NULL, 'u'},
-    {"reorder", required_argument, NULL, 'r'}, {"join-rate", required_argument, NULL, 'a'},
-    {"curve", required_argument, NULL, 'c'},   {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},          {0},
+    {"seed", required_argument, NULL, 's'},
+    {"nodes", required_argument, NULL, 'n'},
+    {"lookups", required_argument, NULL, 'l'},
+    {"loss", required_argument, NULL, 'p'},
+    {"dead", required_argument, NULL, 'd'},
+    {"duplicate", required_argument, NULL, 'u'},
+    {"reorder", required_argument, NULL, 'r'},
+    {"join-rate", required_argument, NULL, 'a'},
+    {"curve", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, 'j'},
+    {"trace-lookup", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
 };
 
 /* The scenario's name comes last, its defaults first: so the options are read twice. */

@@ -19,6 +19,7 @@ struct kith_sim_options {
     uint32_t duplicate_ppm;
     uint32_t reorder_ppm;
     uint32_t join_per_s; /* 0: a hundredth of the nodes, at least 5 */
+    uint64_t shown;      /* number of the operation to show as it goes, 0: none */
     const struct kith_curve *curve;
 };
 

@@ -34,6 +34,7 @@ enum {
     REPUBLISH_S = 75 * 60, /* until records have: authors publish hourly */
     ASK_LIMIT_S = 120,
     READERS = 3,
+    MISSES_PRINTED = 20,
     RECORDS_MAX = 128,
     SALTS = 4, /* records of one author */
     TOPICS = 4,
@@ -189,11 +190,12 @@ static int check_entry(const struct kith_peer_info *info, void *user) {
     bool heard = owner < v->world.n_hosts &&
                  kith_sim_faults_heard(&v->faults, check->host, owner, &info->endpoint);
     const uint8_t *ip = info->endpoint.ip;
-    kith_sim_expect(v->run, heard,
-                    "at %.3f s host %u has host %u at %u.%u.%u.%u:%u in its table%s and never heard "
-                    "from it there",
-                    (double)v->world.now / 1e9, check->host->index, owner, ip[0], ip[1], ip[2],
-                    ip[3], info->endpoint.port, info->live ? "" : " (not live)");
+    kith_sim_expect(
+        v->run, heard,
+        "at %.3f s host %u has host %u at %u.%u.%u.%u:%u in its table%s and never heard "
+        "from it there",
+        (double)v->world.now / 1e9, check->host->index, owner, ip[0], ip[1], ip[2], ip[3],
+        info->endpoint.port, info->live ? "" : " (not live)");
     return heard ? 0 : 1;
 }
 
@@ -253,11 +255,31 @@ static void run_for(struct vopr *v, unsigned seconds, bool asking) {
 
 /* ---- phase 2 ---- */
 
+/* What a person wants to know of a host that is in trouble. */
+static void print_host(const struct vopr *v, const struct kith_sim_host *host) {
+    struct kith_status status = {0};
+    if (host->core != NULL) {
+        kith_core_status(host->core, v->world.now, &status);
+    }
+    fprintf(stderr,
+            "host %u: %s, %s, life %u, up %.0f s, NAT kind %u; %u live contacts, %u sessions, %u "
+            "records, %u operations%s\n",
+            host->index,
+            host->core == NULL ? "down"
+            : host->ready      ? "joined"
+                               : "not joined",
+            host->client ? "client" : "node", host->lives, (double)status.uptime_ns / 1e9,
+            kith_sim_faults_nat(&v->faults, host), status.nodes_v4, status.sessions, status.records,
+            status.ops, status.ready && !host->ready ? ", and was not told that it joined" : "");
+}
+
 static void expect_joined(struct vopr *v) {
     for (uint32_t i = 0; i < v->world.n_hosts; i++) {
         const struct kith_sim_host *host = v->world.hosts[i];
-        kith_sim_expect(v->run, host->core != NULL && host->ready,
-                        "healed for %d s and host %u has not joined", HEAL_S, i);
+        if (!kith_sim_expect(v->run, host->core != NULL && host->ready,
+                             "healed for %d s and host %u has not joined", HEAL_S, i)) {
+            print_host(v, host);
+        }
     }
 }
 
@@ -299,35 +321,50 @@ static bool ought_to_answer(const struct vopr *v, const struct kith_sim_ask *ask
     return n < K;
 }
 
-static struct kith_sim_ask *ask_trace(struct kith_sim_world *world, uint32_t i, void *context) {
+/* A full walk to anywhere, run to its end. `target` is for as long as the ask is. */
+static struct kith_sim_ask *walk_anywhere(struct vopr *v, struct kith_point *target) {
     struct kith_query query = {.kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT};
-    struct kith_point *target = (struct kith_point *)context + i;
-    kith_sim_random_fill(&world->random, query.point.bytes, sizeof(query.point.bytes));
+    kith_sim_random_fill(&v->world.random, query.point.bytes, sizeof(query.point.bytes));
     *target = query.point;
-    struct kith_sim_ask *ask = kith_sim_world_ask(world, kith_sim_world_pick(world), &query);
+    struct kith_sim_ask *ask =
+        kith_sim_world_ask(&v->world, kith_sim_world_pick(&v->world), &query);
     ask->user = target;
+    kith_sim_world_run_asks(&v->world, ASK_LIMIT_S * KITH_NS_PER_S);
     return ask;
 }
 
+/* Who was not reached, by which walk: --trace-lookup shows it. */
+static void print_missed(const struct kith_sim_ask *ask, const struct kith_sim_host *host) {
+    const struct kith_point *target = ask->user;
+    fprintf(stderr, "miss: operation %llu, walk of host %u towards %02x%02x%02x%02x.., host %u\n",
+            (unsigned long long)ask->number, ask->host, target->bytes[0], target->bytes[1],
+            target->bytes[2], target->bytes[3], host->index);
+}
+
+/* One walk after the other: a host may be allowed few at once. */
 static void expect_recall(struct vopr *v) {
-    uint32_t n = v->run->options.lookups;
-    struct kith_point *targets = kith_sim_allocate(n * sizeof(*targets) + 1);
-    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(&v->world, n, ask_trace, targets);
     uint64_t wanted = 0;
     uint64_t answered = 0;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < v->run->options.lookups; i++) {
+        struct kith_point target;
+        struct kith_sim_ask *ask = walk_anywhere(v, &target);
         for (uint32_t j = 0; j < v->world.n_hosts; j++) {
             const struct kith_sim_host *host = v->world.hosts[j];
-            bool ought = ought_to_answer(v, asks[i], host);
-            wanted += ought;
-            answered += ought && has_key(asks[i], &host->key);
+            if (ought_to_answer(v, ask, host)) {
+                bool did = has_key(ask, &host->key);
+                wanted++;
+                answered += did;
+                if (!did && wanted - answered <= MISSES_PRINTED) {
+                    print_missed(ask, host);
+                }
+            }
         }
+        kith_sim_ask_free(ask);
     }
-    kith_sim_swarm_free_all(asks, n);
-    free(targets);
     double recall = wanted == 0 ? 1 : (double)answered / (double)wanted;
     kith_sim_report_number(&v->run->report, "recall_percent", 100 * recall, 2);
-    /* Who has fewer sessions than peers opens one by closing another: what a walk asks may fall out. */
+    /* Who has fewer sessions than peers opens one by closing another: what a walk asks may fall
+     * out. */
     bool cramped = v->faults.limits.sessions < 2 * v->world.n_hosts;
     kith_sim_expect(v->run, cramped || recall >= RECALL_MIN,
                     "healed for %d s, walks reach %.2f %% of the true closest", HEAL_S,

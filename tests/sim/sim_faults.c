@@ -436,6 +436,11 @@ bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
     return !host->client && faults->hosts[host->index].nat.kind == KITH_SIM_NAT_NONE;
 }
 
+enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
+                                           const struct kith_sim_host *host) {
+    return faults->hosts[host->index].nat.kind;
+}
+
 /* Nothing, or up to `most` with small amounts likelier than large ones. */
 static uint32_t draw_rate(struct kith_sim_random *random, uint32_t most) {
     bool none = kith_sim_random_below(random, QUIET_SHARE) == 0;

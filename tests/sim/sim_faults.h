@@ -53,7 +53,11 @@ void kith_sim_faults_heal(struct kith_sim_faults *faults);
 /* Whether strangers can reach it and it takes part as a full node. */
 bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
                                const struct kith_sim_host *host);
-/* Whether `host`, in this life, got a datagram that `sender` sent from `endpoint`, by whatever way. */
+/* What stands before it. */
+enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
+                                           const struct kith_sim_host *host);
+/* Whether `host`, in this life, got a datagram that `sender` sent from `endpoint`, by whatever way.
+ */
 bool kith_sim_faults_heard(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
                            uint32_t sender, const struct kith_endpoint *endpoint);
 /* The counts, for people. */

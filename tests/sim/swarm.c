@@ -45,6 +45,7 @@ void kith_sim_swarm_init(struct kith_sim_world *world, const struct kith_sim_run
                     .reorder_ns = REORDER_MS * KITH_NS_PER_MS,
                     .jitter_ns = JITTER_MS * KITH_NS_PER_MS},
         .progress = true,
+        .shown = options->shown,
     };
     kith_sim_world_init(world, &config);
 }

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "sim/memory.h"
+#include "sim/show.h"
 #include "util/list.h"
 
 enum {
@@ -121,6 +122,25 @@ static void set_ready(struct kith_sim_world *world, struct kith_sim_host *host, 
     host->ready = ready;
 }
 
+/* The hops of an operation that is shown are no part of the run: its trace stays what it is. */
+static void take_result(struct kith_sim_world *world, struct kith_sim_host *host,
+                        const struct kith_result *result) {
+    struct kith_sim_ask *ask = host->asks;
+    while (ask != NULL && ask->op != result->op) {
+        ask = ask->next;
+    }
+    bool shown = ask != NULL && ask->number == world->config.shown;
+    if (shown) {
+        kith_sim_show_result(world, ask, result);
+    }
+    if (!shown || result->kind != KITH_RESULT_HOP || ask->kind == KITH_QUERY_TRACE) {
+        kith_sim_trace_result(&world->trace, world->now, host->index, result);
+    }
+    if (ask != NULL) {
+        ask_note(world, ask, result);
+    }
+}
+
 static void handle_event(struct kith_sim_world *world, struct kith_sim_host *host,
                          const struct kith_core_event *event) {
     switch (event->kind) {
@@ -133,13 +153,7 @@ static void handle_event(struct kith_sim_world *world, struct kith_sim_host *hos
         }
         break;
     case KITH_CORE_RESULT:
-        kith_sim_trace_result(&world->trace, world->now, host->index, &event->result);
-        for (struct kith_sim_ask *ask = host->asks; ask != NULL; ask = ask->next) {
-            if (ask->op == event->result.op) {
-                ask_note(world, ask, &event->result);
-                break;
-            }
-        }
+        take_result(world, host, &event->result);
         break;
     case KITH_CORE_TALK:
         kith_core_talk_answer(host->core, event->talk.token, KITH_EREFUSED, NULL, 0, world->now);
@@ -323,15 +337,24 @@ void kith_sim_world_introduce(struct kith_sim_world *world, struct kith_sim_host
 struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kith_sim_host *host,
                                         const struct kith_query *query) {
     struct kith_sim_ask *ask = kith_sim_allocate(sizeof(*ask));
+    struct kith_query asked = *query;
+    ask->number = ++world->n_asked;
     ask->host = host->index;
     ask->kind = query->kind;
     ask->asked_at = world->now;
+    if (ask->number == world->config.shown) {
+        asked.flags |= KITH_FLAG_TRACE;
+        kith_sim_show_query(world, ask, query);
+    }
     enter(world, host);
-    int r = kith_core_start(host->core, query, world->now, &ask->op);
+    int r = kith_core_start(host->core, &asked, world->now, &ask->op);
     ask->next = host->asks;
     host->asks = ask;
     world->n_asks++;
     if (r < 0) {
+        if (ask->number == world->config.shown) {
+            kith_sim_show_refusal(r);
+        }
         ask_finish(world, ask, r);
     }
     settle(world, host);

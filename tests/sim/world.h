@@ -48,8 +48,9 @@ struct kith_sim_world_config {
     const struct kith_curve *curve;
     struct kith_sim_network_config network; /* `seed` is filled in by the world */
     struct kith_limits limits;
-    bool mainline; /* hosts meet in the Mainline DHT and nowhere else */
-    bool progress; /* a line on stderr every few seconds of wall time */
+    bool mainline;  /* hosts meet in the Mainline DHT and nowhere else */
+    bool progress;  /* a line on stderr every few seconds of wall time */
+    uint64_t shown; /* number of the operation to show as it goes, 0: none */
 };
 
 struct kith_sim_host {
@@ -74,6 +75,7 @@ struct kith_sim_host {
 /* A question to a host, and everything it answered. */
 struct kith_sim_ask {
     struct kith_sim_ask *next;
+    uint64_t number; /* of all in this world, from 1 */
     uint32_t host;
     uint64_t op;
     enum kith_query_kind kind;
@@ -110,6 +112,7 @@ struct kith_sim_world {
     uint32_t n_alive;
     uint32_t n_ready; /* alive and joined */
     uint32_t n_asks;  /* running */
+    uint64_t n_asked; /* ever */
     uint64_t n_steps; /* events handled */
     uint64_t delivered;
     uint64_t to_dead;             /* datagrams that arrived at a dead host */
