@@ -72,9 +72,10 @@ enum session_state {
 
 /* Order of eviction. */
 enum session_class {
-    SESSION_CLASS_PENDING,
+    SESSION_CLASS_PENDING, /* theirs: anybody can make as many as he likes */
     SESSION_CLASS_IDLE,
     SESSION_CLASS_PINNED,
+    SESSION_CLASS_OWN, /* our handshakes: few, short, and asked for */
     SESSION_CLASSES
 };
 

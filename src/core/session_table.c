@@ -7,9 +7,10 @@
  * index of a dropped session finds nothing), in a hash by peer key, in its class, and in its
  * prefix.
  *
- * Classes in order of eviction: pending handshakes, idle sessions, sessions of routing-table peers;
- * within a class the one unused for longest. Forged initiations therefore evict each other before
- * they cost a real peer its session. A prefix over its share loses a session of its own, never
+ * Classes in order of eviction: handshakes that others began, idle sessions, sessions of
+ * routing-table peers, our own handshakes; within a class the one unused for longest. Forged
+ * initiations therefore evict each other before they cost a real peer its session, and never keep
+ * us from asking: a node whose table is full still reaches whom it has no session with. A prefix over its share loses a session of its own, never
  * another's. Invariants: prefix->n counts its list; every session but exempt ones has a prefix; n
  * is the number of occupied slots. Everything is O(1) except finding the victim of a full prefix,
  * O(its share).
@@ -69,14 +70,15 @@ void session_handshake_free(struct session *session) {
 
 static enum session_class class_of(const struct session *session) {
     if (session->state != SESSION_ESTABLISHED) {
-        return SESSION_CLASS_PENDING;
+        return session->state == SESSION_INITIATED ? SESSION_CLASS_OWN : SESSION_CLASS_PENDING;
     }
     return session->pinned ? SESSION_CLASS_PINNED : SESSION_CLASS_IDLE;
 }
 
 static uint64_t lifetime_of(enum session_class class) {
-    return (class == SESSION_CLASS_PENDING ? KITH_SESSION_HANDSHAKE_S : KITH_SESSION_IDLE_S) *
-           KITH_NS_PER_S;
+    bool established = class == SESSION_CLASS_IDLE || class == SESSION_CLASS_PINNED;
+
+    return (established ? KITH_SESSION_IDLE_S : KITH_SESSION_HANDSHAKE_S) * KITH_NS_PER_S;
 }
 
 static struct session *oldest_of(const struct kith_sessions *s, enum session_class class) {

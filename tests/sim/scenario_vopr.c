@@ -410,8 +410,10 @@ static void expect_found(struct vopr *v, const struct entry *entry) {
         kith_sim_world_run_asks(&v->world, ASK_LIMIT_S * KITH_NS_PER_S);
         int64_t seq = ask->status == 0 && ask->has_record ? ask->record.seq : -1;
         kith_sim_expect(v->run, seq >= kept,
-                        "record %u of host %u read by host %u: %s, seq %lld; the author keeps %lld",
-                        entry->salt, entry->author, reader->index, kith_strerror(ask->status),
+                        "record %u of host %u read by host %u (operation %llu): %s, seq %lld; the author "
+                        "keeps %lld",
+                        entry->salt, entry->author, reader->index,
+                        (unsigned long long)ask->number, kith_strerror(ask->status),
                         (long long)seq, (long long)kept);
         kith_sim_expect(v->run, i == 0 || seq == first,
                         "record %u of host %u: one reads seq %lld, host %u seq %lld", entry->salt,

@@ -77,6 +77,43 @@ static void eviction_order(void **state) {
     host_stop(&us);
 }
 
+/* Questions to several peers at once, from a table full of sessions that matter, while strangers
+ * open more: each of ours gets its answer. */
+static void own_handshakes_stay(void **state) {
+    static struct host peers[7];
+    static struct host us;
+    struct kith_send ask;
+
+    host_init(&us, 100, "198.51.100.1:7000");
+    us.config.sessions_max = 4;
+    host_start(&us);
+    for (uint8_t i = 0; i < 7; i++) {
+        number_host(&peers[i], (uint8_t)(i + 1), i);
+        if (i < 4) {
+            kith_sessions_pin(us.sessions, &peers[i].identity.key, true);
+            establish(&peers[i], &us, i);
+        }
+    }
+    for (uint8_t i = 4; i < 6; i++) {
+        ask = send_to(&peers[i], "ask");
+        assert_int_equal(kith_sessions_send(us.sessions, &ask, 5), KITH_SENT_INITIATION);
+        assert_int_equal(carry(&us, &peers[i], 1, 5), KITH_DELIVERY_INITIATION);
+        assert_int_equal(
+            kith_sessions_answer(peers[i].sessions, &peers[i].got, kith_span_text("yes"), 5), 0);
+    }
+    half_open(&peers[6], &us, 6);
+    half_open(&peers[0], &us, 7);
+    for (uint8_t i = 4; i < 6; i++) {
+        assert_int_equal(carry(&peers[i], &us, 2, 8), KITH_DELIVERY_RESPONSE);
+        assert_true(kith_sessions_has(us.sessions, &peers[i].identity.key));
+    }
+    assert_int_equal(kith_sessions_count(us.sessions), 4);
+    for (unsigned i = 0; i < 7; i++) {
+        host_stop(&peers[i]);
+    }
+    host_stop(&us);
+}
+
 /* One /24 fills its share and loses its own sessions; another is not touched; pinned ones stay. */
 static void share_of_a_prefix(void **state) {
     static struct host peers[5];
@@ -243,6 +280,7 @@ static void established_traffic_allocates_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eviction_order),
+        cmocka_unit_test(own_handshakes_stay),
         cmocka_unit_test(share_of_a_prefix),
         cmocka_unit_test(half_open_first_within_a_prefix),
         cmocka_unit_test(private_addresses_are_exempt),
