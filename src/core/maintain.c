@@ -4,7 +4,9 @@
  * we know only an endpoint). With the first live contact the self-lookup starts; when it is over we
  * are ready, and buckets beyond our neighbourhood are filled one walk at a time. Contacts of the
  * user and seeds are tried again for ever while we have too few live contacts, with doubling pauses
- * and jitter.
+ * and jitter. While we have enough, they are asked rarely: parts of a network that were cut off
+ * from each other before they met know nobody of the other side, and come together through those
+ * alone.
  *
  * Staying: every 14 s the stalest entry is asked for the nodes nearest to us, which proves it alive
  * and tells us of new neighbours; entries that failed come first, and faster. The self-lookup
@@ -20,6 +22,9 @@ enum {
     ENOUGH_LIVE = 4,      /* live contacts from which on nobody is asked for help */
     BOOT_FIRST_MS = 1000, /* pause after the first failed attempt, doubled up to the maximum */
     BOOT_MAX_S = 60,
+    APART_S = 300,   /* between two questions to a silent one while there are enough others */
+    HEARD_S = 3600,  /* to one that answered */
+    BEYOND_MAX = 16, /* steps from it towards ourselves */
     KNOWN_STEP_MS = 20,
     KNOWN_ATTEMPTS = 3, /* contacts from our own disk are forgotten after so many */
     REFRESH_MS = 14142, /* 10 / (1/sqrt 2) s */
@@ -43,6 +48,7 @@ static void on_boot_timer(struct kith_timer *timer, uint64_t now);
 static void on_self_lookup(struct kith_timer *timer, uint64_t now);
 static void on_fill(struct kith_timer *timer, uint64_t now);
 static void on_refresh(struct kith_timer *timer, uint64_t now);
+static void begin_fill(struct kith_maintain *m, uint64_t now);
 
 static void set_timer(struct kith_maintain *m, struct kith_timer *timer, kith_timer_fn fn,
                       uint64_t delay, uint64_t now) {
@@ -90,6 +96,51 @@ static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *n
     return kith_swarm_ask(m->swarm, node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc) == 0;
 }
 
+static void on_beyond(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context);
+
+static const struct kith_node_ref *nearest_of(const struct kith_maintain *m,
+                                              const struct kith_response *response) {
+    const struct kith_point *own = &m->swarm->own_id;
+    const struct kith_node_ref *nearest = NULL;
+    for (uint32_t i = 0; i < response->n_contacts; i++) {
+        const struct kith_node_ref *node = &response->contacts[i];
+        if (!kith_point_equal(&node->id, own) && kith_swarm_can_ask(m->swarm, node) &&
+            (nearest == NULL || kith_point_compare(own, &node->id, &nearest->id) < 0)) {
+            nearest = node;
+        }
+    }
+    return nearest;
+}
+
+/* Whether one we are told to join through lives among others than we do: steps towards ourselves
+ * from there, one question each, to the first node that we know. If we know none of them, we look
+ * again who is near us, and farther off, as if we were new. */
+static void look_beyond(struct kith_maintain *m, const struct kith_rpc *rpc,
+                        const struct kith_response *response, uint64_t now) {
+    const struct kith_node_ref *nearest = nearest_of(m, response);
+    if (!m->ready || nearest == NULL || kith_swarm_find(m->swarm, &nearest->id) != NULL) {
+        return;
+    }
+    if (m->beyond_left == 0 ||
+        kith_point_compare(&m->swarm->own_id, &nearest->id, &rpc->node.id) >= 0) {
+        kith_maintain_again(m, now);
+        begin_fill(m, now);
+        return;
+    }
+    m->beyond_left--;
+    struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
+    request.target = m->swarm->own_id;
+    struct kith_rpc *next;
+    int r = kith_swarm_ask(m->swarm, nearest, &request, 0, on_beyond, m, now, &next);
+    (void)r; /* the next time */
+}
+
+static void on_beyond(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    if (event->outcome == KITH_RPC_RESPONSE) {
+        look_beyond(context, rpc, event->response, event->now);
+    }
+}
+
 static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *event,
                            void *context) {
     struct kith_boot *boot = context;
@@ -100,8 +151,11 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
     case KITH_RPC_RESPONSE:
         /* It is in a table now, where refresh looks after it. */
         boot->attempts = 0;
+        boot->apart_at = event->now + HEARD_S * KITH_NS_PER_S;
         set_timer(boot->owner, &boot->timer, on_boot_timer, BOOT_MAX_S * KITH_NS_PER_S, event->now);
         boot->rpc = NULL;
+        boot->owner->beyond_left = BEYOND_MAX;
+        look_beyond(boot->owner, rpc, event->response, event->now);
         break;
     case KITH_RPC_ERROR:
     case KITH_RPC_TIMEOUT:
@@ -160,18 +214,26 @@ void kith_maintain_hurry(struct kith_maintain *m, uint64_t now) {
     }
 }
 
+/* Whether to ask although there are enough others. */
+static bool asks_anyway(const struct kith_boot *boot, uint64_t now) {
+    bool lasting = boot->source == KITH_CONTACT_PEER || boot->source == KITH_CONTACT_SEED;
+    return (!boot->asked && boot->source == KITH_CONTACT_PEER) ||
+           (lasting && now >= boot->apart_at);
+}
+
 static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
     struct kith_maintain *m = boot->owner;
     bool helped = kith_swarm_count_live(m->swarm) >= ENOUGH_LIVE;
-    bool ask = !helped || (!boot->asked && boot->source == KITH_CONTACT_PEER);
+    bool ask = !helped || asks_anyway(boot, now);
     if (ask) {
         boot->asked = true;
         boot->attempts++;
+        boot->apart_at = now + APART_S * KITH_NS_PER_S;
     }
     bool last = boot->source == KITH_CONTACT_KNOWN && (!ask || boot->attempts >= KNOWN_ATTEMPTS);
     if (!last) { /* before anything else takes the place that this timer had in the heap */
-        uint64_t pause = ask ? backoff(boot) : BOOT_MAX_S * KITH_NS_PER_S;
+        uint64_t pause = ask && !helped ? backoff(boot) : BOOT_MAX_S * KITH_NS_PER_S;
         set_timer(m, &boot->timer, on_boot_timer, pause, now);
     }
     if (ask) {
@@ -222,6 +284,7 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
     boot->owner = m;
     boot->contact = *contact;
     boot->source = source;
+    boot->apart_at = now + APART_S * KITH_NS_PER_S;
     bool later = source == KITH_CONTACT_SEED && m->n_boots > 0;
     uint64_t delay = later ? SEED_DELAY_S * KITH_NS_PER_S : 0;
     if (source == KITH_CONTACT_KNOWN) {

@@ -20,6 +20,7 @@ struct kith_boot {
     struct kith_contact contact;
     enum kith_contact_source source;
     bool asked;        /* at least once */
+    uint64_t apart_at; /* when it is asked even though enough others are there */
     uint32_t attempts; /* since its last answer, or the last loss */
     struct kith_rpc *rpc;
     struct kith_timer timer;
@@ -43,12 +44,13 @@ struct kith_maintain {
     bool ready;
     bool self_lookup_runs;
     uint32_t n_self_lookups; /* since the last loss */
+    uint8_t beyond_left;     /* steps from a contact to join through towards ourselves */
     bool fill_runs;
-    unsigned fill_bucket; /* where the round of filling stands */
-    uint8_t fill_family;  /* 4, 6, or 0: no round under way */
+    unsigned fill_bucket;  /* where the round of filling stands */
+    uint8_t fill_family;   /* 4, 6, or 0: no round under way */
     uint64_t fill_pause_s; /* until the next round */
-    size_t fill_live;     /* live contacts at the end of the last round */
-    uint64_t since;       /* start, or the last loss */
+    size_t fill_live;      /* live contacts at the end of the last round */
+    uint64_t since;        /* start, or the last loss */
     struct kith_timer self_lookup;
     struct kith_timer fill;
     struct kith_timer refresh;
