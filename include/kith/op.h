@@ -34,10 +34,12 @@ enum kith_query_kind {
     KITH_QUERY_SAMPLE,        /* info-hashes that nodes near the point (none: anywhere) know */
 };
 
-/* Where to ask or store. 0 in a query means: LOOKUP, GET, WATCH everywhere, all else in kith's own. */
+/* Where to ask or store. 0 in a query means: LOOKUP, GET, WATCH everywhere, all else in kith's own.
+ * What names Mainline while it is off (see kith_options) ends as KITH_EUNSUPPORTED. A put in both
+ * that found nobody to store on in one of them ends as KITH_EQUORUM. */
 enum {
     KITH_SWARM_KITH = 1u << 0,
-    KITH_SWARM_MAINLINE = 1u << 1, /* where it is on, see kith_options */
+    KITH_SWARM_MAINLINE = 1u << 1,
 };
 
 enum {

@@ -105,11 +105,14 @@ static void on_misconduct(void *context, const struct kith_node_ref *node,
     kith_keeper_blame(&core->keeper, node, what, now);
 }
 
-static bool may_join(void *context, uint64_t now) {
+static uint32_t may_join(void *context, uint64_t now) {
     const struct kith_core *core = context;
-    return kith_maintain_may_join(&core->maintain) || core->locals.n > 0 ||
-           kith_keeper_may_join(&core->keeper, now) ||
-           (core->mainline != NULL && kith_mainline_may_join(core->mainline));
+    const struct kith_mainline *mainline = core->mainline;
+    bool kith = kith_maintain_may_join(&core->maintain) || core->locals.n > 0 ||
+                kith_keeper_may_join(&core->keeper, now) ||
+                (mainline != NULL && kith_mainline_may_meet(mainline));
+    bool public = mainline != NULL && kith_mainline_may_join(mainline);
+    return (kith ? KITH_SWARM_KITH : 0u) | (public ? KITH_SWARM_MAINLINE : 0u);
 }
 
 static int describe(void *context, struct kith_peer *ret) {
@@ -586,6 +589,12 @@ size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, si
     return core->mainline == NULL ? 0 : kith_mainline_known(core->mainline, family, n, out);
 }
 
+void kith_core_mainline_remove(struct kith_core *core, const struct kith_endpoint *endpoint) {
+    if (core->mainline != NULL) {
+        kith_mainline_remove(core->mainline, endpoint);
+    }
+}
+
 void kith_core_remove_contact(struct kith_core *core, const struct kith_endpoint *endpoint) {
     kith_maintain_remove(&core->maintain, endpoint);
 }
@@ -603,8 +612,11 @@ void kith_core_local_watch(struct kith_core *core, uint64_t now) {
     kith_locals_watch(&core->locals, now);
 }
 
-void kith_core_expect_contacts(struct kith_core *core, bool expected) {
-    core->maintain.expecting = expected;
+void kith_core_expect_contacts(struct kith_core *core, bool kith, bool mainline) {
+    core->maintain.expecting = kith;
+    if (core->mainline != NULL) {
+        kith_mainline_expect(core->mainline, mainline);
+    }
 }
 
 static int restore_own(struct kith_core *core, const struct kith_core_saved *saved,

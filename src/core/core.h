@@ -152,6 +152,8 @@ KITH_MUST_CHECK int kith_core_add_contact(struct kith_core *core,
 KITH_MUST_CHECK int kith_core_mainline_add(struct kith_core *core,
                                            const struct kith_endpoint *endpoint,
                                            enum kith_contact_source source, uint64_t now);
+/* Not to be joined through any more. */
+void kith_core_mainline_remove(struct kith_core *core, const struct kith_endpoint *endpoint);
 /* Its endpoints of a family that are worth remembering over a restart, up to `n`, best first. Returns
  * their number. */
 size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
@@ -166,8 +168,8 @@ KITH_MUST_CHECK int kith_core_local_appeared(struct kith_core *core,
 void kith_core_local_vanished(struct kith_core *core, const char *name, uint64_t now);
 /* Somebody looks at the list of these peers: for a minute it is kept true with more questions. */
 void kith_core_local_watch(struct kith_core *core, uint64_t now);
-/* Contacts may be coming (names are being resolved): ops that find nobody wait for them. */
-void kith_core_expect_contacts(struct kith_core *core, bool expected);
+/* Contacts of a swarm may be coming (names are being resolved): ops that find nobody there wait. */
+void kith_core_expect_contacts(struct kith_core *core, bool kith, bool mainline);
 /* Puts back what KITH_CORE_SAVE gave before. -> what kith_record_verify() returns, KITH_EFULL,
  * KITH_ENOMEM */
 KITH_MUST_CHECK int kith_core_restore(struct kith_core *core, const struct kith_core_saved *saved,

@@ -140,34 +140,6 @@ static int check_query(const struct kith_query *q) {
     return KITH_EINVALID;
 }
 
-static void begin(struct kith_op *op, uint64_t now) {
-    switch (op->kind) {
-    case KITH_QUERY_LOOKUP:
-    case KITH_QUERY_GET:
-    case KITH_QUERY_TRACE:
-    case KITH_QUERY_WATCH:
-        kith_op_begin_get(op, now);
-        return;
-    case KITH_QUERY_PUT:
-    case KITH_QUERY_ANNOUNCE:
-    case KITH_QUERY_UNANNOUNCE:
-        kith_op_begin_put(op, now);
-        return;
-    case KITH_QUERY_FIND:
-        kith_op_begin_find(op, now);
-        return;
-    case KITH_QUERY_PING:
-    case KITH_QUERY_TALK:
-        kith_op_begin_peer(op, now);
-        return;
-    case KITH_QUERY_PEERS:
-    case KITH_QUERY_ANNOUNCE_PEER:
-    case KITH_QUERY_SAMPLE:
-        kith_op_begin_torrent(op, now);
-        return;
-    }
-}
-
 /* Where a query of this kind goes when it does not say. */
 static uint32_t default_swarms(const struct kith_ops *ops, enum kith_query_kind kind) {
     switch (kind) {
@@ -198,6 +170,45 @@ static uint32_t swarms_of(const struct kith_ops *ops, const struct kith_query *q
     return by_point && swarms != KITH_SWARM_MAINLINE ? KITH_SWARM_KITH : swarms;
 }
 
+/* What names Mainline while it is off is refused: elsewhere is not what was asked for. */
+static bool is_off(const struct kith_op *op) {
+    return !op->internal && op->query.swarms != 0 &&
+           (swarms_of(op->ops, &op->query) & KITH_SWARM_MAINLINE) != 0 && !kith_op_in_mainline(op);
+}
+
+static void begin(struct kith_op *op, uint64_t now) {
+    if (is_off(op)) {
+        op->result.text = "Mainline is off";
+        kith_op_finish(op, KITH_EUNSUPPORTED, false, now);
+        return;
+    }
+    switch (op->kind) {
+    case KITH_QUERY_LOOKUP:
+    case KITH_QUERY_GET:
+    case KITH_QUERY_TRACE:
+    case KITH_QUERY_WATCH:
+        kith_op_begin_get(op, now);
+        return;
+    case KITH_QUERY_PUT:
+    case KITH_QUERY_ANNOUNCE:
+    case KITH_QUERY_UNANNOUNCE:
+        kith_op_begin_put(op, now);
+        return;
+    case KITH_QUERY_FIND:
+        kith_op_begin_find(op, now);
+        return;
+    case KITH_QUERY_PING:
+    case KITH_QUERY_TALK:
+        kith_op_begin_peer(op, now);
+        return;
+    case KITH_QUERY_PEERS:
+    case KITH_QUERY_ANNOUNCE_PEER:
+    case KITH_QUERY_SAMPLE:
+        kith_op_begin_torrent(op, now);
+        return;
+    }
+}
+
 static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
     struct kith_ops *ops = op->ops;
     uint32_t swarms =
@@ -213,22 +224,26 @@ static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
     }
 }
 
-/* A live contact in one of the op's swarms at least. */
-static bool has_contact(const struct kith_op *op) {
+/* The swarms (KITH_SWARM_*) that the op has a part in and no live contact yet. What is stored in
+ * several waits for each of them; a question can do with one. */
+static uint32_t missing_swarms(const struct kith_op *op) {
+    uint32_t wanted = 0;
+    uint32_t live = 0;
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         const struct kith_swarm *swarm = op->legs[i].swarm;
-        if (swarm != NULL && kith_swarm_count_live(swarm) > 0) {
-            return true;
-        }
+        uint32_t which = i == KITH_LEG_KITH ? KITH_SWARM_KITH : KITH_SWARM_MAINLINE;
+        wanted |= swarm != NULL ? which : 0;
+        live |= swarm != NULL && kith_swarm_count_live(swarm) > 0 ? which : 0;
     }
-    return false;
+    return live == 0 || op->kind == KITH_QUERY_PUT ? wanted & ~live : 0;
 }
 
 static bool must_wait(const struct kith_op *op, uint64_t now) {
     const struct kith_ops *ops = op->ops;
     bool needs_contact =
         op->kind != KITH_QUERY_UNANNOUNCE && op->query.contact.endpoint.family == 0;
-    return !op->internal && needs_contact && !has_contact(op) && ops->may_join(ops->context, now);
+    uint32_t missing = op->internal || !needs_contact ? 0 : missing_swarms(op);
+    return missing != 0 && (missing & ops->may_join(ops->context, now)) != 0;
 }
 
 static int new_op(struct kith_ops *ops, const struct kith_swarm *only,
@@ -327,7 +342,7 @@ void kith_ops_wake(struct kith_ops *ops, uint64_t now) {
     while (l != NULL && ops->n_waiting > 0) {
         struct kith_list *next = kith_list_next(&ops->running, l);
         struct kith_op *op = kith_container_of(l, struct kith_op, all);
-        if (op->waiting && has_contact(op)) {
+        if (op->waiting && !must_wait(op, now)) {
             stop_waiting(op);
             begin(op, now);
         }

@@ -281,6 +281,7 @@ static void on_met(struct kith_op *op, int status, uint64_t now, void *context) 
         pause *= 2;
     }
     set_timer(m, &m->meet, on_meet, pause < most ? pause : most, now);
+    kith_ops_wake(m->config.ops, now); /* who waited for this alone waits no longer */
 }
 
 static void on_meet(struct kith_timer *timer, uint64_t now) {
@@ -339,6 +340,13 @@ int kith_mainline_add(struct kith_mainline *m, const struct kith_endpoint *endpo
                           : kith_maintain_add(&family->maintain, &contact, source, now);
 }
 
+void kith_mainline_remove(struct kith_mainline *m, const struct kith_endpoint *endpoint) {
+    struct kith_mainline_family *family = m->families[endpoint->family == 6];
+    if (family != NULL) {
+        kith_maintain_remove(&family->maintain, endpoint);
+    }
+}
+
 bool kith_mainline_may_join(const struct kith_mainline *m) {
     for (size_t i = 0; i < 2; i++) {
         if (m->families[i] != NULL && kith_maintain_may_join(&m->families[i]->maintain)) {
@@ -346,6 +354,18 @@ bool kith_mainline_may_join(const struct kith_mainline *m) {
         }
     }
     return false;
+}
+
+bool kith_mainline_may_meet(const struct kith_mainline *m) {
+    return m->meeting && m->n_meets <= 1;
+}
+
+void kith_mainline_expect(struct kith_mainline *m, bool expected) {
+    for (size_t i = 0; i < 2; i++) {
+        if (m->families[i] != NULL) {
+            m->families[i]->maintain.expecting = expected;
+        }
+    }
 }
 
 void kith_mainline_look(struct kith_mainline *m, uint64_t now) {

@@ -24,8 +24,8 @@ enum {
 struct kith_mainline;
 
 struct kith_mainline_config {
-    struct kith_env *env;   /* borrowed */
-    struct kith_ops *ops;   /* borrowed */
+    struct kith_env *env;       /* borrowed */
+    struct kith_ops *ops;       /* borrowed */
     struct kith_maintain *kith; /* borrowed: takes the contacts that the rendezvous brings */
     struct kith_plain_limits limits;
     bool enforce_ids;
@@ -59,7 +59,7 @@ struct kith_mainline {
     struct kith_tokens tokens;
     struct kith_mainline_family *families[2]; /* IPv4, IPv6; NULL: not in use */
     enum kith_reachable reachable;
-    unsigned misses; /* tests of ourselves in a row that nothing came of */
+    unsigned misses;   /* tests of ourselves in a row that nothing came of */
     uint32_t self_txn; /* of the test under way */
     bool testing;
     struct kith_timer test;
@@ -86,7 +86,13 @@ KITH_MUST_CHECK int kith_mainline_add(struct kith_mainline *mainline,
                                       enum kith_contact_source source, uint64_t now);
 /* After each call into the core. */
 void kith_mainline_look(struct kith_mainline *mainline, uint64_t now);
+/* Not to be joined through any more; ignored if it was not. A node that answered stays in the
+ * table. */
+void kith_mainline_remove(struct kith_mainline *mainline, const struct kith_endpoint *endpoint);
 bool kith_mainline_may_join(const struct kith_mainline *mainline);
+/* Whether the first rendezvous is under way: kith's own swarm may be joined through it. */
+bool kith_mainline_may_meet(const struct kith_mainline *mainline);
+void kith_mainline_expect(struct kith_mainline *mainline, bool expected);
 /* It is known otherwise that strangers can reach us, or that they cannot. */
 void kith_mainline_reachable(struct kith_mainline *mainline, enum kith_reachable state,
                              uint64_t now);

@@ -46,8 +46,9 @@ struct kith_ops {
     uint32_t n_waiting; /* for a first live contact */
     uint64_t next_id;
     bool is_private; /* a network with a secret: nothing goes into Mainline unasked */
-    /* Of the node: whether joining may still succeed, so that waiting for a contact makes sense. */
-    bool (*may_join)(void *context, uint64_t now);
+    /* Of the node: in which swarms (KITH_SWARM_*) joining may still succeed, so that waiting for a
+     * contact makes sense. */
+    uint32_t (*may_join)(void *context, uint64_t now);
     /* What an announcement or peer record says of us. -> KITH_ENOT_FOUND: no endpoint is known yet
      */
     int (*describe)(void *context, struct kith_peer *ret);
@@ -213,7 +214,8 @@ KITH_MUST_CHECK int kith_ops_start_internal(struct kith_ops *ops, const struct k
                                             void (*on_end)(struct kith_op *, int, uint64_t, void *),
                                             void *context, uint64_t now);
 void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now);
-/* A live contact exists: waiting ops begin. */
+/* A live contact exists, or none can be hoped for any more: those of the waiting ops begin that it
+ * concerns. */
 void kith_ops_wake(struct kith_ops *ops, uint64_t now);
 void kith_ops_peer_key(struct kith_ops *ops, const struct kith_key *key,
                        const struct kith_endpoint *endpoint, uint64_t now);

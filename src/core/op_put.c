@@ -39,48 +39,68 @@ static bool in_mainline(const struct kith_leg *leg) {
     return leg->swarm->sessions == NULL;
 }
 
+/* How the storing stands, over all legs. */
+struct standing {
+    uint32_t n_targets;
+    bool open;        /* answers are awaited */
+    bool enough;      /* wherever anybody was asked, as many as are needed have stored it */
+    uint32_t missing; /* KITH_SWARM_*: swarms in which nobody could be asked */
+};
+
 /* Sums up the legs; Mainline beside kith is told apart, alone it is what the op is about. */
-static bool count_acks(struct kith_op *op, uint32_t *ret_targets, bool *ret_open) {
+static struct standing count_acks(struct kith_op *op) {
     struct kith_result *result = &op->result;
+    struct standing standing = {.enough = true};
     uint32_t sums[2][3] = {{0}};
-    bool enough = true;
-    *ret_targets = 0;
-    *ret_open = false;
+    uint32_t reached = 0;
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         const struct kith_leg *leg = &op->legs[i];
         if (leg->swarm == NULL) {
             continue;
         }
+        uint32_t swarm = in_mainline(leg) ? KITH_SWARM_MAINLINE : KITH_SWARM_KITH;
         uint32_t *sum = sums[in_mainline(leg) && op->legs[KITH_LEG_KITH].swarm != NULL];
         sum[0] += leg->acks;
         sum[1] += leg->asked;
         sum[2] += leg->quorum;
-        enough = enough && leg->acks >= leg->quorum;
-        *ret_targets += leg->n_targets;
+        standing.missing |= swarm;
+        reached |= leg->asked > 0 || leg->well_held ? swarm : 0;
+        standing.enough = standing.enough && leg->acks >= leg->quorum;
+        standing.n_targets += leg->n_targets;
         for (uint32_t j = 0; j < leg->n_targets; j++) {
-            *ret_open = *ret_open || leg->targets[j].rpc != NULL;
+            standing.open = standing.open || leg->targets[j].rpc != NULL;
         }
     }
+    standing.missing &= ~reached;
     result->acks = sums[0][0];
     result->asked = sums[0][1];
     result->quorum = sums[0][2];
     result->mainline_acks = sums[1][0];
     result->mainline_asked = sums[1][1];
     result->mainline_quorum = sums[1][2];
-    return enough && *ret_targets > 0;
+    return standing;
+}
+
+/* Stored in one swarm and not in the other, where nobody is there to store it. */
+static int partial_status(struct kith_op *op, uint32_t missing) {
+    if (missing == 0) {
+        return 0;
+    }
+    op->result.text = missing == KITH_SWARM_KITH
+                          ? "stored in Mainline, but kith's own swarm has no node to store it on"
+                          : "stored in kith's own swarm, but Mainline has no node to store it on";
+    return KITH_EQUORUM;
 }
 
 /* Tells the end as soon as it is certain; ends the op when no answer is awaited any more. */
 static void check_end(struct kith_op *op, uint64_t now) {
-    uint32_t targets;
-    bool open;
-    bool enough = count_acks(op, &targets, &open);
-    if (!op->told && enough) {
+    struct standing standing = count_acks(op);
+    if (!op->told && standing.enough) {
         op->result.seq = op->best.seq;
-        kith_op_finish(op, 0, open, now);
-    } else if (!op->told && op->n_resolved == targets) {
-        kith_op_finish(op, failure_status(op), open, now);
-    } else if (!open) {
+        kith_op_finish(op, partial_status(op, standing.missing), standing.open, now);
+    } else if (!op->told && op->n_resolved == standing.n_targets) {
+        kith_op_finish(op, failure_status(op), standing.open, now);
+    } else if (!standing.open) {
         kith_op_end(op);
     }
 }
@@ -149,8 +169,8 @@ static void send_to(struct kith_leg *leg, const struct kith_request *request,
     }
 }
 
-/* BEP 44: a record that is republished and held by more than 8 nodes, all of the nearest among them, is
- * left alone. */
+/* BEP 44: a record that is republished and held by more than 8 nodes, all of the nearest among
+ * them, is left alone. */
 static bool is_well_held(const struct kith_leg *leg, struct kith_candidate **nearest, size_t n) {
     const struct kith_op *op = leg->op;
     unsigned copies = 0;
@@ -210,8 +230,7 @@ static void store_on_all(struct kith_leg *leg, uint64_t now) {
 
 /* The newest seq known for the point: seen in the swarm, or kept here. -1: none. */
 static int64_t newest_known(const struct kith_op *op) {
-    const struct kith_own_record *own =
-        kith_own_find(op->ops->own, &op->point, is_announce(op));
+    const struct kith_own_record *own = kith_own_find(op->ops->own, &op->point, is_announce(op));
     int64_t kept = own != NULL ? own->record.seq : -1;
     return kept > op->newest_seen ? kept : op->newest_seen;
 }
@@ -348,21 +367,18 @@ static void publish(struct kith_op *op, uint64_t now) {
 }
 
 void kith_op_stored(struct kith_op *op, uint64_t now) {
-    uint32_t targets;
-    bool open;
-    (void)count_acks(op, &targets, &open);
-    struct kith_own_record *own =
-        op->kind == KITH_QUERY_ANNOUNCE_PEER
-            ? NULL
-            : kith_own_find(op->ops->own, &op->point, is_announce(op));
+    struct standing standing = count_acks(op);
+    struct kith_own_record *own = op->kind == KITH_QUERY_ANNOUNCE_PEER
+                                      ? NULL
+                                      : kith_own_find(op->ops->own, &op->point, is_announce(op));
     if (own != NULL) {
-        const struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
-        own->pending = targets == 0 || (kith->swarm != NULL && kith->n_targets == 0);
+        own->pending = standing.missing != 0; /* goes out once that swarm is joined */
     }
-    bool well_held = op->legs[KITH_LEG_MAINLINE4].well_held || op->legs[KITH_LEG_MAINLINE6].well_held;
-    if (targets == 0 && well_held) {
-        kith_op_finish(op, 0, false, now);
-    } else if (targets == 0) { /* there is nobody to wait for */
+    bool well_held =
+        op->legs[KITH_LEG_MAINLINE4].well_held || op->legs[KITH_LEG_MAINLINE6].well_held;
+    if (standing.n_targets == 0 && well_held) {
+        kith_op_finish(op, partial_status(op, standing.missing), false, now);
+    } else if (standing.n_targets == 0) { /* there is nobody to wait for */
         op->result.text = "kept here; it will be published when the network can be reached";
         kith_op_finish(op, KITH_ENO_NETWORK, false, now);
     }

@@ -103,7 +103,7 @@ struct kith_node {
     struct kith_node_handler handlers[KITH_TALK_HANDLERS_MAX];
     struct kith_list names;         /* node_names.c's own */
     bool joined;                    /* has contacts, as the last event said */
-    bool names_expected;            /* a first resolution is under way */
+    bool names_expected[2];         /* a first resolution is under way: kith's, Mainline's */
     struct kith_lan *lan;           /* NULL: off */
     char lan_text[64];              /* "on", or why not */
     uint64_t n_lan_full;            /* reports that the core had no room for, */

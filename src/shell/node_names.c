@@ -69,17 +69,19 @@ static uint64_t backoff(struct kith_node *node, unsigned n_times) {
 }
 
 void kith_node_tell_expected(struct kith_node *node) {
-    kith_core_expect_contacts(node->core, node->names_expected || node->lan_expected);
+    kith_core_expect_contacts(node->core, node->names_expected[false] || node->lan_expected,
+                              node->names_expected[true]);
 }
 
 /* Ops that ask before we have joined wait as long as a first resolution is under way. */
 static void look_expected(struct kith_node *node) {
-    bool expected = false;
+    node->names_expected[false] = false;
+    node->names_expected[true] = false;
     for (const struct name *name = first(node); name != NULL; name = after(name)) {
-        expected = expected || (name->n_failures == 0 && name->contacts == NULL &&
-                                (name->running != NULL || name->due != KITH_NEVER));
+        bool expected = name->n_failures == 0 && name->contacts == NULL &&
+                        (name->running != NULL || name->due != KITH_NEVER);
+        node->names_expected[name->mainline] |= expected;
     }
-    node->names_expected = expected;
     kith_node_tell_expected(node);
 }
 
@@ -145,10 +147,11 @@ static bool holds(const struct name *name, const struct kith_contact *contact) {
     return false;
 }
 
-/* What other names say of an endpoint counts again. */
-static void give_again(struct kith_node *node, const struct kith_endpoint *endpoint, uint64_t now) {
+/* What other names of the same swarm say of an endpoint counts again. */
+static void give_again(struct kith_node *node, bool mainline, const struct kith_endpoint *endpoint,
+                       uint64_t now) {
     for (const struct name *name = first(node); name != NULL; name = after(name)) {
-        for (size_t i = 0; !name->mainline && i < name->n_contacts; i++) {
+        for (size_t i = 0; name->mainline == mainline && i < name->n_contacts; i++) {
             if (kith_endpoint_equal(&name->contacts[i].endpoint, endpoint)) {
                 int r = add_contact(name, &name->contacts[i], now);
                 (void)r; /* it was taken before; without memory until the next resolution */
@@ -157,13 +160,21 @@ static void give_again(struct kith_node *node, const struct kith_endpoint *endpo
     }
 }
 
-/* Takes back from the core what `name` no longer stands for; but for the public swarm, where any
- * node is as good as another. */
-static void take_back(struct name *name, const struct kith_contact *old, size_t n, uint64_t now) {
-    for (size_t i = 0; !name->mainline && i < n; i++) {
+static void remove_contact(const struct name *name, const struct kith_endpoint *endpoint) {
+    if (name->mainline) {
+        kith_core_mainline_remove(name->node->core, endpoint);
+    } else {
+        kith_core_remove_contact(name->node->core, endpoint);
+    }
+}
+
+/* Takes back from the core what `name` no longer stands for. */
+static void take_back(const struct name *name, const struct kith_contact *old, size_t n,
+                      uint64_t now) {
+    for (size_t i = 0; i < n; i++) {
         if (!holds(name, &old[i])) {
-            kith_core_remove_contact(name->node->core, &old[i].endpoint);
-            give_again(name->node, &old[i].endpoint, now);
+            remove_contact(name, &old[i].endpoint);
+            give_again(name->node, name->mainline, &old[i].endpoint, now);
         }
     }
 }

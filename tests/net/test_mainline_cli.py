@@ -152,6 +152,11 @@ def case_swarms():
                   "mainline_acks", "target", "swarm")
     check(data["acks"] >= 1 and data["mainline_acks"] >= 1 and data["swarm"] == "both", f"{data}")
     expect(kt.cli("--control", a.control_path, "get", "--swarm", "kith", b.key), 0)
+    # Nobody else is in the kith network of this one: half of the job is not the job.
+    run = expect(node_cli(4, "--json", "put", "--swarm", "both", "--salt", "h", "half"), 7, "kith's own swarm has no node")
+    data = fields(run, "acks", "asked", "mainline_acks", "error")
+    check(data["asked"] == 0 and data["mainline_acks"] >= 1 and data["error"] == "QUORUM", f"{data}")
+    check("in Mainline" in expect(node_cli(4, "put", "--swarm", "both", "--salt", "h", "half"), 7).out, "for people")
     expect(node_cli(0, "mainline", "get", b.key), 0)
     for daemon in (a, b):
         check(daemon.end() == 0, "exit")

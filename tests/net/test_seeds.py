@@ -170,6 +170,32 @@ def case_silent_dns():
     check(took < 2, f"took {took:.2f} s to end")
 
 
+def long_mainline_name():
+    """What a bootstrap name of Mainline no longer stands for is asked no more, where it points to now is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as new:
+        old.bind(("127.0.0.5", 0))
+        new.bind(("127.0.0.6", old.getsockname()[1]))
+        for one in (old, new):
+            one.setblocking(False)
+
+        def received(one):
+            try:
+                return len(one.recv(2048))
+            except BlockingIOError:
+                return 0
+
+        hosts("127.0.0.5")
+        named("--mainline", "--mainline-bootstrap", f"{NAME}:{old.getsockname()[1]}")
+        wait_until(lambda: received(old), 10, "the node is asked")
+        hosts("127.0.0.6")
+        wait_until(lambda: received(new), AGAIN_S, "where the name points to now is asked")
+        while received(old):
+            pass
+        time.sleep(75)  # questions that are not answered come every 48 to 72 s at the latest
+        check(not received(old), "the old address is still asked")
+        check(received(new), "the new one is not asked again")
+
+
 def long_never_joined():
     """A node that never joined asks again; so does one whose new seed is a name."""
     new = PLACE.daemon(listen="127.0.0.3:0")

@@ -98,9 +98,199 @@ static void test_private_network(void **state) {
     net_deinit(&net);
 }
 
+/* ---- a swarm that is not there ---- */
+
+static struct kith_query put_query(const char *text, uint32_t swarms, uint8_t *value) {
+    uint16_t size;
+    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
+    return (struct kith_query){
+        .kind = KITH_QUERY_PUT, .swarms = swarms, .value = value, .value_size = size};
+}
+
+static const uint32_t both = KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
+
+/* Stored in Mainline, nowhere in kith: told as what it is, and made up for later. */
+static void test_put_without_kith(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 12);
+    struct kith_query q = put_query("half", both, value);
+    assert_int_equal(net_ask(&net, 3, &q), KITH_EQUORUM);
+    assert_int_equal(net.seen.result.asked, 0);
+    assert_int_equal(net.seen.result.mainline_asked, 8);
+    assert_true(net.seen.result.mainline_acks >= net.seen.result.mainline_quorum);
+    assert_non_null(strstr(net.seen.text, "kith's own swarm has no node"));
+
+    unsigned friend = add_node(&net, "net-3", NULL);
+    net_join(&net, friend, 3, true);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_KEY,
+                             .swarms = KITH_SWARM_KITH,
+                             .key = net.nodes[3].key};
+    assert_int_equal(net_ask(&net, friend, &get), 0);
+    assert_memory_equal(net.seen.record.value, "4:half", 6);
+    net_deinit(&net);
+}
+
+static void test_put_without_mainline(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_init(&net);
+    for (unsigned i = 0; i < 6; i++) {
+        add_node(&net, "kith", NULL);
+        if (i > 0) {
+            net_join(&net, i, 0, true);
+        }
+    }
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query q = put_query("half", both, value);
+    assert_int_equal(net_ask(&net, 1, &q), KITH_EQUORUM);
+    assert_int_equal(net.seen.result.asked, 5);
+    assert_int_equal(net.seen.result.mainline_asked, 0);
+    assert_non_null(strstr(net.seen.text, "Mainline has no node"));
+    q = put_query("half", KITH_SWARM_MAINLINE, value);
+    assert_int_equal(net_ask(&net, 1, &q), KITH_ENO_NETWORK);
+    assert_int_equal(net.seen.result.asked, 0);
+    net_deinit(&net);
+}
+
+/* A put in both swarms waits for the second one while that may still be joined. */
+static void test_put_waits_for_both(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 12);
+    unsigned a = add_node(&net, "pair", NULL);
+    unsigned b = add_node(&net, "pair", NULL);
+    join_mainline(&net, a, 2);
+    net_join(&net, a, b, true);
+    net_run(&net, 10 * KITH_NS_PER_S);
+    join_mainline(&net, b, 4);
+    struct kith_query q = put_query("both", both, value);
+    assert_int_equal(net_ask(&net, b, &q), 0);
+    assert_true(net.seen.result.acks > 0 && net.seen.result.mainline_acks > 0);
+    net_deinit(&net);
+}
+
+/* What names Mainline while it is off is refused, and nothing is kept. */
+static void test_put_in_mainline_while_off(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_swarm(&net, 4);
+    unsigned n_saved = net.n_saved;
+    for (uint32_t swarms = KITH_SWARM_MAINLINE; swarms <= both; swarms++) {
+        struct kith_query q = put_query("nowhere", swarms, value);
+        assert_int_equal(net_ask(&net, 1, &q), KITH_EUNSUPPORTED);
+        assert_string_equal(net.seen.text, "Mainline is off");
+        assert_int_equal(net.n_saved, n_saved);
+        q = (struct kith_query){.kind = KITH_QUERY_GET,
+                                .flags = KITH_FLAG_HAS_KEY,
+                                .swarms = swarms,
+                                .key = net.nodes[2].key};
+        assert_int_equal(net_ask(&net, 1, &q), KITH_EUNSUPPORTED);
+    }
+    net_deinit(&net);
+}
+
+/* A question of kith's own swarm does not wait for a Mainline node that never answers; one of
+ * Mainline does, and a put in kith waits for whom the first rendezvous brings. */
+static void test_silent_mainline_seed(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    struct kith_endpoint nobody = {.family = 4, .port = 9, .ip = {77, 7, 7, 7}};
+    net_init(&net);
+    add_node(&net, "kith", NULL);
+    assert_int_equal(kith_core_mainline_add(net.nodes[0].core, &nobody, KITH_CONTACT_SEED, net.now),
+                     0);
+    net_run(&net, 3 * KITH_NS_PER_S);
+    struct kith_query q = {.kind = KITH_QUERY_GET,
+                           .flags = KITH_FLAG_HAS_KEY,
+                           .swarms = KITH_SWARM_KITH,
+                           .key.bytes = {1}};
+    uint64_t asked = net.now;
+    assert_int_equal(net_ask(&net, 0, &q), KITH_ENO_NETWORK);
+    assert_int_equal(net.now, asked);
+    q = put_query("v", 0, value);
+    assert_int_equal(net_ask(&net, 0, &q), KITH_ENO_NETWORK);
+    assert_int_equal(net.now, asked);
+    q = put_query("v", KITH_SWARM_MAINLINE, value);
+    assert_int_equal(net_ask(&net, 0, &q), KITH_ENO_NETWORK);
+    assert_int_equal(net.now, asked + KITH_JOIN_WAIT_S * KITH_NS_PER_S);
+    net_deinit(&net);
+}
+
+static void test_waits_for_first_rendezvous(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    mainline(&net, 12);
+    unsigned a = add_node(&net, "friends", NULL);
+    join_mainline(&net, a, 2);
+    net_run(&net, 30 * KITH_NS_PER_S);
+    unsigned b = add_node(&net, "friends", NULL);
+    join_mainline(&net, b, 5);
+    while (net.nodes[b].core->mainline->n_meets == 0) {
+        assert_true(net_step(&net, net.now + KITH_NS_PER_S));
+    }
+    struct kith_query q = put_query("v", 0, value);
+    assert_int_equal(net_ask(&net, b, &q), 0);
+    assert_true(net.seen.result.acks > 0);
+
+    /* Where nobody is to be met the wait is over with the meeting. */
+    unsigned c = add_node(&net, "hermits", NULL);
+    join_mainline(&net, c, 5);
+    while (net.nodes[c].core->mainline->n_meets == 0) {
+        assert_true(net_step(&net, net.now + KITH_NS_PER_S));
+    }
+    uint64_t asked = net.now;
+    assert_int_equal(net_ask(&net, c, &q), KITH_ENO_NETWORK);
+    assert_true(net.now - asked < 2 * KITH_NS_PER_S);
+    net_deinit(&net);
+}
+
+/* A node that is taken back is asked no more. */
+static bool count_to(struct net *net, struct net_packet *packet) {
+    const struct kith_endpoint *to = net->hook_context;
+    watch.n += kith_endpoint_equal(&packet->to, to);
+    return true;
+}
+
+static void test_taken_back(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_endpoint nobody = {.family = 4, .port = 9, .ip = {77, 7, 7, 7}};
+    net_init(&net);
+    add_node(&net, "kith", NULL);
+    net.hook = count_to;
+    net.hook_context = &nobody;
+    watch.n = 0;
+    assert_int_equal(
+        kith_core_mainline_add(net.nodes[0].core, &nobody, KITH_CONTACT_ROUTER, net.now), 0);
+    net_run(&net, 20 * KITH_NS_PER_S);
+    assert_true(watch.n > 2);
+    kith_core_mainline_remove(net.nodes[0].core, &nobody);
+    net_run(&net, KITH_NS_PER_S);
+    watch.n = 0;
+    net_run(&net, 300 * KITH_NS_PER_S);
+    assert_int_equal(watch.n, 0);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_private_network),
+        cmocka_unit_test(test_put_without_kith),
+        cmocka_unit_test(test_put_without_mainline),
+        cmocka_unit_test(test_put_waits_for_both),
+        cmocka_unit_test(test_put_in_mainline_while_off),
+        cmocka_unit_test(test_silent_mainline_seed),
+        cmocka_unit_test(test_waits_for_first_rendezvous),
+        cmocka_unit_test(test_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
