@@ -39,6 +39,8 @@ static const struct kith_sim_scenario scenarios[] = {
      30, 30, 0, 0, &kith_sim_fast_curve},
     {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 200, 50,
      0, 0, &kith_sim_fast_curve},
+    {"hostile", kith_sim_scenario_hostile, "a share of the nodes works together against the others",
+     150, 200, 0, 0, &kith_sim_fast_curve},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };
@@ -60,6 +62,7 @@ static void print_usage(FILE *out) {
           "  --lookups N       lookups and walks, or rounds\n"
           "  --loss P          0..1, of datagrams, each way\n"
           "  --dead P          0..1, of nodes, killed before the lookups\n"
+          "  --hostile P       0..1, of nodes, in scenarios that have such\n"
           "  --duplicate P     0..1, of datagrams\n"
           "  --reorder P       0..1, of datagrams\n"
           "  --join-rate N     nodes that join in a second\n"
@@ -134,6 +137,9 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 'd':
         options->dead_ppm = parse_share(value);
         break;
+    case 'H':
+        options->hostile_ppm = parse_share(value);
+        break;
     case 'u':
         options->duplicate_ppm = parse_share(value);
         break;
@@ -166,6 +172,7 @@ static const struct option long_options[] = {
     {"lookups", required_argument, NULL, 'l'},
     {"loss", required_argument, NULL, 'p'},
     {"dead", required_argument, NULL, 'd'},
+    {"hostile", required_argument, NULL, 'H'},
     {"duplicate", required_argument, NULL, 'u'},
     {"reorder", required_argument, NULL, 'r'},
     {"join-rate", required_argument, NULL, 'a'},
@@ -193,6 +200,7 @@ static void parse_command_line(struct command_line *line, int argc, char **argv)
                                               .lookups = scenario->lookups,
                                               .loss_ppm = scenario->loss_ppm,
                                               .dead_ppm = scenario->dead_ppm,
+                                              .hostile_ppm = KITH_SIM_HOSTILE_PPM,
                                               .curve = scenario->curve}};
     optind = 1;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -208,6 +216,9 @@ static void print_replay(const struct command_line *line, FILE *out) {
     if (o->duplicate_ppm != 0 || o->reorder_ppm != 0) {
         fprintf(out, " --duplicate %g --reorder %g", (double)o->duplicate_ppm / KITH_SIM_PPM,
                 (double)o->reorder_ppm / KITH_SIM_PPM);
+    }
+    if (o->hostile_ppm != KITH_SIM_HOSTILE_PPM) {
+        fprintf(out, " --hostile %g", (double)o->hostile_ppm / KITH_SIM_PPM);
     }
     if (o->join_per_s != 0) {
         fprintf(out, " --join-rate %u", o->join_per_s);

@@ -10,12 +10,15 @@
 #include "sim/stats.h"
 #include "sim/world.h"
 
+#define KITH_SIM_HOSTILE_PPM 300000 /* where the command line says nothing */
+
 struct kith_sim_options {
     uint64_t seed;
     uint32_t nodes;
     uint32_t lookups;
     uint32_t loss_ppm; /* of datagrams, each way */
     uint32_t dead_ppm; /* of nodes, killed before the lookups */
+    uint32_t hostile_ppm; /* of nodes, where a scenario has hostile ones */
     uint32_t duplicate_ppm;
     uint32_t reorder_ppm;
     uint32_t join_per_s; /* 0: a hundredth of the nodes, at least 5 */
@@ -59,6 +62,7 @@ void kith_sim_scenario_restart(struct kith_sim_run *run);
 void kith_sim_scenario_idle(struct kith_sim_run *run);
 void kith_sim_scenario_mainline(struct kith_sim_run *run);
 void kith_sim_scenario_vopr(struct kith_sim_run *run);
+void kith_sim_scenario_hostile(struct kith_sim_run *run);
 void kith_sim_scenario_poison(struct kith_sim_run *run);
 void kith_sim_scenario_siege(struct kith_sim_run *run);
 
