@@ -111,6 +111,23 @@ void kith_endpoint_prefix(const struct kith_endpoint *endpoint, struct kith_pref
     memcpy(ret->bytes + 1, endpoint->ip, size);
 }
 
+void kith_endpoint_nets(const struct kith_endpoint *endpoint, struct kith_nets *ret) {
+    static const uint8_t sizes[2][KITH_NETS] = {{PREFIX_IP4_SIZE, 2, 0}, {PREFIX_IP6_SIZE, 6, 4}};
+
+    *ret = (struct kith_nets){{0}};
+    if (kith_endpoint_exempt(endpoint)) {
+        return;
+    }
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        unsigned size = sizes[endpoint->family == 6][i];
+        /* The family and the length are part of it: a /56 of zeros is not the /48 of zeros. */
+        for (unsigned j = 0; j < size; j++) {
+            ret->of[i] = ret->of[i] << 8 | endpoint->ip[j];
+        }
+        ret->of[i] = size == 0 ? 0 : ret->of[i] << 8 | (uint64_t)(endpoint->family << 4 | i);
+    }
+}
+
 bool kith_endpoint_exempt(const struct kith_endpoint *endpoint) {
     return kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
 }

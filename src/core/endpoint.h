@@ -14,6 +14,14 @@ struct kith_prefix {
     uint8_t bytes[8]; /* family, then 3 or 7 bytes of address */
 };
 
+/* The neighbourhoods that one party can be assumed to own, narrow to wide: IPv4 /24, /16 and none;
+ * IPv6 /56, /48, /32. 0: none, of an exempt address all three. */
+enum { KITH_NETS = 3 };
+
+struct kith_nets {
+    uint64_t of[KITH_NETS];
+};
+
 enum kith_scope {
     KITH_SCOPE_GLOBAL,
     KITH_SCOPE_PRIVATE,    /* RFC 1918, fc00::/7, 100.64/10 */
@@ -30,11 +38,12 @@ enum kith_scope kith_endpoint_scope(const struct kith_endpoint *endpoint);
 /* Family 4 or 6, port not 0, address that can be sent to. */
 bool kith_endpoint_usable(const struct kith_endpoint *endpoint);
 void kith_endpoint_prefix(const struct kith_endpoint *endpoint, struct kith_prefix *ret);
+void kith_endpoint_nets(const struct kith_endpoint *endpoint, struct kith_nets *ret);
 /* True where per-prefix limits do not apply: everything but KITH_SCOPE_GLOBAL. */
 bool kith_endpoint_exempt(const struct kith_endpoint *endpoint);
 
-/* Whether an endpoint reaches at least as far as `from` does (public, private, link, host): what somebody at
- * `from` tells us of can be meant for us only then. */
+/* Whether an endpoint reaches at least as far as `from` does (public, private, link, host): what
+ * somebody at `from` tells us of can be meant for us only then. */
 bool kith_endpoint_reaches(const struct kith_endpoint *endpoint, const struct kith_endpoint *from);
 
 /* Wire form, address then port, big endian: 6 bytes for IPv4, 18 for IPv6. */

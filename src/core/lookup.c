@@ -52,9 +52,7 @@ static int copy_query(struct kith_op *op, const struct kith_query *query) {
 }
 
 static void free_leg(struct kith_leg *leg) {
-    if (leg->started) {
-        kith_walk_deinit(&leg->walk);
-    }
+    kith_leg_deinit_walks(leg);
     for (uint32_t i = 0; i < leg->n_targets; i++) {
         if (leg->targets[i].rpc != NULL) {
             kith_rpc_detach(leg->targets[i].rpc);
@@ -408,16 +406,17 @@ static struct kith_event_box *new_result(struct kith_op *op, enum kith_result_ki
 /* Counts add up over the swarms; how deep a walk went is told of the one that found something, else
  * of the first. */
 static void collect_leg(struct kith_walk_stats *to, const struct kith_leg *leg, bool *has_depth) {
-    const struct kith_walk_stats *stats = &leg->walk.stats;
-    to->candidates += stats->candidates;
-    to->messages += stats->messages;
-    to->answered += stats->answered;
-    to->timeouts += stats->timeouts;
-    to->in_flight += stats->in_flight;
+    struct kith_walk_stats stats;
+    kith_leg_stats(leg, &stats);
+    to->candidates += stats.candidates;
+    to->messages += stats.messages;
+    to->answered += stats.answered;
+    to->timeouts += stats.timeouts;
+    to->in_flight += stats.in_flight;
     if (!*has_depth || leg->gave_best) {
         *has_depth = true;
-        to->hops = stats->hops;
-        to->distance_bits = stats->distance_bits;
+        to->hops = stats.hops;
+        to->distance_bits = stats.distance_bits;
     }
 }
 
@@ -450,7 +449,7 @@ void kith_op_progress(struct kith_op *op, uint64_t now) {
     }
 }
 
-static void on_hop(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now) {
+void kith_op_report_hop(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now) {
     const struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
     struct kith_event_box *box = new_result(op, KITH_RESULT_HOP);
@@ -637,71 +636,6 @@ struct kith_swarm *kith_op_swarm_of(const struct kith_op *op,
     unsigned mainline = endpoint->family == 6 ? KITH_LEG_MAINLINE6 : KITH_LEG_MAINLINE4;
     return op->legs[KITH_LEG_KITH].swarm != NULL ? op->legs[KITH_LEG_KITH].swarm
                                                  : op->legs[mainline].swarm;
-}
-
-static void leg_over(struct kith_walk *walk, uint64_t now) {
-    struct kith_leg *leg = walk->context;
-    leg->running = false;
-    leg->on_over(leg, now);
-}
-
-bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct kith_point *target,
-                  const struct kith_walk_hooks *hooks, uint64_t now) {
-    struct kith_op *op = leg->op;
-    struct kith_walk *walk = &leg->walk;
-    struct kith_walk_stats before = {0};
-    if (leg->started) {
-        before = walk->stats;
-        kith_walk_deinit(walk);
-    }
-    struct kith_request request = kith_swarm_request(leg->swarm, method);
-    request.target = *target;
-    kith_walk_init(walk, leg->swarm, &request);
-    walk->stats.messages = before.messages;
-    walk->stats.answered = before.answered;
-    walk->stats.timeouts = before.timeouts;
-    walk->hasty = op->hasty;
-    walk->on_answer = hooks->on_answer;
-    walk->on_done = leg_over;
-    walk->context = leg;
-    if (op->kind == KITH_QUERY_TRACE || (op->flags & KITH_FLAG_TRACE) != 0) {
-        walk->on_hop = on_hop;
-    }
-    leg->on_over = hooks->on_over;
-    leg->started = true;
-    leg->running = true; /* before it starts: its first answer may end the op */
-    leg->running = kith_walk_start(walk, now);
-    return leg->running;
-}
-
-bool kith_op_walk_all(struct kith_op *op, enum kith_method method,
-                      const struct kith_walk_hooks *hooks, uint64_t now) {
-    bool any = false;
-    for (unsigned i = 0; i < KITH_LEGS; i++) {
-        struct kith_leg *leg = &op->legs[i];
-        if (leg->swarm != NULL) {
-            any = kith_op_walk(leg, method, &leg->point, hooks, now) || any;
-        }
-    }
-    return any;
-}
-
-bool kith_op_walking(const struct kith_op *op) {
-    for (unsigned i = 0; i < KITH_LEGS; i++) {
-        if (op->legs[i].running) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void kith_op_stop_walks(struct kith_op *op) {
-    for (unsigned i = 0; i < KITH_LEGS; i++) {
-        if (op->legs[i].running) {
-            op->legs[i].running = false;
-            kith_walk_stop(&op->legs[i].walk);
-        }
-    }
 }
 
 static int check_place(const struct kith_leg *leg, const struct kith_record_view *view) {

@@ -13,6 +13,7 @@
 #include "core/events.h"
 #include "core/local.h"
 #include "core/own.h"
+#include "core/paths.h"
 #include "core/store.h"
 #include "core/swarm.h"
 #include "core/walk.h"
@@ -72,9 +73,10 @@ struct kith_leg {
     struct kith_swarm *swarm; /* NULL: the op has no part in this one */
     struct kith_point point;  /* where it looks or stores */
     bool started;             /* `walk` is to be deinitialized */
-    bool running;
-    bool gave_best; /* the newest record came from here */
+    bool running;             /* the walk, or one of the paths */
+    bool gave_best;           /* the newest record came from here */
     struct kith_walk walk;
+    struct kith_paths *paths;                            /* NULL: the walk was enough so far */
     void (*on_over)(struct kith_leg *leg, uint64_t now); /* nothing is left to ask here */
     /* Of a put. */
     bool well_held; /* nothing needs to be sent: enough nodes have it */
@@ -165,11 +167,32 @@ KITH_MUST_CHECK bool kith_op_walk(struct kith_leg *leg, enum kith_method method,
 /* Starts walks of all legs of the op, each to its point. False: nobody to ask anywhere. */
 KITH_MUST_CHECK bool kith_op_walk_all(struct kith_op *op, enum kith_method method,
                                       const struct kith_walk_hooks *hooks, uint64_t now);
+/* The nodes that the leg's walk has asked will not be asked again by its paths; kith_op_widen()
+ * sees to that itself, unless another walk of the leg comes between. Without memory there will be
+ * no paths. */
+void kith_op_note_asked(struct kith_leg *leg);
+/* Starts the next round of paths (core/paths.h) of a leg whose walk, or last round, is over. They
+ * ask what a walk of this method and target would; `hooks` are called as for a walk, on_over once
+ * for the round. Calls nobody back from inside; false: there are no more rounds, or nobody is left
+ * to ask. */
+KITH_MUST_CHECK bool kith_op_widen(struct kith_leg *leg, enum kith_method method,
+                                   const struct kith_point *target,
+                                   const struct kith_walk_hooks *hooks, uint64_t now);
+/* The leg's walk (0) and those of its last round of paths (from 1), to read; NULL: no more. */
+const struct kith_walk *kith_leg_walk(const struct kith_leg *leg, unsigned i);
+/* Ends what runs in this leg, silently. */
+void kith_leg_stop(struct kith_leg *leg);
+/* Adds what all walks of the leg counted; how deep they went is that of its first. */
+void kith_leg_stats(const struct kith_leg *leg, struct kith_walk_stats *ret);
+/* Ends and frees all walks of the leg. */
+void kith_leg_deinit_walks(struct kith_leg *leg);
 /* Whether a walk of the op still runs. */
 bool kith_op_walking(const struct kith_op *op);
 void kith_op_stop_walks(struct kith_op *op);
 /* The nodes that can be asked directly are those of this swarm. */
 struct kith_swarm *kith_op_swarm_of(const struct kith_op *op, const struct kith_endpoint *endpoint);
+/* For walks of ops that are traced. */
+void kith_op_report_hop(struct kith_walk *walk, const struct kith_hop *hop, uint64_t now);
 /* Reports progress if it is due. */
 void kith_op_progress(struct kith_op *op, uint64_t now);
 /* Reports a record (and the peer it describes, or NULL). */

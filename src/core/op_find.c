@@ -64,8 +64,13 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
     return true;
 }
 
+/* Who finds nobody tries paths (core/paths.h): liars may have led the walk astray. */
 static void on_over(struct kith_leg *leg, uint64_t now) {
+    static const struct kith_walk_hooks hooks = {.on_answer = on_answer, .on_over = on_over};
     struct kith_op *op = leg->op;
+    if (op->n_seen == 0 && kith_op_widen(leg, KITH_METHOD_TOPIC, &leg->point, &hooks, now)) {
+        return;
+    }
     kith_op_finish(op, op->n_seen > 0 ? 0 : KITH_ENOT_FOUND, false, now);
 }
 

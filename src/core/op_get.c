@@ -8,6 +8,10 @@
  * newest is wanted. A record that this node holds ends it only if we are among the nodes that ought
  * to hold it: otherwise ours may be a left-over and counts as one more answer.
  *
+ * Whoever finds nothing may have been led astray, so rounds of disjoint paths follow (core/paths.h)
+ * before that is the answer; a get of the newest has one round in any case, and others while they
+ * bring newer ones. A watch, which looks again in a few seconds, has none.
+ *
  * All swarms are asked at once. The first record ends the walk that found it; the other swarms then
  * have a short time to come up with a newer one.
  */
@@ -19,6 +23,7 @@ enum stage {
     STAGE_RECORD, /* walking to the record's storage point */
     STAGE_NODE,   /* lookup only: walking to the peer's node id */
     STAGE_DIRECT, /* lookup only: the peer answered there; asking it for its record */
+    STAGE_WIDE,   /* nothing was found so far, or not for certain: rounds of paths to the record */
 };
 
 enum {
@@ -94,6 +99,8 @@ static void found_directly(struct kith_op *op, uint64_t now) {
     found(op, now);
 }
 
+static bool widen(struct kith_op *op, uint64_t now);
+
 static bool wants_newest(const struct kith_op *op) {
     return op->kind == KITH_QUERY_WATCH || (op->flags & KITH_FLAG_NEWEST) != 0;
 }
@@ -119,8 +126,8 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
             op->result.sources |= op->direct_source;
             op->result.contact = (struct kith_contact){
                 .has_key = true, .key = rpc->node.key, .endpoint = rpc->node.endpoint};
-            if (op->stage == STAGE_RECORD && wants_newest(op)) {
-                return; /* the walk goes on and ends the op */
+            if (wants_newest(op) && op->stage != STAGE_DIRECT && kith_op_walking(op)) {
+                return; /* the walks go on and end the op */
             }
             found(op, event->now);
             return;
@@ -142,7 +149,9 @@ static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         found_directly(op, event->now);
     } else {
         bool walked = op->legs[KITH_LEG_KITH].walk.stats.messages > 0;
-        kith_op_finish(op, walked ? KITH_ENOT_FOUND : KITH_ENO_NETWORK, false, event->now);
+        if (!walked || !widen(op, event->now)) {
+            kith_op_finish(op, walked ? KITH_ENOT_FOUND : KITH_ENO_NETWORK, false, event->now);
+        }
     }
 }
 
@@ -197,8 +206,7 @@ static bool on_node_answer(struct kith_walk *walk, struct kith_candidate *from,
     op->peer = from->node;
     op->has_peer = true;
     op->stage = STAGE_DIRECT;
-    kith_walk_stop(walk);
-    leg->running = false;
+    kith_leg_stop(leg);
     ask_instead(op, &op->peer, now);
     if (op->direct == NULL) {
         found_directly(op, now);
@@ -216,7 +224,7 @@ static void on_node_walk_over(struct kith_leg *leg, uint64_t now) {
         found(op, now);
     } else if (op->direct != NULL) {
         op->stage = STAGE_DIRECT; /* it appeared on the local network meanwhile */
-    } else {
+    } else if (!widen(op, now)) {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
     }
 }
@@ -226,6 +234,7 @@ static void walk_to_node(struct kith_leg *leg, uint64_t now) {
                                                  .on_over = on_node_walk_over};
     struct kith_op *op = leg->op;
     struct kith_point target;
+    kith_op_note_asked(leg); /* for the record, which the others are not */
     kith_point_of_node(&op->query.key, &target);
     op->stage = STAGE_NODE;
     if (op->direct != NULL) {
@@ -267,12 +276,11 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
             from->has_record = true;
             from->seq = response->record.seq;
             op->result.sources |= leg->swarm->dialect->source;
-            walk->stats.hops = from->depth;
+            leg->walk.stats.hops = from->depth;
             if (!wants_newest(op)) {
                 op->result.holders = 1;
                 kith_op_collect(op, now);
-                kith_walk_stop(walk);
-                leg->running = false;
+                kith_leg_stop(leg);
                 found_unless_newer(op, now);
                 return false;
             }
@@ -283,14 +291,14 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
 }
 
 /* Nodes that hold an older record than the newest are told the newest: read repair. */
-static void repair(struct kith_leg *leg, uint64_t now) {
+static void repair(struct kith_leg *leg, const struct kith_walk *walk, uint64_t now) {
     struct kith_op *op = leg->op;
     struct kith_request request = kith_swarm_request(leg->swarm, KITH_METHOD_PUT);
     kith_record_view(&op->best, &request.record);
     request.target = leg->point;
     unsigned n = 0;
-    for (unsigned i = 0; i < leg->walk.n_candidates && n < REPAIR_MAX; i++) {
-        const struct kith_candidate *c = leg->walk.order[i];
+    for (unsigned i = 0; i < walk->n_candidates && n < REPAIR_MAX; i++) {
+        const struct kith_candidate *c = walk->order[i];
         if (c->has_record && c->seq < op->best.seq &&
             (c->has_token || !leg->swarm->dialect->tokens)) {
             struct kith_rpc *rpc;
@@ -301,10 +309,24 @@ static void repair(struct kith_leg *leg, uint64_t now) {
     }
 }
 
-static void count_holders(struct kith_op *op, const struct kith_leg *leg) {
-    for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
-        const struct kith_candidate *c = leg->walk.order[i];
+static void count_holders(struct kith_op *op, const struct kith_walk *walk) {
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        const struct kith_candidate *c = walk->order[i];
         op->result.holders += c->has_record && c->seq == op->best.seq;
+    }
+}
+
+/* Every walk to the record is over, and what is best is known. */
+static void look_at_holders(struct kith_op *op, uint64_t now) {
+    op->result.holders = 0;
+    for (unsigned i = 0; i < KITH_LEGS && op->has_best; i++) {
+        const struct kith_walk *walk;
+        for (unsigned j = 0; (walk = kith_leg_walk(&op->legs[i], j)) != NULL; j++) {
+            if (kith_point_equal(&walk->target, &op->legs[i].point)) {
+                count_holders(op, walk);
+                repair(&op->legs[i], walk, now);
+            }
+        }
     }
 }
 
@@ -327,13 +349,11 @@ static void watch_next(struct kith_op *op, uint64_t now) {
 
 /* All walks are over and nothing ended the op before. */
 static void all_over(struct kith_op *op, uint64_t now) {
-    op->result.holders = 0;
-    for (unsigned i = 0; i < KITH_LEGS && op->has_best; i++) {
-        if (op->legs[i].started && op->stage == STAGE_RECORD) {
-            count_holders(op, &op->legs[i]);
-            repair(&op->legs[i], now);
-        }
+    bool may_be_newer = op->kind != KITH_QUERY_WATCH && op->has_best && wants_newest(op);
+    if (may_be_newer && widen(op, now)) {
+        return;
     }
+    look_at_holders(op, now);
     if (op->kind == KITH_QUERY_WATCH) {
         watch_next(op, now);
     } else if (op->kind == KITH_QUERY_TRACE) {
@@ -344,9 +364,45 @@ static void all_over(struct kith_op *op, uint64_t now) {
         found_directly(op, now);
     } else if (op->direct != NULL) {
         op->stage = STAGE_DIRECT; /* it appeared on the local network meanwhile */
+    } else if (!widen(op, now)) {
+        kith_op_finish(op, KITH_ENOT_FOUND, false, now);
+    }
+}
+
+/* ---- the paths to the record ---- */
+
+static void on_round_over(struct kith_leg *leg, uint64_t now) {
+    struct kith_op *op = leg->op;
+    if (kith_op_walking(op)) {
+        return;
+    }
+    bool improved = op->has_best && wants_newest(op) && op->best.seq > op->newest_seen;
+    if ((!op->has_best || improved) && widen(op, now)) {
+        return;
+    }
+    look_at_holders(op, now);
+    if (op->has_best) {
+        found(op, now);
+    } else if (op->direct != NULL) {
+        op->stage = STAGE_DIRECT; /* it appeared on the local network meanwhile */
     } else {
         kith_op_finish(op, KITH_ENOT_FOUND, false, now);
     }
+}
+
+/* Starts the next round; false: there is none. */
+static bool widen(struct kith_op *op, uint64_t now) {
+    static const struct kith_walk_hooks hooks = {.on_answer = on_answer, .on_over = on_round_over};
+    bool any = false;
+    op->stage = STAGE_WIDE;
+    op->newest_seen = op->has_best ? op->best.seq : -1;
+    for (unsigned i = 0; i < KITH_LEGS; i++) {
+        struct kith_leg *leg = &op->legs[i];
+        if (leg->started) {
+            any = kith_op_widen(leg, KITH_METHOD_GET, &leg->point, &hooks, now) || any;
+        }
+    }
+    return any;
 }
 
 static void on_record_walk_over(struct kith_leg *leg, uint64_t now) {

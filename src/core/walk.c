@@ -11,6 +11,10 @@
  * full of made-up nodes at a victim's address must not make us flood it: unanswered questions to
  * one public address are few.
  *
+ * Of several walks that share their set of asked nodes, only the first to get there asks a node.
+ * For the others it is as good as asked: it takes one of the k places, so that a walk which arrives
+ * where another has been ends there.
+ *
  * Cost: at most 96 candidates, 240 requests, and per answer one insertion by binary search for each
  * contact in it.
  */
@@ -21,6 +25,59 @@
 #include "core/endpoint.h"
 #include "core/target.h"
 
+/* ---- whom several walks have asked ---- */
+
+/* Where `id` is or belongs. */
+static uint32_t asked_place(const struct kith_asked *asked, const struct kith_point *id) {
+    uint32_t low = 0;
+    uint32_t high = asked->n;
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        if (memcmp(asked->ids[mid].bytes, id->bytes, sizeof(id->bytes)) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+bool kith_asked_has(const struct kith_asked *asked, const struct kith_point *id) {
+    uint32_t at = asked_place(asked, id);
+    return at < asked->n && kith_point_equal(&asked->ids[at], id);
+}
+
+bool kith_asked_add(struct kith_asked *asked, const struct kith_point *id) {
+    enum { FIRST = 64 };
+    uint32_t at = asked_place(asked, id);
+    if (at < asked->n && kith_point_equal(&asked->ids[at], id)) {
+        return true;
+    }
+    if (asked->n == KITH_ASKED_MAX) {
+        return false;
+    }
+    if (asked->n == asked->capacity) {
+        uint32_t capacity = asked->capacity == 0 ? FIRST : asked->capacity * 2;
+        struct kith_point *ids = realloc(asked->ids, capacity * sizeof(*ids));
+        if (ids == NULL) {
+            return false;
+        }
+        asked->ids = ids;
+        asked->capacity = capacity;
+    }
+    memmove(&asked->ids[at + 1], &asked->ids[at], (asked->n - at) * sizeof(*asked->ids));
+    asked->ids[at] = *id;
+    asked->n++;
+    return true;
+}
+
+void kith_asked_deinit(struct kith_asked *asked) {
+    free(asked->ids);
+    *asked = (struct kith_asked){0};
+}
+
+/* ---- the walk ---- */
+
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request) {
     *walk = (struct kith_walk){
@@ -29,6 +86,8 @@ void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
         .target = request->target,
         .k = swarm->dialect->k,
         .alpha = swarm->dialect->alpha,
+        .requests_max = KITH_WALK_REQUESTS_MAX,
+        .candidates_max = KITH_WALK_CANDIDATES_MAX,
     };
     walk->stats.distance_bits = (uint16_t)swarm->dialect->id_bits;
 }
@@ -93,7 +152,8 @@ static void free_candidate(struct kith_candidate *c) {
 static bool make_room(struct kith_walk *walk, unsigned at) {
     for (unsigned i = walk->n_candidates; i > at; i--) {
         struct kith_candidate *c = walk->order[i - 1];
-        if (c->state == KITH_CANDIDATE_NEW || c->state == KITH_CANDIDATE_GIVEN_UP) {
+        if (c->state == KITH_CANDIDATE_NEW || c->state == KITH_CANDIDATE_GIVEN_UP ||
+            c->state == KITH_CANDIDATE_PASSED) {
             free_candidate(c);
             memmove(&walk->order[i - 1], &walk->order[i],
                     (walk->n_candidates - i) * sizeof(struct kith_candidate *));
@@ -121,7 +181,8 @@ static bool try_elsewhere(struct kith_candidate *c) {
 
 /* Another endpoint of a known candidate. */
 static void add_endpoint(struct kith_candidate *c, const struct kith_endpoint *endpoint) {
-    if (c->state == KITH_CANDIDATE_ANSWERED || c->n_endpoints == KITH_WALK_ENDPOINTS_MAX) {
+    if (c->state == KITH_CANDIDATE_ANSWERED || c->state == KITH_CANDIDATE_PASSED ||
+        c->n_endpoints == KITH_WALK_ENDPOINTS_MAX) {
         return;
     }
     for (uint8_t i = 0; i < c->n_endpoints; i++) {
@@ -143,7 +204,8 @@ static bool address_is_silent(const struct kith_walk *walk, const struct kith_ca
     unsigned n = 0;
     for (unsigned i = 0; i < walk->n_candidates; i++) {
         const struct kith_candidate *other = walk->order[i];
-        bool open = other->state != KITH_CANDIDATE_NEW && other->state != KITH_CANDIDATE_ANSWERED;
+        bool open = other->state == KITH_CANDIDATE_ASKED || other->state == KITH_CANDIDATE_SLOW ||
+                    other->state == KITH_CANDIDATE_GIVEN_UP;
         unsigned asked = other->at + (open ? 1u : 0u);
         for (unsigned j = 0; j < asked; j++) {
             n += kith_endpoint_same_ip(&other->endpoints[j], &c->node.endpoint);
@@ -163,7 +225,7 @@ void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uin
         add_endpoint(walk->order[at], &node->endpoint);
         return;
     }
-    if (walk->n_candidates == KITH_WALK_CANDIDATES_MAX && !make_room(walk, at)) {
+    if (walk->n_candidates >= walk->candidates_max && !make_room(walk, at)) {
         return;
     }
     struct kith_candidate *c = malloc(sizeof(*c));
@@ -279,7 +341,15 @@ static void on_rpc(struct kith_rpc *rpc, const struct kith_rpc_event *event, voi
 }
 
 static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
-    bool may = walk->n_requests < KITH_WALK_REQUESTS_MAX && !address_is_silent(walk, c);
+    /* Asking again where the walk itself has asked, at another endpoint or for the rest of an
+     * answer, is its own business. */
+    bool first = c->at == 0 && !c->asked_twice && walk->asked != NULL;
+    if (first && kith_asked_has(walk->asked, &c->node.id)) {
+        c->state = KITH_CANDIDATE_PASSED;
+        return;
+    }
+    bool may = walk->n_requests < walk->requests_max && !address_is_silent(walk, c) &&
+               (!first || kith_asked_add(walk->asked, &c->node.id));
     walk->n_requests += may;
     int r = !may
                 ? KITH_EFULL
@@ -334,6 +404,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
             *ret_waiting = true;
             break;
         case KITH_CANDIDATE_ANSWERED:
+        case KITH_CANDIDATE_PASSED:
             break;
         }
         considered += may_hold(walk, c);
@@ -367,7 +438,9 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now) {
 bool kith_walk_start(struct kith_walk *walk, uint64_t now) {
     const struct kith_entry *entries[KITH_WALK_STARTERS];
     walk->started = now;
-    size_t n = kith_swarm_closest(walk->swarm, &walk->target, KITH_WALK_STARTERS, entries);
+    size_t n = walk->n_candidates > 0
+                   ? 0
+                   : kith_swarm_closest(walk->swarm, &walk->target, KITH_WALK_STARTERS, entries);
     for (size_t i = 0; i < n; i++) {
         kith_walk_add(walk, &entries[i]->node, 1);
     }

@@ -15,11 +15,25 @@
 
 enum {
     KITH_WALK_CANDIDATES_MAX = 96,
-    KITH_WALK_STARTERS = 24, /* known nodes that it begins with: beyond k only a reserve */
+    KITH_WALK_STARTERS = 24,      /* known nodes that it begins with: beyond k only a reserve */
     KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
     KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */
+    KITH_ASKED_MAX = 720,     /* nodes that all walks of one lookup ask */
 };
+
+/* Whom the walks of one lookup have asked, so that no two of them ask the same node. Zeroed at
+ * first. */
+struct kith_asked {
+    struct kith_point *ids; /* sorted */
+    uint32_t n;
+    uint32_t capacity;
+};
+
+bool kith_asked_has(const struct kith_asked *asked, const struct kith_point *id);
+/* False: it cannot be remembered, for lack of memory or because KITH_ASKED_MAX are. */
+bool kith_asked_add(struct kith_asked *asked, const struct kith_point *id);
+void kith_asked_deinit(struct kith_asked *asked);
 
 enum kith_candidate_state {
     KITH_CANDIDATE_NEW,
@@ -27,6 +41,7 @@ enum kith_candidate_state {
     KITH_CANDIDATE_SLOW,     /* its slot is free, its answer still awaited */
     KITH_CANDIDATE_GIVEN_UP, /* not awaited any more; a late answer revives it */
     KITH_CANDIDATE_ANSWERED,
+    KITH_CANDIDATE_PASSED, /* another walk of the same lookup has asked it */
 };
 
 struct kith_candidate {
@@ -52,7 +67,10 @@ struct kith_walk {
     struct kith_point target;
     unsigned k;
     unsigned alpha;
-    bool hasty; /* do not await slow nodes: the next nearest take their places */
+    bool hasty;               /* do not await slow nodes: the next nearest take their places */
+    unsigned requests_max;    /* KITH_WALK_REQUESTS_MAX, or less */
+    unsigned candidates_max;  /* KITH_WALK_CANDIDATES_MAX, or less */
+    struct kith_asked *asked; /* shared with other walks; NULL: this one is alone */
     bool running;
     bool pumping; /* guards against the pump calling itself through callbacks */
     uint64_t started;
@@ -73,7 +91,8 @@ struct kith_walk {
 /* `request.target` is the target. Does not start. */
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request);
-/* Starts from the routing tables. Calls nobody back from inside; false: there was nobody to ask. */
+/* Starts from the candidates that were added, or from the routing tables if none were. Calls nobody
+ * back from inside; false: there was nobody to ask. */
 KITH_MUST_CHECK bool kith_walk_start(struct kith_walk *walk, uint64_t now);
 /* Another candidate, from any source. Ignored when known, ours, or too far to matter. */
 void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth);

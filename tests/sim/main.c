@@ -40,7 +40,7 @@ static const struct kith_sim_scenario scenarios[] = {
     {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 200, 50,
      0, 0, &kith_sim_fast_curve},
     {"hostile", kith_sim_scenario_hostile, "a share of the nodes works together against the others",
-     150, 200, 0, 0, &kith_sim_fast_curve},
+     100, 100, 0, 0, &kith_sim_fast_curve},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };
