@@ -36,7 +36,8 @@ enum kith_query_kind {
 
 /* Where to ask or store. 0 in a query means: LOOKUP, GET, WATCH everywhere, all else in kith's own.
  * What names Mainline while it is off (see kith_options) ends as KITH_EUNSUPPORTED. A put in both
- * that found nobody to store on in one of them ends as KITH_EQUORUM. */
+ * that found nobody to store on in one of them ends as KITH_EQUORUM. Topics and talk
+ * are of kith's own swarm only (KITH_EINVALID). */
 enum {
     KITH_SWARM_KITH = 1u << 0,
     KITH_SWARM_MAINLINE = 1u << 1,
@@ -60,7 +61,8 @@ struct kith_query {
     uint32_t flags;
     uint32_t swarms; /* KITH_SWARM_*, or 0 */
     struct kith_key key;
-    struct kith_point point; /* in Mainline: 20 bytes (a BEP 44 target or an info-hash), then zeros */
+    struct kith_point
+        point; /* in Mainline: 20 bytes (a BEP 44 target or an info-hash), then zeros */
     struct kith_contact contact; /* family 0: none */
     uint16_t port;               /* announce a peer */
     uint8_t salt_size;
@@ -120,9 +122,9 @@ enum kith_result_kind {
     KITH_RESULT_HOP,          /* `hop`, `walk` */
     KITH_RESULT_RECORD,       /* `record` (and `peer`), `source`: a valid record, or a newer one */
     KITH_RESULT_PEER,         /* `contact`: a peer of the info-hash */
-    KITH_RESULT_SAMPLE,       /* `bytes`: info-hashes, 20 bytes each; `found`: that node knows in all */
-    KITH_RESULT_PONG,         /* `rtt_ns`, `contact`, `index` of n; status KITH_ETIMEOUT: lost */
-    KITH_RESULT_DONE,         /* `status`, and what the op's kind promises */
+    KITH_RESULT_SAMPLE, /* `bytes`: info-hashes, 20 bytes each; `found`: that node knows in all */
+    KITH_RESULT_PONG,   /* `rtt_ns`, `contact`, `index` of n; status KITH_ETIMEOUT: lost */
+    KITH_RESULT_DONE,   /* `status`, and what the op's kind promises */
 };
 
 struct kith_result {
@@ -145,13 +147,13 @@ struct kith_result {
     uint32_t mainline_acks;      /* put in both swarms: of the public one */
     uint32_t mainline_asked;
     uint32_t mainline_quorum;
-    double scrape_seeds;         /* peers: seeds and downloaders, estimated (BEP 33); 0: unknown */
+    double scrape_seeds; /* peers: seeds and downloaders, estimated (BEP 33); 0: unknown */
     double scrape_peers;
-    uint32_t holders;            /* get: nodes seen holding the returned seq */
-    uint32_t found;              /* find: peers reported */
-    uint32_t index;              /* ping: 0-based number of the round trip */
-    uint64_t rtt_ns;             /* ping */
-    const uint8_t *bytes;        /* talk: the answer */
+    uint32_t holders;     /* get: nodes seen holding the returned seq */
+    uint32_t found;       /* find: peers reported */
+    uint32_t index;       /* ping: 0-based number of the round trip */
+    uint64_t rtt_ns;      /* ping */
+    const uint8_t *bytes; /* talk: the answer */
     size_t bytes_size;
     const char *text; /* what was wrong, where a text helps; NULL otherwise */
 };

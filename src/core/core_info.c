@@ -189,8 +189,11 @@ const char *kith_core_check(const struct kith_core *core) {
     if (wrong == NULL && core->swarm.v6 != NULL) {
         wrong = kith_routing_check(core->swarm.v6);
     }
-    if (wrong == NULL) {
-        wrong = kith_store_check(core->store);
+    wrong = wrong != NULL ? wrong : kith_store_check(core->store);
+    wrong = wrong != NULL ? wrong : kith_sessions_check(core->sessions);
+    wrong = wrong != NULL ? wrong : kith_book_check(core->keeper.book);
+    if (wrong == NULL && core->mainline != NULL) {
+        wrong = kith_mainline_check(core->mainline);
     }
     if (wrong == NULL && core->env.stats.drop_amplification != 0) {
         wrong = "an answer was larger than the question of an unproven address";

@@ -71,10 +71,11 @@ int kith_event_box_hop(struct kith_event_box *box, const struct kith_hop *hop) {
 int kith_event_box_bytes(struct kith_event_box *box, struct kith_span bytes) {
     free(box->bytes);
     box->bytes = copy_of(bytes.data, bytes.size);
+    size_t size = box->bytes == NULL ? 0 : bytes.size;
     box->event.result.bytes = box->bytes;
-    box->event.result.bytes_size = bytes.size;
+    box->event.result.bytes_size = size;
     box->event.talk.bytes = box->bytes;
-    box->event.talk.size = bytes.size;
+    box->event.talk.size = size;
     return box->bytes == NULL ? KITH_ENOMEM : 0;
 }
 

@@ -89,89 +89,11 @@ void kith_ops_deinit(struct kith_ops *ops) {
     }
 }
 
-/* The limits of each kind, so that later stages need not check. */
-static int check_query(const struct kith_query *q) {
-    bool only_mainline = q->swarms == KITH_SWARM_MAINLINE;
-    bool has_peer = q->contact.endpoint.family != 0 || (q->flags & KITH_FLAG_HAS_KEY) != 0;
-    if (q->salt_size > KITH_SALT_MAX ||
-        (q->protocol != NULL && strlen(q->protocol) > KITH_PROTOCOL_NAME_MAX)) {
-        return KITH_ETOO_LARGE;
-    }
-    if (q->value == NULL && q->value_size > 0) {
-        return KITH_EINVALID;
-    }
-    switch (q->kind) {
-    case KITH_QUERY_LOOKUP:
-    case KITH_QUERY_WATCH:
-        return (q->flags & KITH_FLAG_HAS_KEY) != 0 ? 0 : KITH_EINVALID;
-    case KITH_QUERY_GET:
-    case KITH_QUERY_TRACE:
-        return (q->flags & (KITH_FLAG_HAS_KEY | KITH_FLAG_HAS_POINT)) != 0 ? 0 : KITH_EINVALID;
-    case KITH_QUERY_ANNOUNCE:
-    case KITH_QUERY_UNANNOUNCE:
-    case KITH_QUERY_FIND:
-        return (q->flags & KITH_FLAG_HAS_POINT) != 0 ? 0 : KITH_EINVALID;
-    case KITH_QUERY_PUT:
-        if ((q->flags & KITH_FLAG_HAS_RECORD) != 0) {
-            return q->record != NULL ? 0 : KITH_EINVALID;
-        }
-        if (q->value == NULL || ((q->flags & KITH_FLAG_HAS_SEQ) != 0 && q->seq < 0)) {
-            return KITH_EINVALID;
-        }
-        return q->value_size > KITH_VALUE_MAX ? KITH_ETOO_LARGE : 0;
-    case KITH_QUERY_PING:
-        if (only_mainline && q->contact.endpoint.family == 0) {
-            return KITH_EINVALID;
-        }
-        return has_peer && q->n <= KITH_PING_MAX ? 0 : KITH_EINVALID;
-    case KITH_QUERY_PEERS:
-    case KITH_QUERY_ANNOUNCE_PEER:
-        return (q->flags & KITH_FLAG_HAS_POINT) != 0 ? 0 : KITH_EINVALID;
-    case KITH_QUERY_SAMPLE:
-        return 0;
-    case KITH_QUERY_TALK:
-        if (!has_peer || q->protocol == NULL || q->protocol[0] == '\0') {
-            return KITH_EINVALID;
-        }
-        return q->value_size > KITH_TALK_MAX ? KITH_ETOO_LARGE : 0;
-    }
-    return KITH_EINVALID;
-}
-
-/* Where a query of this kind goes when it does not say. */
-static uint32_t default_swarms(const struct kith_ops *ops, enum kith_query_kind kind) {
-    switch (kind) {
-    case KITH_QUERY_LOOKUP:
-    case KITH_QUERY_GET:
-    case KITH_QUERY_WATCH:
-        return ops->is_private ? KITH_SWARM_KITH : KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
-    case KITH_QUERY_PEERS:
-    case KITH_QUERY_ANNOUNCE_PEER:
-    case KITH_QUERY_SAMPLE:
-        return KITH_SWARM_MAINLINE;
-    case KITH_QUERY_PUT:
-    case KITH_QUERY_ANNOUNCE:
-    case KITH_QUERY_UNANNOUNCE:
-    case KITH_QUERY_FIND:
-    case KITH_QUERY_PING:
-    case KITH_QUERY_TRACE:
-    case KITH_QUERY_TALK:
-        break;
-    }
-    return KITH_SWARM_KITH;
-}
-
-/* A point names a place in one id space only. */
-static uint32_t swarms_of(const struct kith_ops *ops, const struct kith_query *query) {
-    uint32_t swarms = query->swarms != 0 ? query->swarms : default_swarms(ops, query->kind);
-    bool by_point = (query->flags & KITH_FLAG_HAS_POINT) != 0;
-    return by_point && swarms != KITH_SWARM_MAINLINE ? KITH_SWARM_KITH : swarms;
-}
-
 /* What names Mainline while it is off is refused: elsewhere is not what was asked for. */
 static bool is_off(const struct kith_op *op) {
     return !op->internal && op->query.swarms != 0 &&
-           (swarms_of(op->ops, &op->query) & KITH_SWARM_MAINLINE) != 0 && !kith_op_in_mainline(op);
+           (kith_query_swarms(&op->query, op->ops->is_private) & KITH_SWARM_MAINLINE) != 0 &&
+           !kith_op_in_mainline(op);
 }
 
 static void begin(struct kith_op *op, uint64_t now) {
@@ -209,8 +131,8 @@ static void begin(struct kith_op *op, uint64_t now) {
 
 static void init_legs(struct kith_op *op, const struct kith_swarm *only) {
     struct kith_ops *ops = op->ops;
-    uint32_t swarms =
-        only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE : swarms_of(ops, &op->query);
+    uint32_t swarms = only != NULL ? KITH_SWARM_KITH | KITH_SWARM_MAINLINE
+                                   : kith_query_swarms(&op->query, ops->is_private);
     struct kith_swarm *of[KITH_LEGS] = {NULL};
     of[KITH_LEG_KITH] = (swarms & KITH_SWARM_KITH) != 0 ? ops->swarm : NULL;
     for (unsigned i = 0; i < 2 && (swarms & KITH_SWARM_MAINLINE) != 0; i++) {
@@ -247,7 +169,7 @@ static bool must_wait(const struct kith_op *op, uint64_t now) {
 static int new_op(struct kith_ops *ops, const struct kith_swarm *only,
                   const struct kith_query *query, bool internal, uint64_t now,
                   struct kith_op **ret) {
-    int r = check_query(query);
+    int r = kith_query_check(query);
     if (r < 0) {
         return r;
     }
@@ -556,6 +478,7 @@ static int fill_done(struct kith_op *op, struct kith_event_box *box) {
     box->event.result.record = NULL;
     box->event.result.peer = NULL;
     box->event.result.bytes = NULL;
+    box->event.result.bytes_size = 0;
     box->event.result.text = NULL;
     if (op->has_best) {
         r = kith_event_box_record(box, &op->best);

@@ -549,3 +549,19 @@ void kith_mainline_status(const struct kith_mainline *m, struct kith_mainline_st
         status->size_error = status->size_estimate == 0 ? 0 : 1.0 / 2.8284271247461903;
     }
 }
+
+const char *kith_mainline_check(const struct kith_mainline *mainline) {
+    const char *wrong = kith_store_check(mainline->items);
+    for (unsigned i = 0; i < 2 && wrong == NULL; i++) {
+        const struct kith_mainline_family *family = mainline->families[i];
+        if (family == NULL) {
+            continue;
+        }
+        wrong = family->swarm.v4 == NULL ? NULL : kith_routing_check(family->swarm.v4);
+        if (wrong == NULL && family->swarm.v6 != NULL) {
+            wrong = kith_routing_check(family->swarm.v6);
+        }
+        wrong = wrong != NULL ? wrong : kith_torrents_check(family->torrents);
+    }
+    return wrong;
+}

@@ -103,5 +103,7 @@ size_t kith_mainline_known(const struct kith_mainline *mainline, uint8_t family,
                            struct kith_endpoint *out);
 void kith_mainline_expire(struct kith_mainline *mainline, uint64_t now);
 void kith_mainline_status(const struct kith_mainline *mainline, struct kith_mainline_status *ret);
+/* The invariants; for tests and fuzzers. Returns NULL, or what is violated. */
+const char *kith_mainline_check(const struct kith_mainline *mainline);
 
 #endif

@@ -150,6 +150,12 @@ void kith_op_peer_key(struct kith_op *op, const struct kith_key *key,
 /* The same for the peer that it looks for, which answers on the local network now. */
 void kith_op_local(struct kith_op *op, const struct kith_local *local, uint64_t now);
 
+/* The limits of each kind, so that later stages need not check. -> KITH_EINVALID, KITH_ETOO_LARGE
+ */
+KITH_MUST_CHECK int kith_query_check(const struct kith_query *query);
+/* The swarms of a query that was checked. A point names a place in one id space only. */
+uint32_t kith_query_swarms(const struct kith_query *query, bool is_private);
+
 /* How an op takes part in its walks; `context` of a walk is its leg. `on_over`: nothing is left to
  * ask in this leg. */
 struct kith_walk_hooks {

@@ -67,9 +67,9 @@ enum kith_delivery_kind {
     KITH_DELIVERY_NONE,       /* nothing for the layer above (dropped and counted, or internal) */
     KITH_DELIVERY_INITIATION, /* a request inside 0x01: reads only, answer once, do nothing else */
     KITH_DELIVERY_RESPONSE,   /* the answer inside 0x02; the peer's address is proven by it */
-    KITH_DELIVERY_DATA, /* a message of an established session; empty ones only if they confirm or
-                           roam */
-    KITH_DELIVERY_IAM,  /* the key behind an endpoint that kith_sessions_who() asked */
+    KITH_DELIVERY_DATA,  /* a message of an established session; empty ones only if they confirm or
+                            roam */
+    KITH_DELIVERY_IAM,   /* the key behind an endpoint that kith_sessions_who() asked */
     KITH_DELIVERY_PLAIN, /* in the clear, of a dialect without sessions: only `from`, `payload`,
                             `allowance` and `answer_max` are set */
 };
@@ -140,5 +140,7 @@ void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool
 uint32_t kith_sessions_count(const struct kith_sessions *s);
 int kith_sessions_each(const struct kith_sessions *s, uint64_t now,
                        int (*fn)(const struct kith_session_info *info, void *user), void *user);
+/* The invariants; for tests and fuzzers. Returns NULL, or what is violated. */
+const char *kith_sessions_check(const struct kith_sessions *s);
 
 #endif

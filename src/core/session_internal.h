@@ -12,6 +12,7 @@
  *     session_window.c     which data counters were seen
  *     session_guard.c      which initiations may cost us a key agreement
  *     session_cookie.c     macs and cookies
+ *     session_check.c      the invariants of the table
  */
 #ifndef KITH_CORE_SESSION_INTERNAL_H
 #define KITH_CORE_SESSION_INTERNAL_H

@@ -49,7 +49,9 @@ struct kith_control_server {
     uv_pipe_t pipe;
     struct kith_list clients;
     unsigned n_clients;
-    unsigned n_open; /* handles: the server is freed with the last one */
+    unsigned n_open;      /* handles: the server is freed with the last one */
+    struct client *spare; /* to take a connection with, and close it, when there is no memory */
+    bool owes_accept;     /* one was not even taken: libuv hears of no other until it is */
     bool closing;
     void (*on_stop)(void *context);
     void *stop_context;
@@ -94,8 +96,11 @@ static int error_from_errno(int number) {
 
 /* ---- clients ---- */
 
+static void on_connection(uv_stream_t *stream, int status);
+
 static void one_closed(struct kith_control_server *server) {
     if (--server->n_open == 0) {
+        free(server->spare);
         free(server);
     }
 }
@@ -104,7 +109,15 @@ static void on_client_closed(uv_handle_t *handle) {
     struct client *client = handle->data;
     struct kith_control_server *server = client->server;
     kith_control_free(client->control);
-    free(client);
+    if (server->spare == NULL) {
+        server->spare = client;
+    } else {
+        free(client);
+    }
+    if (server->owes_accept && !server->closing) {
+        server->owes_accept = false;
+        on_connection((uv_stream_t *)&server->pipe, 0);
+    }
     one_closed(server);
 }
 
@@ -207,22 +220,39 @@ static void on_client_stop(void *context) {
     }
 }
 
+/* Without memory: [2, 0, KITH_ENOMEM, "", {}]. */
+static void turn_away(struct client *client) {
+    static const uint8_t failure[] = {0x95, 2, 0, 0x100 + KITH_ENOMEM, 0xa0, 0x80};
+    write_to_client(client, kith_span(failure, sizeof(failure)));
+    close_client(client);
+}
+
+/* Takes the connection. NULL: it could not be taken, or is closed at once. */
 static struct client *accept_client(struct kith_control_server *server) {
     struct client *client = calloc(1, sizeof(*client));
+    bool is_spare = client == NULL;
+    if (is_spare) {
+        client = server->spare;
+        server->spare = NULL;
+    }
     if (client == NULL) {
+        server->owes_accept = true;
         return NULL;
     }
-    if (uv_pipe_init(server->loop, &client->pipe, 0) != 0) {
-        free(client);
-        return NULL;
-    }
+    (void)uv_pipe_init(server->loop, &client->pipe, 0); /* cannot fail */
     client->server = server;
+    client->control = NULL;
+    client->busy = client->closing = client->drains = false;
     client->pipe.data = client;
     server->n_open++;
     server->n_clients++;
     kith_list_append(&server->clients, &client->link);
     if (uv_accept((uv_stream_t *)&server->pipe, (uv_stream_t *)&client->pipe) != 0) {
         close_client(client);
+        return NULL;
+    }
+    if (is_spare) {
+        turn_away(client);
         return NULL;
     }
     return client;
@@ -254,7 +284,7 @@ static void on_connection(uv_stream_t *stream, int status) {
     }
     if (kith_control_new(&client->control, server->node, write_to_client, client) < 0 ||
         uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) != 0) {
-        close_client(client);
+        turn_away(client);
         return;
     }
     if (server->on_stop != NULL) {
@@ -369,16 +399,17 @@ int kith_control_server_open(struct kith_control_server **ret, uv_loop_t *loop,
         return r;
     }
     struct kith_control_server *server = calloc(1, sizeof(*server));
-    if (server == NULL) {
+    struct client *spare = calloc(1, sizeof(*spare));
+    if (server == NULL || spare == NULL) {
+        free(server);
+        free(spare);
         return fail(info, KITH_ENOMEM, "%s", kith_strerror(KITH_ENOMEM));
     }
+    server->spare = spare;
     server->loop = loop;
     server->node = node;
     kith_list_init(&server->clients);
-    if (uv_pipe_init(loop, &server->pipe, 0) != 0) {
-        free(server);
-        return fail(info, KITH_EINTERNAL, "the loop has no pipes");
-    }
+    (void)uv_pipe_init(loop, &server->pipe, 0); /* cannot fail */
     server->pipe.data = server;
     server->n_open = 1;
     r = listen_on(server, path, info);

@@ -274,6 +274,87 @@ BOOK = {
 }
 
 
+def steps(*parts):
+    return b"".join(p if isinstance(p, bytes) else bytes(p) for p in parts)
+
+
+def text(data):
+    """As read_bytes() of the session and node fuzzers: its length (below 200) in front."""
+    return bytes([len(data)]) + data
+
+
+# The first byte holds options; then operations whose low four bits say what, the rest who: see
+# fuzz_session.c. SEND a request that rides on the initiation; CARRY what a party sends, in order.
+def send(who, to, flags, payload=b"question"):
+    return steps([who << 4, flags, to], text(payload))
+
+
+def carry(who, n=1):
+    return bytes([who << 4 | 2]) * n
+
+
+ESTABLISH = steps(send(1, 0, 5), carry(1), [0x0B, 0, 6], carry(0), carry(1))
+SESSION = {
+    "empty": b"", "establish": steps([2], ESTABLISH), "secret": steps([3], ESTABLISH),
+    "client": steps([6], ESTABLISH, [0xFE, 3, 0xFE, 3]),
+    "data": steps([2], ESTABLISH, send(1, 0, 1) * 3, carry(1, 3), [0x0B, 0, 60], carry(0)),
+    "queued": steps([2], send(1, 0, 0) * 10, carry(1), carry(0), carry(1, 9)),
+    "expire": steps([2], ESTABLISH, [0x0E, 9], send(1, 0, 1), [0x0E, 5], carry(1)),
+    "rekey": steps([2], ESTABLISH, [0x0E, 8] * 12, send(1, 0, 1), carry(1), [0x0B, 0, 1], carry(0), carry(1)),
+    "cookies": steps([0], *[steps(send(1 + i % 3, 0, 7), carry(1 + i % 3), [0x0B, 0, 1], carry(0)) for i in range(30)]),
+    "forged": steps([0], *[steps([0x09 | i % 3 << 4, i * 8 % 256], text(b"x" * (i % 9))) for i in range(40)]),
+    "forged-small-length": steps([2], [0x09, 2], text(b"\xff\xff")), "forged-no-key": steps([2], [0x09, 1], text(b"k" * 34)),
+    "counters": steps([2], ESTABLISH, *[steps([0x1A, 0, how, 0, far], text(b"x")) for far in (0, 1, 63, 64, 255)
+                                         for how in (0, 1, 2, 0x10, 0xF0)]),
+    "replay": steps([2], ESTABLISH, *[steps([0x06, i]) for i in range(8)], *[steps([0x36, i]) for i in range(8)]),
+    "roam": steps([2], ESTABLISH, [0x1A, 0, 0x55, 0, 0], text(b"here"), [0x0D, 3, 0x14, 0x0D, 2, 0x14], carry(0)),
+    "who": steps([2], [0x0D, 0, 4], carry(0), carry(1), [0x0D, 0, 4, 0x06, 0, 0x06, 1]),
+    "pins": steps([2], ESTABLISH, [0x0D, 1, 1, 0x0D, 0x81, 1, 0x0D, 1, 1, 0x0D, 1, 1], send(2, 0, 5), carry(2)),
+    "changed": steps([2], *[steps(send(1, 0, 7), [0x15, how, 0, at, 9], [0x0B, 0, 1], carry(0)) for how in (0, 1, 4, 5)
+                            for at in (0, 1, 4, 8, 40, 200)]),
+    "raw": steps([0], *[steps([0x08], text(bytes([kind]) + bytes(size))) for kind in range(8)
+                        for size in (0, 3, 15, 31, 91, 115, 199 - 1)]),
+    "evict": steps([2], *[steps(send(1 + i % 3, 0, 15), [i]) for i in range(24)], carry(1, 8), carry(2, 8), carry(3, 8)),
+}
+
+
+# Steps of a whole node, see fuzz_net.c: what is on the wire, time, commands; 12 to 15 are the played parties'.
+def node_random(seed, n, mainline):
+    """A plausible life of a node: many steps of every kind. Deterministic."""
+    state = [seed * 0x9E3779B97F4A7C15 & (1 << 64) - 1]
+
+    def draw(below):
+        state[0] = (state[0] * 6364136223846793005 + 1442695040888963407) & (1 << 64) - 1
+        return (state[0] >> 33) % below
+
+    out = [bytes([draw(64)])]
+    answers = bytes([1 + draw(255) for _ in range(24)])
+    for _ in range(n):
+        kind = draw(12)
+        if kind < 3:
+            out.append(bytes([0x30]) + answers[:draw(24)])
+        elif kind < 5:
+            out.append(bytes([3, draw(12)]) + answers[:draw(24)])
+        elif kind == 5:
+            out.append(bytes([5, draw(13), draw(8), draw(8), draw(256), draw(256), draw(256), draw(100)]))
+        elif kind == 6:
+            out.append(bytes([8, draw(10), draw(256), draw(256), draw(256)]))
+        elif kind == 7:
+            out.append(bytes([10, draw(256), draw(256), draw(256)]) + text(bytes(draw(256) for _ in range(draw(20)))))
+        elif kind == 8:
+            out.append(bytes([11 | draw(2) << 4, draw(40)]))
+        elif kind == 9:
+            out.append(bytes([2 | draw(4) << 4, draw(256), draw(256)]))
+        else:
+            out.append(bytes([12 | draw(2) << 4, draw(256), draw(13), draw(30), draw(256), draw(256), draw(256)]))
+    return b"".join(out)
+
+
+def node_seeds(mainline):
+    return {"empty": b"", "quiet": b"\0" + bytes([3, 4] * 12), "hours": b"\1" + bytes([3, 12] * 8),
+            **{"life-%02d" % seed: node_random(seed + 100 * mainline, 40, mainline) for seed in range(16)}}
+
+
 def dns_packet(*records, flags=0x8400, counts=None):
     n = len(records) if counts is None else counts
     return struct.pack(">HHHHHH", 0, flags, 0, n, 0, 0) + b"".join(records)
@@ -321,7 +402,8 @@ def main():
     corpora = {
         "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
         "bencode": BENCODE, "krpc": KRPC, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
-        "dns": DNS, "value_json": value_seeds(),
+        "dns": DNS, "value_json": value_seeds(), "session": SESSION, "node_kith": node_seeds(False),
+        "node_mainline": node_seeds(True),
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)

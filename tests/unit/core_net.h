@@ -150,6 +150,7 @@ static inline void net_event(struct net *net, unsigned i, const struct kith_core
     } else if (event->kind == KITH_CORE_FORGET) {
         net->n_forgotten++;
     } else if (event->kind == KITH_CORE_RESULT && r->op == seen->op) {
+        assert_true(r->bytes != NULL || r->bytes_size == 0);
         seen->n_pongs += r->kind == KITH_RESULT_PONG;
         seen->n_samples += r->kind == KITH_RESULT_SAMPLE;
         if (r->kind == KITH_RESULT_PEER) {

@@ -6,35 +6,9 @@
 #include "book_testing.h"
 
 #include "core/endpoint.h"
+#include "nomem.h"
 
 enum { BLOBS_MAX = 4096 };
-
-/* ---- allocation failures: the n-th from now on fails, once ---- */
-
-static unsigned fail_in; /* 0: none */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    return fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* ---- a disk: values by key ---- */
 
@@ -286,7 +260,7 @@ static bool run_failing(unsigned n) {
     f.wall = START;
     f.config = (struct kith_book_config){
         .random = &f.random, .buckets_new = 8, .buckets_tried = 4, .slots = 2};
-    fail_in = n;
+    nomem_begin(n, false);
     if (kith_book_new(&f.book, &f.config) < 0) {
         return true;
     }
@@ -313,8 +287,7 @@ static bool run_failing(unsigned n) {
     r = kith_book_best(f.book, best, 4, f.wall);
     assert_true(r > 0 || r == KITH_ENOMEM);
     check(&f);
-    bool done = fail_in == 0;
-    fail_in = 0;
+    bool done = nomem_end();
     f.book = kith_book_free(f.book);
     return done;
 }

@@ -608,6 +608,27 @@ static void test_restore(void **state) {
 }
 
 /* The op limit is told, and ops end when they are canceled. */
+/* Topics and talk are kith's own, info-hashes are Mainline's. */
+static void test_wrong_swarm(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    struct kith_query q = {.kind = KITH_QUERY_FIND,
+                           .flags = KITH_FLAG_HAS_POINT,
+                           .swarms = KITH_SWARM_MAINLINE,
+                           .point = {{5}}};
+    assert_int_equal(net_ask(&net, 0, &q), KITH_EINVALID);
+    q.kind = KITH_QUERY_ANNOUNCE;
+    assert_int_equal(net_ask(&net, 0, &q), KITH_EINVALID);
+    q.kind = KITH_QUERY_PEERS;
+    q.swarms = KITH_SWARM_KITH;
+    assert_int_equal(net_ask(&net, 0, &q), KITH_EINVALID);
+    q.swarms = 1u << 7;
+    assert_int_equal(net_ask(&net, 0, &q), KITH_EINVALID);
+    net_deinit(&net);
+}
+
 static void test_op_limit(void **state) {
     (void)state;
     struct net net;
@@ -681,6 +702,7 @@ int main(void) {
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_op_limit),
+        cmocka_unit_test(test_wrong_swarm),
         cmocka_unit_test(test_bad_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

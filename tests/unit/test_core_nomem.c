@@ -2,8 +2,7 @@
 /*
  * A small swarm in which the n-th allocation fails, for n = 1, 2, 3, ... until none does, alone or
  * with all that follow: whatever was to be allocated, every op still ends once, nothing crashes,
- * and nothing leaks (the sanitizers watch); and with memory back the node lives on. The linker
- * turns the calls of the core to malloc, calloc and realloc into ours.
+ * and nothing leaks (the sanitizers watch); and with memory back the node lives on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,40 +12,7 @@
 #include <cmocka.h>
 
 #include "core_net.h"
-
-/* ---- an allocator that fails on demand ---- */
-
-static long countdown; /* 0: never fails */
-static bool lasting;   /* what fails once goes on failing */
-static bool has_failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    if (countdown > 0 && --countdown == 0) {
-        countdown = lasting ? 1 : 0;
-        has_failed = true;
-        return true;
-    }
-    return false;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    return fails() ? NULL : __real_realloc(old, size);
-}
+#include "nomem.h"
 
 /* ---- scenarios ---- */
 
@@ -54,15 +20,14 @@ enum { N = 4, AFTER_S = 20 };
 
 /* Starts the query in a swarm that has memory, and then fails once. Returns false when the scenario
  * ended before the failure came. */
-static bool query_without_memory(const struct kith_query *query, long n) {
+static bool query_without_memory(const struct kith_query *query, long n, bool lasting) {
     struct net net;
     net_swarm(&net, N);
     for (unsigned i = 0; i < net.n; i++) {
         assert_int_equal(kith_core_talk_handle(net.nodes[i].core, "echo", true), 0);
     }
     net.seen = (struct net_seen){0};
-    has_failed = false;
-    countdown = n;
+    nomem_begin(n, lasting);
     uint64_t op;
     if (kith_core_start(net.nodes[0].core, query, net.now, &op) == 0) {
         net.seen.op = op;
@@ -74,8 +39,7 @@ static bool query_without_memory(const struct kith_query *query, long n) {
         }
         assert_true(net.seen.done);
     }
-    bool failed = has_failed;
-    countdown = 0;
+    bool failed = nomem_end();
     net_run(&net, AFTER_S * KITH_NS_PER_S);
     struct kith_status status;
     kith_core_status(net.nodes[0].core, net.now, &status);
@@ -88,13 +52,11 @@ static bool query_without_memory(const struct kith_query *query, long n) {
 static void each_failure(const struct kith_query *query) {
     for (int i = 0; i < 2; i++) {
         long n = 1;
-        lasting = i == 1;
-        while (query_without_memory(query, n)) {
+        while (query_without_memory(query, n, i == 1)) {
             n += 1 + n / 12;
         }
         assert_true(n > 3);
     }
-    lasting = false;
 }
 
 static struct kith_query key_query(enum kith_query_kind kind, uint8_t node) {
@@ -163,10 +125,9 @@ static void test_new(void **state) {
     int r = KITH_ENOMEM;
     for (long n = 1; r != 0; n++) {
         struct kith_core *core = NULL;
-        has_failed = false;
-        countdown = n;
+        nomem_begin(n, false);
         r = kith_core_new(&core, &config, net.now);
-        countdown = 0;
+        (void)nomem_end();
         assert_true(r == 0 || (r == KITH_ENOMEM && core == NULL));
         kith_core_free(core);
         assert_true(n < 200);
@@ -184,14 +145,12 @@ static void test_join(void **state) {
         net_add(&net);
         net_add(&net);
         struct kith_contact contact = {.endpoint = net.nodes[0].endpoint};
-        has_failed = false;
-        countdown = n;
+        nomem_begin(n, false);
         int r = kith_core_add_contact(net.nodes[1].core, &contact, KITH_CONTACT_PEER, net.now);
         assert_true(r == 0 || r == KITH_ENOMEM);
         net_drain(&net, 1);
         net_run(&net, 60 * KITH_NS_PER_S);
-        failed = has_failed;
-        countdown = 0;
+        failed = nomem_end();
         struct kith_status status;
         kith_core_status(net.nodes[1].core, net.now, &status);
         assert_true(r < 0 || status.ready);

@@ -13,39 +13,13 @@
 #include "core/bloom.h"
 #include "core/endpoint.h"
 #include "core/torrents.h"
+#include "nomem.h"
 #include "testing.h"
 #include "util/timer.h"
 
 static const uint64_t SECOND = KITH_NS_PER_S;
 static const uint64_t START = 100 * KITH_NS_PER_S;
 static const uint64_t LIFE = KITH_TORRENTS_PEER_S * KITH_NS_PER_S;
-
-/* ---- allocations that fail ---- */
-
-static unsigned fail_in; /* the n-th from now fails; 0: none */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    return fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* ---- helpers ---- */
 
@@ -477,9 +451,9 @@ static void test_no_memory(void **state) {
         int r = KITH_ENOMEM;
         for (unsigned k = 1; r == KITH_ENOMEM; k++) {
             uint32_t n = kith_torrents_count_peers(f.torrents);
-            fail_in = k;
+            nomem_begin(k, false);
             r = kith_torrents_announce(f.torrents, &hash, &peer, false, START + i * SECOND * 30);
-            fail_in = 0;
+            (void)nomem_end();
             assert_null(kith_torrents_check(f.torrents));
             if (r == KITH_ENOMEM) {
                 n_failed++;
@@ -491,8 +465,9 @@ static void test_no_memory(void **state) {
     assert_true(n_failed > 100);
     end(&f);
     config.random = &f.random;
-    fail_in = 1;
+    nomem_begin(1, false);
     assert_int_equal(kith_torrents_new(&f.torrents, &config), KITH_ENOMEM);
+    assert_true(nomem_end());
 }
 
 /* ---- the model ---- */
