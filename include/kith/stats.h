@@ -48,11 +48,11 @@
     X(drop_unmatched, "answers that match no request")                                             \
     X(drop_early, "writes inside an initiation")                                                   \
     X(drop_amplification, "answers not sent: larger than the question of an unproven address")     \
-    X(drop_answer_budget, "Mainline answers not sent: over the budget for unproven addresses")      \
+    X(drop_answer_budget, "Mainline answers cut to the size of their question, or not sent")       \
     X(bad_ids, "Mainline answers under another node id than expected, or under ours")              \
     X(drop_outbox, "datagrams not sent: the send queue was full")                                  \
     X(bad_records, "records that did not verify or belong elsewhere")                              \
-    X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")           \
+    X(bad_contacts, "contacts in answers that a peer at that address cannot mean for us")          \
     X(exchanges_refused, "peer exchanges refused: asked too often")                                \
     X(contradictions, "answers by which their sender contradicts itself")                          \
     X(records_stored, "records accepted from others")                                              \

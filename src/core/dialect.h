@@ -12,6 +12,7 @@
 struct kith_sender {
     const struct kith_point *id;
     uint8_t family; /* of the swarm: "nodes" or "nodes6" */
+    const struct kith_endpoint *you; /* an error: whom it goes to, as seen from here; or NULL */
 };
 
 struct kith_dialect {
@@ -24,6 +25,7 @@ struct kith_dialect {
     bool sessions;      /* messages travel inside sessions and peers are known by key */
     bool tokens;        /* writes need a token that the node gave with an answer */
     size_t datagram_max; /* UDP payload that it sends, and accepts */
+    size_t answer_max;   /* of an answer without a record */
     uint32_t source;    /* KITH_SOURCE_* of what its walks bring */
     /* Where a record lies in this id space. */
     void (*point)(const struct kith_record_view *view, struct kith_point *ret);
@@ -38,7 +40,9 @@ struct kith_dialect {
                         size_t *ret_size);
     int (*encode_push)(const struct kith_request *push, uint8_t *out, size_t max,
                        size_t *ret_size);
-    int (*decode)(struct kith_codec *codec, struct kith_span bytes, struct kith_message *ret);
+    /* `family`: of the address that the bytes came from. */
+    int (*decode)(struct kith_codec *codec, uint8_t family, struct kith_span bytes,
+                  struct kith_message *ret);
 };
 
 /* msgpack inside Noise sessions: kith's own swarm. */

@@ -13,6 +13,12 @@ static int encode_push(const struct kith_request *push, uint8_t *out, size_t max
     return KITH_EINVALID;
 }
 
+static int decode(struct kith_codec *codec, uint8_t family, struct kith_span bytes,
+                  struct kith_message *ret) {
+    (void)codec; /* nothing is allocated */
+    return kith_krpc_decode(family, bytes, ret);
+}
+
 const struct kith_dialect kith_dialect_krpc = {
     .name = "mainline",
     .id_bits = KITH_TARGET_BITS,
@@ -24,11 +30,12 @@ const struct kith_dialect kith_dialect_krpc = {
     .deviations = 2,
     .tokens = true,
     .datagram_max = KITH_WIRE_MAX,
+    .answer_max = 1024, /* BEP 32 */
     .source = KITH_SOURCE_MAINLINE,
     .point = kith_target_of_record,
     .encode_request = kith_krpc_encode_request,
     .encode_response = kith_krpc_encode_response,
     .encode_error = kith_krpc_encode_error,
     .encode_push = encode_push,
-    .decode = kith_krpc_decode,
+    .decode = decode,
 };

@@ -138,7 +138,8 @@ static bool read_peers(const struct kith_bencode_value *args, struct kith_reques
 static bool read_announce_peer(const struct kith_bencode_value *args,
                                struct kith_request *request) {
     int64_t port;
-    bool has_port = kith_bencode_integer(ARG(PORT), &port) && port > 0 && port <= UINT16_MAX;
+    bool has_port =
+        kith_bencode_integer(ARG(PORT), &port) && port > KITH_KRPC_PORT_BOGUS && port <= UINT16_MAX;
     request->port = has_port ? (uint16_t)port : 0;
     request->implied_port = get_flag(ARG(IMPLIED_PORT));
     request->seed = get_flag(ARG(SEED));
@@ -232,6 +233,12 @@ static int read_request(const struct kith_bencode_value *top, struct kith_messag
 
 #define FIELD(name) (&fields[KITH_KRPC_FIELD_##name])
 
+/* Whether a node or peer can be there: ports 0 and 1 are what the careless and the malicious
+ * announce. */
+static bool is_sane(const struct kith_endpoint *endpoint) {
+    return kith_endpoint_usable(endpoint) && endpoint->port > KITH_KRPC_PORT_BOGUS;
+}
+
 /* Until `n_max` are there in all. */
 static void read_nodes(const struct kith_bencode_value *value, size_t unit, uint32_t n_max,
                        struct kith_response *response) {
@@ -243,7 +250,7 @@ static void read_nodes(const struct kith_bencode_value *value, size_t unit, uint
         struct kith_node_ref *contact = &response->contacts[response->n_contacts];
         if (kith_endpoint_read(blob.data + at + KITH_KRPC_ID_SIZE, unit - KITH_KRPC_ID_SIZE,
                                &contact->endpoint) &&
-            kith_endpoint_usable(&contact->endpoint)) {
+            is_sane(&contact->endpoint)) {
             memcpy(contact->id.bytes, blob.data + at, KITH_KRPC_ID_SIZE);
             response->n_contacts++;
         }
@@ -264,36 +271,54 @@ static void read_contacts(const struct kith_bencode_value *fields, struct kith_r
 static void add_peer(const uint8_t *bytes, size_t size, struct kith_response *response) {
     struct kith_endpoint peer;
     if (response->n_peers < KITH_MESSAGE_PEERS_MAX && kith_endpoint_read(bytes, size, &peer) &&
-        kith_endpoint_usable(&peer)) {
+        is_sane(&peer)) {
         response->peers[response->n_peers++] = peer;
     }
 }
 
-/* 18 bytes are an IPv6 peer; any other multiple of 6 is IPv4 peers, of which old clients send all
- * in one string. */
-static void add_peers(const struct kith_bencode_value *value, struct kith_response *response) {
-    struct kith_span bytes;
-    if (!get_string(value, &bytes)) {
-        return;
-    }
-    if (bytes.size == KITH_KRPC_ENDPOINT6) {
-        add_peer(bytes.data, bytes.size, response);
-    } else if (bytes.size % KITH_KRPC_ENDPOINT4 == 0) {
-        for (size_t at = 0; at < bytes.size; at += KITH_KRPC_ENDPOINT4) {
-            add_peer(bytes.data + at, KITH_KRPC_ENDPOINT4, response);
-        }
+/* `unit` bytes each. */
+static void add_peers(struct kith_span bytes, size_t unit, struct kith_response *response) {
+    for (size_t at = 0; bytes.size % unit == 0 && at < bytes.size; at += unit) {
+        add_peer(bytes.data + at, unit, response);
     }
 }
 
-static void read_values(const struct kith_bencode_value *values, struct kith_response *response) {
-    if (values->type != KITH_BENCODE_LIST) {
-        add_peers(values, response);
-        return;
+/* Among several strings each is a peer by its size, of either family (BEP 32); one of another size
+ * is several of IPv4. */
+static void read_member(const struct kith_bencode_value *member, struct kith_response *response) {
+    struct kith_span bytes;
+    if (get_string(member, &bytes)) {
+        bool v6 = bytes.size == KITH_KRPC_ENDPOINT6;
+        add_peers(bytes, v6 ? KITH_KRPC_ENDPOINT6 : KITH_KRPC_ENDPOINT4, response);
     }
-    struct kith_span members = values->body;
+}
+
+/* One string alone, in a list or not, is how old clients send all peers: those of the family that
+ * the answer came over, three of IPv4 rather than one of IPv6. libtorrent reads it like this, too.
+ */
+static void read_lone(const struct kith_bencode_value *value, uint8_t family,
+                      struct kith_response *response) {
+    struct kith_span bytes;
+    if (get_string(value, &bytes)) {
+        bool v6 = family == 6 && bytes.size % KITH_KRPC_ENDPOINT6 == 0;
+        add_peers(bytes, v6 ? KITH_KRPC_ENDPOINT6 : KITH_KRPC_ENDPOINT4, response);
+    }
+}
+
+static void read_values(const struct kith_bencode_value *values, uint8_t family,
+                        struct kith_response *response) {
+    struct kith_bencode_value first;
     struct kith_bencode_value member;
-    while (kith_bencode_next(&members, &member)) {
-        add_peers(&member, response);
+    struct kith_span members = values->body;
+    if (values->type != KITH_BENCODE_LIST) {
+        read_lone(values, family, response);
+    } else if (kith_bencode_next(&members, &first) && members.size == 0) {
+        read_lone(&first, family, response);
+    } else {
+        members = values->body;
+        while (kith_bencode_next(&members, &member)) {
+            read_member(&member, response);
+        }
     }
 }
 
@@ -323,7 +348,8 @@ static void read_envelope_of_answer(const struct kith_bencode_value *top,
     }
 }
 
-static int read_response(const struct kith_bencode_value *top, struct kith_message *message) {
+static int read_response(const struct kith_bencode_value *top, uint8_t family,
+                         struct kith_message *message) {
     struct kith_bencode_value fields[KITH_N_KRPC_FIELDS] = {0};
     struct kith_response *response = &message->u.response;
     if (top[KITH_KRPC_TOP_R].type != KITH_BENCODE_DICT) {
@@ -336,7 +362,7 @@ static int read_response(const struct kith_bencode_value *top, struct kith_messa
     }
     read_envelope_of_answer(top, response);
     read_contacts(fields, response);
-    read_values(FIELD(VALUES), response);
+    read_values(FIELD(VALUES), family, response);
     read_filter(FIELD(BFSD), &response->filter_seeds);
     read_filter(FIELD(BFPE), &response->filter_peers);
     read_samples(fields, response);
@@ -374,7 +400,8 @@ static int read_failure(const struct kith_bencode_value *top, struct kith_messag
     return 0;
 }
 
-static int read_message(const struct kith_bencode_value *top, struct kith_message *message) {
+static int read_message(const struct kith_bencode_value *top, uint8_t family,
+                        struct kith_message *message) {
     struct kith_span txn;
     const uint8_t *kind = get_fixed(&top[KITH_KRPC_TOP_Y], 1);
     if (!get_string(&top[KITH_KRPC_TOP_T], &txn) || txn.size > KITH_TXN_MAX || kind == NULL) {
@@ -388,7 +415,7 @@ static int read_message(const struct kith_bencode_value *top, struct kith_messag
         return read_request(top, message);
     case 'r':
         message->kind = KITH_MESSAGE_RESPONSE;
-        return read_response(top, message);
+        return read_response(top, family, message);
     case 'e':
         message->kind = KITH_MESSAGE_ERROR;
         return read_failure(top, message);
@@ -397,7 +424,7 @@ static int read_message(const struct kith_bencode_value *top, struct kith_messag
     }
 }
 
-int kith_krpc_decode(struct kith_codec *unused, struct kith_span bytes, struct kith_message *ret) {
+int kith_krpc_decode(uint8_t family, struct kith_span bytes, struct kith_message *ret) {
     struct kith_bencode_value root;
     struct kith_bencode_value top[KITH_N_KRPC_TOPS] = {0};
     struct kith_message message; /* decoded here, so that a failure leaves the caller's untouched */
@@ -407,7 +434,7 @@ int kith_krpc_decode(struct kith_codec *unused, struct kith_span bytes, struct k
     }
     memset(&message, 0, sizeof(message));
     read_dict(&root, kith_krpc_top_names, KITH_N_KRPC_TOPS, top);
-    r = read_message(top, &message);
+    r = read_message(top, family, &message);
     if (r >= 0) {
         *ret = message;
     }

@@ -16,17 +16,19 @@ enum {
     KITH_KRPC_ID_SIZE = 20,
     KITH_KRPC_DEPTH_MAX = 32, /* of a datagram; "v" has its own bound, KITH_BENCODE_DEPTH_MAX */
     KITH_KRPC_ELEMENTS_MAX = 1024,
+    KITH_KRPC_PORT_BOGUS = 1, /* ports up to this one are nobody's */
 };
 
 /*
  * One message that fills `bytes`; a dict, "t" of 0..KITH_TXN_MAX bytes (longer: KITH_ESYNTAX).
- * Contacts: "nodes" and "nodes6" of any number, those with unusable endpoints (port 0 too) are left
- * out, surplus beyond the arrays is ignored, but neither family crowds out the other's half; a
- * string that is no multiple of 26 or 38 counts as far as it goes. A request of an unknown method
- * that has a "target" or "info_hash" of 20 bytes is a FIND of it. "want" absent: both want flags
- * false. Errors need no "id". Of "r" in a response only "id" is required; other fields that are
- * malformed are as if they were not there, and so is a token over KITH_TOKEN_MAX. Of a request's
- * args, flags and "want" are forgiven likewise; anything else malformed makes it
+ * `family` is that of the address it came from: "values" of one string are peers of this family.
+ * Contacts: "nodes" and "nodes6" of any number, those with unusable endpoints (ports 0 and 1 too)
+ * are left out, surplus beyond the arrays is ignored, but neither family crowds out the other's
+ * half; a string that is no multiple of 26 or 38 counts as far as it goes. A request of an unknown
+ * method that has a "target" or "info_hash" of 20 bytes is a FIND of it. "want" absent: both want
+ * flags false. Errors need no "id". Of "r" in a response only "id" is required; other fields that
+ * are malformed are as if they were not there, and so is a token over KITH_TOKEN_MAX. Of a
+ * request's args, flags and "want" are forgiven likewise; anything else malformed makes it
  * KITH_DECODE_ARGS_INVALID. Sizes and signs are not judged here where an error code of its own
  * exists (a "v" over 1000 bytes, a salt over 64, a negative seq): who serves the request does. A
  * "v" that is no strict bencoding makes a request KITH_DECODE_ARGS_INVALID; in a response it is as
@@ -35,7 +37,7 @@ enum {
  * -> KITH_ESYNTAX, KITH_DECODE_METHOD_UNKNOWN, KITH_DECODE_ARGS_INVALID (txn is set, and id if it
  * was there)
  */
-KITH_MUST_CHECK int kith_krpc_decode(struct kith_codec *unused, struct kith_span bytes,
+KITH_MUST_CHECK int kith_krpc_decode(uint8_t family, struct kith_span bytes,
                                      struct kith_message *ret);
 
 /* As in struct kith_dialect. Requests: "ro" 1 if read_only; "v" our version; "want" only if it
@@ -47,16 +49,19 @@ KITH_MUST_CHECK int kith_krpc_encode_request(const struct kith_sender *from,
                                              const struct kith_txn *txn,
                                              const struct kith_request *request, uint8_t *out,
                                              size_t max, size_t *ret_size);
-/* Fits `max`: leaves out filters, then peers, then samples, then contacts from the farthest (of
- * both families in turn), and last the record, whose room is filled with contacts again. "ip" from
- * `you`; "v" unless all zero. Contacts of no family are left out.
+/* Fits `max`: leaves out filters, then peers, then
+ * samples, then contacts from the farthest (of both families in turn), then the record, whose room
+ * is filled with contacts again, and last "ip" and "v". "ip" from `you`; "v" unless all zero.
+ * Contacts of no family are left out; so is an IPv6 peer that is the only one, over IPv4, where
+ * readers take it for three.
  * -> KITH_ETOO_LARGE, KITH_EINVALID (a peer or `you` of no family, half a record, a filter or
  * samples of another size than the struct says) */
 KITH_MUST_CHECK int kith_krpc_encode_response(const struct kith_sender *from,
                                               const struct kith_txn *txn,
                                               const struct kith_response *response, uint8_t *out,
                                               size_t max, size_t *ret_size);
-/* The seq held has no place in Mainline's errors. -> KITH_ETOO_LARGE, KITH_EINVALID */
+/* "ip" from from->you. The seq held has no place in Mainline's errors. -> KITH_ETOO_LARGE,
+ * KITH_EINVALID */
 KITH_MUST_CHECK int kith_krpc_encode_error(const struct kith_sender *from,
                                            const struct kith_txn *txn,
                                            const struct kith_wire_failure *failure, uint8_t *out,

@@ -8,7 +8,7 @@
  *
  * Fitting an answer: what it is too large by is taken away as whole peers, samples or contacts of
  * known sizes, then it is measured again, since a list that became empty takes its key along. So
- * there are at most eight passes, whatever is in it.
+ * there are at most ten passes, whatever is in it.
  */
 #include "core/bencode.h"
 #include "core/endpoint.h"
@@ -32,6 +32,7 @@ const char *const kith_krpc_method_names[KITH_N_KRPC_METHODS] = {
 };
 
 static const uint8_t own_version[] = KITH_SOFTWARE_VERSION;
+static const uint8_t no_version[4];
 
 /* ---- pieces ---- */
 
@@ -87,12 +88,11 @@ static void write_field_string(struct kith_bencode_writer *w, enum kith_krpc_fie
 /* The end of every message: "t", "v" and "y". */
 static void write_tail(struct kith_bencode_writer *w, const struct kith_txn *txn,
                        const uint8_t version[4], const char *kind) {
-    static const uint8_t unknown[4];
     write_top(w, KITH_KRPC_TOP_T);
     kith_bencode_write_string(w, kith_span(txn->bytes, txn->size));
-    if (memcmp(version, unknown, sizeof(unknown)) != 0) {
+    if (memcmp(version, no_version, sizeof(no_version)) != 0) {
         write_top(w, KITH_KRPC_TOP_V);
-        kith_bencode_write_string(w, kith_span(version, sizeof(unknown)));
+        kith_bencode_write_string(w, kith_span(version, sizeof(no_version)));
     }
     write_top(w, KITH_KRPC_TOP_Y);
     kith_bencode_write_text(w, kind);
@@ -257,6 +257,7 @@ struct plan {
     size_t samples_size;
     bool filters;
     bool record;
+    bool courtesies; /* "ip" and "v" */
 };
 
 static size_t endpoint_size(const struct kith_endpoint *endpoint) {
@@ -288,6 +289,12 @@ static void write_endpoint(struct kith_bencode_writer *w, const struct kith_endp
     write_endpoint_raw(w, endpoint);
 }
 
+/* BEP 42: where we see the asker. */
+static void write_you(struct kith_bencode_writer *w, const struct kith_endpoint *you) {
+    write_top(w, KITH_KRPC_TOP_IP);
+    write_endpoint(w, you);
+}
+
 static void write_nodes(struct kith_bencode_writer *w, const struct kith_response *response,
                         enum kith_krpc_field key, uint8_t family, uint32_t n) {
     if (n == 0) {
@@ -305,9 +312,10 @@ static void write_nodes(struct kith_bencode_writer *w, const struct kith_respons
     }
 }
 
-static void write_values(struct kith_bencode_writer *w, const struct kith_response *response,
-                         uint32_t n) {
-    if (n == 0) {
+static void write_values(struct kith_bencode_writer *w, const struct kith_sender *from,
+                         const struct kith_response *response, uint32_t n) {
+    bool ambiguous = n == 1 && from->family == 4 && response->peers[0].family == 6;
+    if (n == 0 || ambiguous) {
         return;
     }
     write_field(w, KITH_KRPC_FIELD_VALUES);
@@ -354,7 +362,7 @@ static void write_result(struct kith_bencode_writer *w, const struct kith_sender
         write_field(w, KITH_KRPC_FIELD_V);
         kith_bencode_write_raw(w, record->value);
     }
-    write_values(w, response, plan->n_peers);
+    write_values(w, from, response, plan->n_peers);
 }
 
 /* What a response is made of besides the plan. */
@@ -369,15 +377,14 @@ static size_t write_response(const struct parts *parts, const struct plan *plan,
                              size_t max) {
     struct kith_bencode_writer w = kith_bencode_writer(out, max);
     kith_bencode_write_char(&w, 'd');
-    if (parts->response->has_you) {
-        write_top(&w, KITH_KRPC_TOP_IP);
-        write_endpoint(&w, &parts->response->you);
+    if (parts->response->has_you && plan->courtesies) {
+        write_you(&w, &parts->response->you);
     }
     write_top(&w, KITH_KRPC_TOP_R);
     kith_bencode_write_char(&w, 'd');
     write_result(&w, parts->from, parts->response, plan);
     kith_bencode_write_char(&w, 'e');
-    write_tail(&w, parts->txn, parts->response->version, "r");
+    write_tail(&w, parts->txn, plan->courtesies ? parts->response->version : no_version, "r");
     return w.size;
 }
 
@@ -428,6 +435,7 @@ static int shrink(const struct parts *parts, struct plan *plan, size_t max) {
         rest.n6 = plan->n6;
         drop_contacts(&rest, less(measure(parts, &rest), max));
     }
+    rest.courtesies = measure(parts, &rest) <= max;
     if (measure(parts, &rest) > max) {
         return KITH_ETOO_LARGE;
     }
@@ -467,6 +475,7 @@ int kith_krpc_encode_response(const struct kith_sender *from, const struct kith_
         .samples_size = response->has_samples ? response->samples.size : 0,
         .filters = true,
         .record = response->has_record,
+        .courtesies = true,
     };
     size_t size = write_response(&parts, &plan, out, max);
     if (size > max) {
@@ -486,7 +495,6 @@ int kith_krpc_encode_error(const struct kith_sender *from, const struct kith_txn
                            const struct kith_wire_failure *failure, uint8_t *out, size_t max,
                            size_t *ret_size) {
     struct kith_bencode_writer w = kith_bencode_writer(out, max);
-    (void)from; /* BEP 5's errors do not say who */
     if (txn->size > KITH_TXN_MAX) {
         return KITH_EINVALID;
     }
@@ -496,6 +504,9 @@ int kith_krpc_encode_error(const struct kith_sender *from, const struct kith_txn
     kith_bencode_write_integer(&w, failure->code);
     kith_bencode_write_string(&w, failure->text);
     kith_bencode_write_char(&w, 'e');
+    if (from->you != NULL && has_family(from->you)) { /* BEP 5's errors do not say who we are */
+        write_you(&w, from->you);
+    }
     write_tail(&w, txn, own_version, "e");
     return finish(&w, ret_size);
 }

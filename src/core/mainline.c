@@ -26,12 +26,15 @@ enum {
     TEST_S = 60,        /* between two tests of ourselves until reachable */
     TEST_AGAIN_S = 900, /* and after that */
     TEST_MISSES = 3,
-    LATELY_S = 600,    /* who was asked within that time can reach us through most NATs */
-    VOTES_MIN = 3,     /* voters before an id is bound to what they say */
-    MEET_FIRST_S = 2,  /* until the second meeting; each pause is twice the one before, up to */
-    MEET_POOR_S = 120, /* with too few kith contacts */
-    MEET_S = 1500,     /* else */
-    MEET_ENOUGH = 4,   /* kith contacts */
+    LATELY_S = 600,      /* who was asked within that time can reach us through most NATs */
+    VOTES_MIN = 3,       /* voters before an id is bound to what most of them say */
+    ID_AGAIN_S = 600,    /* between two ids: a host with two ways out would get one per answer */
+    MEET_FIRST_S = 2,    /* until the second meeting; each pause is twice the one before, up to */
+    MEET_POOR_S = 120,   /* with too few kith contacts */
+    MEET_S = 1500,       /* else */
+    MEET_ENOUGH = 4,     /* kith contacts */
+    MEET_TRY = 64,       /* of those that a meeting found: anybody can announce anything, */
+    MEET_PER_PREFIX = 4, /* also that we should ask somebody else's network */
     ITEMS_MAX = 4096,
     ITEM_BYTES_MAX = 8 * 1024 * 1024,
     ITEMS_PER_PREFIX = 256,
@@ -168,14 +171,16 @@ static void items_follow(struct kith_mainline *m, const struct kith_point *own_i
 
 /* Takes an id that belongs to our address, once enough others agree on that. */
 static void bind_id(struct kith_mainline_family *family, uint64_t now) {
-    const struct kith_votes *votes = &family->votes;
+    struct kith_endpoint seen = kith_votes_majority_ip(&family->votes);
     struct kith_point id;
-    if (votes->n < VOTES_MIN || votes->winner.family == 0 ||
-        kith_target_id_valid(&family->swarm.own_id, &votes->winner)) {
+    bool lately = family->id_bound != 0 && now - family->id_bound < ID_AGAIN_S * KITH_NS_PER_S;
+    if (family->votes.n < VOTES_MIN || seen.family == 0 || lately ||
+        kith_target_id_valid(&family->swarm.own_id, &seen)) {
         return;
     }
-    kith_target_make_id(&votes->winner, &family->owner->config.env->random, &id);
+    kith_target_make_id(&seen, &family->owner->config.env->random, &id);
     if (kith_swarm_set_id(&family->swarm, &id, now) == 0) {
+        family->id_bound = now;
         kith_torrents_set_id(family->torrents, &id);
         if (family->swarm.family == item_family(family->owner)) {
             items_follow(family->owner, &id, now);
@@ -265,15 +270,45 @@ static bool is_poor(const struct kith_mainline *m) {
     return kith_swarm_count_live(m->config.kith->swarm) < MEET_ENOUGH;
 }
 
+/* How many of `n` endpoints are of the prefix of this one. */
+static unsigned count_prefix(const struct kith_endpoint *endpoints, uint32_t n,
+                             const struct kith_endpoint *endpoint) {
+    struct kith_prefix prefix;
+    unsigned count = 0;
+    kith_endpoint_prefix(endpoint, &prefix);
+    for (uint32_t i = 0; i < n && !kith_endpoint_exempt(endpoint); i++) {
+        struct kith_prefix other;
+        kith_endpoint_prefix(&endpoints[i], &other);
+        count += memcmp(prefix.bytes, other.bytes, sizeof(prefix.bytes)) == 0;
+    }
+    return count;
+}
+
+/* Hints like any other, as kith_maintain_add() takes them: a few, drawn by lot, few of one prefix.
+ * `found` is shuffled. */
+static void try_some(struct kith_mainline *m, struct kith_endpoint *found, uint32_t n,
+                     uint64_t now) {
+    uint32_t n_tried = 0;
+    for (uint32_t i = 0; i < n && n_tried < MEET_TRY; i++) {
+        uint32_t drawn = i + (uint32_t)kith_random_below(&m->config.env->random, n - i);
+        struct kith_contact contact = {.endpoint = found[drawn]};
+        found[drawn] = found[i];
+        found[i] = contact.endpoint;
+        if (count_prefix(found, n_tried, &contact.endpoint) < MEET_PER_PREFIX) {
+            found[i] = found[n_tried];
+            found[n_tried++] = contact.endpoint;
+            int r = kith_maintain_add(m->config.kith, &contact, KITH_CONTACT_KNOWN, now);
+            (void)r; /* our own endpoint, and what does not fit, is left out */
+        }
+    }
+}
+
 static void on_met(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_mainline *m = context;
     (void)status; /* whoever was found counts */
     m->meeting = false;
-    for (uint32_t i = 0; op != NULL && i < op->n_seen; i++) {
-        struct kith_contact contact = {.endpoint = op->seen_endpoints[i]};
-        /* A hint like any other: our own endpoint and what does not fit is left out. */
-        int r = kith_maintain_add(m->config.kith, &contact, KITH_CONTACT_KNOWN, now);
-        (void)r;
+    if (op != NULL) {
+        try_some(m, op->seen_endpoints, op->n_seen, now);
     }
     uint64_t most = is_poor(m) ? MEET_POOR_S : MEET_S;
     uint64_t pause = MEET_FIRST_S;
@@ -387,6 +422,7 @@ void kith_mainline_network_changed(struct kith_mainline *m, uint64_t now) {
         if (family != NULL) {
             family->votes.n = 0;
             family->votes.next = 0;
+            family->id_bound = 0;
             kith_maintain_hurry(&family->maintain, now);
             kith_maintain_again(&family->maintain, now);
         }

@@ -47,6 +47,7 @@ struct kith_mainline_family {
     struct kith_maintain maintain;
     struct kith_torrents *torrents;
     struct kith_votes votes;
+    uint64_t id_bound; /* when the id was last bound to an address; 0: not on this network */
     uint32_t n_known; /* who answered lately, oldest first */
     uint32_t next_known;
     struct kith_endpoint *known; /* KITH_MAINLINE_KNOWN_MAX */

@@ -6,6 +6,7 @@
  */
 #include "core/bloom.h"
 #include "core/endpoint.h"
+#include "core/krpc.h"
 #include "core/mainline.h"
 #include "core/target.h"
 
@@ -13,6 +14,7 @@ enum {
     ITEM_S = 7200, /* BEP 44: may expire after 2 hours */
     PEERS_MAX = 50,
     SAMPLE_INTERVAL_S = 300,
+    SCRAPED_SIZE = 640, /* an answer with both filters: hundreds of hashes to make */
 };
 
 struct request {
@@ -99,10 +101,13 @@ static void serve_peers(struct request *q) {
     init_response(q, &response);
     add_token(q, &response);
     add_contacts(q, &response);
-    response.n_peers = (uint32_t)kith_torrents_peers(torrents, &q->args->target, q->args->no_seeds,
-                                                     PEERS_MAX, q->now, response.peers);
+    response.n_peers =
+        (uint32_t)kith_torrents_peers(torrents, &q->args->target, &q->delivery->from,
+                                      q->args->no_seeds, PEERS_MAX, q->now, response.peers);
     if (q->args->scrape &&
-        kith_torrents_scrape(torrents, &q->args->target, q->now, seeds, peers)) {
+        kith_plain_would_grant(q->family->owner->plain, q->delivery, SCRAPED_SIZE, q->now) &&
+        kith_torrents_scrape(torrents, &q->args->target, &q->delivery->from, q->now, seeds,
+                             peers)) {
         response.filter_seeds = kith_span(seeds, sizeof(seeds));
         response.filter_peers = kith_span(peers, sizeof(peers));
     }
@@ -112,6 +117,10 @@ static void serve_peers(struct request *q) {
 static void serve_announce(const struct request *q) {
     struct kith_endpoint peer = q->delivery->from;
     peer.port = q->args->implied_port ? peer.port : q->args->port;
+    if (peer.port <= KITH_KRPC_PORT_BOGUS) {
+        fail(q, KITH_WIRE_PROTOCOL, "invalid port");
+        return;
+    }
     if (!check_token(q, &q->args->target)) {
         fail(q, KITH_WIRE_PROTOCOL, "bad token");
         return;
@@ -169,6 +178,10 @@ static void serve_put(const struct request *q) {
         kith_target_of_record(put.view, &put.point);
         if (!check_token(q, &put.point)) {
             fail(q, KITH_WIRE_PROTOCOL, "bad token");
+            return;
+        }
+        if (put.view->is_mutable && !kith_plain_may_verify(m->plain, &q->delivery->from, q->now)) {
+            fail(q, KITH_WIRE_SERVER, "too many puts");
             return;
         }
         r = kith_record_verify(put.view, m->config.env->curve, NULL);

@@ -16,6 +16,8 @@
 #include "core/bloom.h"
 #include "core/endpoint.h"
 
+enum { MEET_PER_NODE = 32 }; /* peers that a rendezvous takes from one node */
+
 static bool enough(const struct kith_op *op) {
     return op->n_seen >= op->query.n;
 }
@@ -57,7 +59,9 @@ static void merge_filters(struct kith_op *op, const struct kith_response *respon
 
 static void take_peers(struct kith_op *op, const struct kith_candidate *from,
                        const struct kith_response *response, uint64_t now) {
-    for (uint32_t i = 0; i < response->n_peers; i++) {
+    uint32_t n = response->n_peers;
+    n = op->internal && n > MEET_PER_NODE ? MEET_PER_NODE : n;
+    for (uint32_t i = 0; i < n; i++) {
         take_peer(op, &response->peers[i], &from->node.endpoint, now);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Four budgets: questions in all and per address, answer bytes in all and per prefix. The shares
- * lie in tables of fixed size under a secret hash (core/pace), so that nobody can make us allocate,
- * or choose whom to share a slot with.
+ * Four budgets, each in all and per share: questions, answer bytes to strangers and to nodes of our
+ * table, signatures. The shares lie in tables of fixed size under a secret hash (core/pace), so
+ * that nobody can make us allocate, or choose whom to share a slot with.
  */
 #include "core/plain.h"
 
@@ -13,25 +13,38 @@ enum {
     QUESTIONS_PER_IP = 3, /* libtorrent bans for 5 minutes who sends it 50 datagrams in 10 s */
     ANSWER_BYTES_PER_S = 256 * 1024,
     ANSWER_BYTES_PREFIX = 8 * 1024,
+    VERIFY_PER_S = 1000, /* a signature takes some 50 us */
+    VERIFY_PREFIX = 50,
     BURST_S = 2, /* of every budget: so many seconds' worth at once */
     WAIT_MAX_S = 5,
 };
 
-struct kith_plain {
-    struct kith_env *env;
-    struct kith_pace_limit questions_limit;
-    struct kith_pace_limit question_ip_limit;
-    struct kith_pace_limit answers_limit;
-    struct kith_pace_limit answer_prefix_limit;
-    struct kith_pace questions;
-    struct kith_pace answers;
-    struct kith_paces question_ips;
-    struct kith_paces answer_prefixes;
+struct budget {
+    struct kith_pace_limit all_limit;
+    struct kith_pace_limit share_limit;
+    struct kith_pace all;
+    struct kith_paces shares;
 };
 
-static struct kith_pace_limit limit_of(uint32_t wanted, uint32_t fallback, bool unlimited) {
-    uint64_t per_s = wanted != 0 ? wanted : fallback;
-    return unlimited ? (struct kith_pace_limit){0} : kith_pace_limit(per_s, BURST_S * per_s);
+struct kith_plain {
+    struct kith_env *env;
+    struct budget questions;
+    struct budget strangers; /* answer bytes */
+    struct budget nodes;
+    struct budget verify;
+};
+
+static void init_budget(struct budget *budget, const struct kith_random *random, uint32_t all,
+                        uint32_t share, bool unlimited) {
+    if (!unlimited) {
+        budget->all_limit = kith_pace_limit(all, (uint64_t)BURST_S * all);
+        budget->share_limit = kith_pace_limit(share, (uint64_t)BURST_S * share);
+    }
+    kith_paces_init(&budget->shares, random);
+}
+
+static uint32_t or_default(uint32_t wanted, uint32_t fallback) {
+    return wanted != 0 ? wanted : fallback;
 }
 
 int kith_plain_new(struct kith_plain **ret, struct kith_env *env,
@@ -40,15 +53,16 @@ int kith_plain_new(struct kith_plain **ret, struct kith_env *env,
     if (plain == NULL) {
         return KITH_ENOMEM;
     }
-    bool free_for_all = limits->unlimited;
+    bool unlimited = limits->unlimited;
+    uint32_t bytes = or_default(limits->answer_bytes_per_s, ANSWER_BYTES_PER_S);
+    uint32_t bytes_share = or_default(limits->answer_bytes_prefix, ANSWER_BYTES_PREFIX);
     plain->env = env;
-    plain->questions_limit = limit_of(limits->questions_per_s, QUESTIONS_PER_S, free_for_all);
-    plain->question_ip_limit = limit_of(limits->questions_per_ip, QUESTIONS_PER_IP, free_for_all);
-    plain->answers_limit = limit_of(limits->answer_bytes_per_s, ANSWER_BYTES_PER_S, free_for_all);
-    plain->answer_prefix_limit =
-        limit_of(limits->answer_bytes_prefix, ANSWER_BYTES_PREFIX, free_for_all);
-    kith_paces_init(&plain->question_ips, &env->random);
-    kith_paces_init(&plain->answer_prefixes, &env->random);
+    init_budget(&plain->questions, &env->random,
+                or_default(limits->questions_per_s, QUESTIONS_PER_S),
+                or_default(limits->questions_per_ip, QUESTIONS_PER_IP), unlimited);
+    init_budget(&plain->strangers, &env->random, bytes, bytes_share, unlimited);
+    init_budget(&plain->nodes, &env->random, bytes, bytes_share, unlimited);
+    init_budget(&plain->verify, &env->random, VERIFY_PER_S, VERIFY_PREFIX, unlimited);
     *ret = plain;
     return 0;
 }
@@ -58,27 +72,34 @@ struct kith_plain *kith_plain_free(struct kith_plain *plain) {
     return NULL;
 }
 
+/* What the common budget refuses is not charged to the share. */
+static bool take(struct budget *budget, struct kith_pace *share, size_t units, uint64_t now) {
+    return kith_pace_ready(&budget->all, &budget->all_limit, units, now) &&
+           kith_pace_take(share, &budget->share_limit, units, now) &&
+           kith_pace_take(&budget->all, &budget->all_limit, units, now);
+}
+
 uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint *to,
                             uint64_t now) {
     uint64_t most = WAIT_MAX_S * KITH_NS_PER_S;
-    struct kith_pace *ip = kith_paces_of_node(&plain->question_ips, to);
-    uint64_t own = kith_pace_reserve(ip, &plain->question_ip_limit, most, now);
+    struct budget *budget = &plain->questions;
+    struct kith_pace *ip = kith_paces_of_node(&budget->shares, to);
+    uint64_t own = kith_pace_reserve(ip, &budget->share_limit, most, now);
     if (own == KITH_NEVER) {
         return KITH_NEVER;
     }
-    uint64_t all = kith_pace_reserve(&plain->questions, &plain->questions_limit, most, now);
+    uint64_t all = kith_pace_reserve(&budget->all, &budget->all_limit, most, now);
     return all == KITH_NEVER || all > own ? all : own;
 }
 
 bool kith_plain_may_repeat(struct kith_plain *plain, const struct kith_endpoint *to, uint64_t now) {
-    struct kith_pace *ip = kith_paces_of_node(&plain->question_ips, to);
-    return kith_pace_take(ip, &plain->question_ip_limit, 1, now) &&
-           kith_pace_take(&plain->questions, &plain->questions_limit, 1, now);
+    struct budget *budget = &plain->questions;
+    return take(budget, kith_paces_of_node(&budget->shares, to), 1, now);
 }
 
 bool kith_plain_asked_lately(struct kith_plain *plain, const struct kith_endpoint *endpoint,
                              uint64_t within_ns, uint64_t now) {
-    uint64_t due = kith_paces_of_node(&plain->question_ips, endpoint)->due;
+    uint64_t due = kith_paces_of_node(&plain->questions.shares, endpoint)->due;
     return due != 0 && due + within_ns > now;
 }
 
@@ -89,24 +110,46 @@ void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
     (void)kith_outbox_push(&plain->env->outbox, to, payload, &question);
 }
 
-static bool within_budget(struct kith_plain *plain, const struct kith_endpoint *to, size_t size,
-                          uint64_t now) {
-    struct kith_pace *prefix = kith_paces_of_prefix(&plain->answer_prefixes, to);
-    /* Looked at first: what the common budget refuses is not charged to the prefix. */
-    return kith_pace_ready(&plain->answers, &plain->answers_limit, size, now) &&
-           kith_pace_take(prefix, &plain->answer_prefix_limit, size, now) &&
-           kith_pace_take(&plain->answers, &plain->answers_limit, size, now);
+/* The budget that an answer is paid from, and the share in it. */
+static struct budget *answer_budget(struct kith_plain *plain, const struct kith_delivery *delivery,
+                                    struct kith_pace **ret_share) {
+    bool is_node = delivery->allowance.proven;
+    struct budget *budget = is_node ? &plain->nodes : &plain->strangers;
+    *ret_share = is_node ? kith_paces_of_node(&budget->shares, &delivery->from)
+                         : kith_paces_of_prefix(&budget->shares, &delivery->from);
+    return budget;
+}
+
+bool kith_plain_would_grant(struct kith_plain *plain, const struct kith_delivery *delivery,
+                            size_t size, uint64_t now) {
+    struct kith_pace *share;
+    struct budget *budget = answer_budget(plain, delivery, &share);
+    return size <= delivery->allowance.question_size ||
+           (kith_pace_ready(&budget->all, &budget->all_limit, size, now) &&
+            kith_pace_ready(share, &budget->share_limit, size, now));
+}
+
+size_t kith_plain_grant(struct kith_plain *plain, const struct kith_delivery *delivery, size_t size,
+                        uint64_t now) {
+    struct kith_pace *share;
+    struct budget *budget = answer_budget(plain, delivery, &share);
+    if (size <= delivery->allowance.question_size || take(budget, share, size, now)) {
+        return size;
+    }
+    plain->env->stats.drop_answer_budget++;
+    return delivery->allowance.question_size;
 }
 
 void kith_plain_answer(struct kith_plain *plain, const struct kith_delivery *delivery,
-                       struct kith_span payload, uint64_t now) {
+                       struct kith_span payload, size_t granted) {
     struct kith_allowance allowance = delivery->allowance;
-    if (!allowance.proven && payload.size > allowance.question_size) {
-        if (!within_budget(plain, &delivery->from, payload.size, now)) {
-            plain->env->stats.drop_answer_budget++;
-            return;
-        }
-        allowance.granted = payload.size;
-    }
+    allowance.proven = false; /* by what it knows of our table, which others know as well */
+    allowance.granted = granted;
     (void)kith_outbox_push(&plain->env->outbox, &delivery->from, payload, &allowance);
+}
+
+bool kith_plain_may_verify(struct kith_plain *plain, const struct kith_endpoint *from,
+                           uint64_t now) {
+    struct budget *budget = &plain->verify;
+    return take(budget, kith_paces_of_prefix(&budget->shares, from), 1, now);
 }

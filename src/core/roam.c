@@ -15,7 +15,8 @@ static bool is_answer(const struct kith_core *core, const struct kith_delivery *
     struct kith_message message;
     if (roam->session != delivery->session || !kith_endpoint_equal(&roam->to, &delivery->from) ||
         delivery->payload.size == 0 ||
-        core->swarm.dialect->decode(core->env.codec, delivery->payload, &message) != 0 ||
+        core->swarm.dialect->decode(core->env.codec, delivery->from.family, delivery->payload,
+                                    &message) != 0 ||
         message.kind != KITH_MESSAGE_RESPONSE || message.txn.size != sizeof(roam->txn)) {
         return false;
     }

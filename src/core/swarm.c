@@ -450,7 +450,8 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
         return;
     }
     struct kith_message message;
-    int r = swarm->dialect->decode(swarm->env->codec, delivery->payload, &message);
+    int r = swarm->dialect->decode(swarm->env->codec, delivery->from.family, delivery->payload,
+                                   &message);
     if (r < 0) {
         swarm->env->stats.drop_malformed++;
         return;
@@ -462,7 +463,7 @@ void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoi
                               struct kith_span bytes, uint64_t now) {
     struct kith_node_ref node = {.endpoint = *from};
     struct kith_message message;
-    int r = swarm->dialect->decode(NULL, bytes, &message);
+    int r = swarm->dialect->decode(NULL, from->family, bytes, &message);
     if (r < 0) {
         swarm->env->stats.drop_malformed++;
         return;
@@ -560,19 +561,41 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     return kith_rpcs_start(&swarm->rpcs, &start, now, ret);
 }
 
+struct answer {
+    const struct kith_delivery *delivery;
+    const struct kith_txn *txn;
+    const struct kith_response *response;
+    const struct kith_wire_failure *failure; /* if there is no response */
+};
+
+static int encode_answer(const struct kith_swarm *swarm, const struct answer *a, uint8_t *out,
+                         size_t max, size_t *ret_size) {
+    const struct kith_dialect *dialect = swarm->dialect;
+    const struct kith_endpoint *to = &a->delivery->from;
+    struct kith_sender sender = {.id = &swarm->own_id, .family = to->family, .you = to};
+    return a->response != NULL
+               ? dialect->encode_response(&sender, a->txn, a->response, out, max, ret_size)
+               : dialect->encode_error(&sender, a->txn, a->failure, out, max, ret_size);
+}
+
 void kith_swarm_answer(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                        const struct kith_txn *txn, const struct kith_response *response,
                        const struct kith_wire_failure *failure, uint64_t now) {
     uint8_t payload[KITH_WIRE_MAX];
     size_t max = delivery->answer_max < sizeof(payload) ? delivery->answer_max : sizeof(payload);
     size_t size;
-    struct kith_sender sender = {.id = &swarm->own_id, .family = delivery->from.family};
-    const struct kith_dialect *dialect = swarm->dialect;
-    int r = response != NULL ? dialect->encode_response(&sender, txn, response, payload, max, &size)
-                             : dialect->encode_error(&sender, txn, failure, payload, max, &size);
+    if ((response == NULL || !response->has_record) && max > swarm->dialect->answer_max) {
+        max = swarm->dialect->answer_max;
+    }
     struct kith_stats *stats = &swarm->env->stats;
+    struct answer answer = {delivery, txn, response, failure};
+    int r = encode_answer(swarm, &answer, payload, max, &size);
     if (r == 0 && swarm->sessions == NULL) {
-        kith_plain_answer(swarm->plain, delivery, kith_span(payload, size), now);
+        size_t granted = kith_plain_grant(swarm->plain, delivery, size, now);
+        r = granted < size ? encode_answer(swarm, &answer, payload, granted, &size) : 0;
+        if (r == 0) {
+            kith_plain_answer(swarm->plain, delivery, kith_span(payload, size), granted);
+        }
     } else if (r == 0) {
         r = kith_sessions_answer(swarm->sessions, delivery, kith_span(payload, size), now);
     }

@@ -438,6 +438,12 @@ static bool is_live(const struct kith_torrents_peer *peer, uint64_t now) {
     return now < peer->announced + KITH_TORRENTS_PEER_S * KITH_NS_PER_S;
 }
 
+/* Addresses of our own network are of no use outside, and nobody's business there. */
+static bool is_for(const struct kith_torrents_peer *peer, const struct kith_endpoint *asker,
+                   uint64_t now) {
+    return is_live(peer, now) && (asker == NULL || kith_endpoint_reaches(&peer->endpoint, asker));
+}
+
 /* What is known of an info-hash, after the step of expiry that everybody who comes makes. */
 static struct kith_torrent *look_up(struct kith_torrents *torrents, const struct kith_point *hash,
                                     uint64_t now) {
@@ -446,13 +452,14 @@ static struct kith_torrent *look_up(struct kith_torrents *torrents, const struct
 }
 
 size_t kith_torrents_peers(struct kith_torrents *torrents, const struct kith_point *hash,
-                           bool no_seeds, size_t n, uint64_t now, struct kith_endpoint *out) {
+                           const struct kith_endpoint *asker, bool no_seeds, size_t n, uint64_t now,
+                           struct kith_endpoint *out) {
     struct kith_torrent *torrent = look_up(torrents, hash, now);
     size_t found = 0;
 
     for (uint32_t i = 0; torrent != NULL && i < torrent->peers.n && found < n; i++) {
         const struct kith_torrents_peer *peer = draw_peer(torrents, torrent, i);
-        if (is_live(peer, now) && !(no_seeds && peer->seed)) {
+        if (is_for(peer, asker, now) && !(no_seeds && peer->seed)) {
             out[found++] = peer->endpoint;
         }
     }
@@ -460,8 +467,8 @@ size_t kith_torrents_peers(struct kith_torrents *torrents, const struct kith_poi
 }
 
 bool kith_torrents_scrape(struct kith_torrents *torrents, const struct kith_point *hash,
-                          uint64_t now, uint8_t seeds[KITH_BLOOM_SIZE],
-                          uint8_t peers[KITH_BLOOM_SIZE]) {
+                          const struct kith_endpoint *asker, uint64_t now,
+                          uint8_t seeds[KITH_BLOOM_SIZE], uint8_t peers[KITH_BLOOM_SIZE]) {
     const struct kith_torrent *torrent = look_up(torrents, hash, now);
     bool known = false;
 
@@ -469,7 +476,7 @@ bool kith_torrents_scrape(struct kith_torrents *torrents, const struct kith_poin
     memset(peers, 0, KITH_BLOOM_SIZE);
     for (uint32_t i = 0; torrent != NULL && i < torrent->peers.n; i++) {
         const struct kith_torrents_peer *peer = peer_at(torrent, i);
-        if (is_live(peer, now)) {
+        if (is_for(peer, asker, now)) {
             kith_bloom_add(peer->seed ? seeds : peers, &peer->endpoint);
             known = true;
         }

@@ -42,13 +42,15 @@ KITH_MUST_CHECK int kith_torrents_announce(struct kith_torrents *torrents,
                                            const struct kith_point *hash,
                                            const struct kith_endpoint *peer, bool seed,
                                            uint64_t now);
-/* Up to `n` of its peers, a uniform sample; `no_seeds` leaves seeds out. Returns their number. */
+/* Up to `n` of its peers that can be reached from where `asker` is (NULL: from here), a uniform
+ * sample; `no_seeds` leaves seeds out. Returns their number. */
 size_t kith_torrents_peers(struct kith_torrents *torrents, const struct kith_point *hash,
-                           bool no_seeds, size_t n, uint64_t now, struct kith_endpoint *out);
-/* BEP 33: the filters over all its peers; zeroed first. Returns whether the info-hash is known. */
+                           const struct kith_endpoint *asker, bool no_seeds, size_t n, uint64_t now,
+                           struct kith_endpoint *out);
+/* BEP 33: the filters over all of these; zeroed first. Returns whether there are any. */
 bool kith_torrents_scrape(struct kith_torrents *torrents, const struct kith_point *hash,
-                          uint64_t now, uint8_t seeds[KITH_BLOOM_SIZE],
-                          uint8_t peers[KITH_BLOOM_SIZE]);
+                          const struct kith_endpoint *asker, uint64_t now,
+                          uint8_t seeds[KITH_BLOOM_SIZE], uint8_t peers[KITH_BLOOM_SIZE]);
 /* BEP 51: a uniform sample of info-hashes, n times 20 bytes; *ret_all: how many there are. Returns
  * the number written. */
 size_t kith_torrents_sample(struct kith_torrents *torrents, uint64_t now,

@@ -25,6 +25,19 @@ struct kith_endpoint kith_votes_lead(const struct kith_votes *votes) {
     return alone ? (struct kith_endpoint){0} : winner;
 }
 
+struct kith_endpoint kith_votes_majority_ip(const struct kith_votes *votes) {
+    for (uint32_t i = 0; i < votes->n; i++) {
+        uint32_t count = 0;
+        for (uint32_t j = 0; j < votes->n; j++) {
+            count += kith_endpoint_same_ip(&votes->votes[i].endpoint, &votes->votes[j].endpoint);
+        }
+        if (2 * count > votes->n) {
+            return votes->votes[i].endpoint;
+        }
+    }
+    return (struct kith_endpoint){0};
+}
+
 /* One party has one vote, however many keys it makes. */
 static bool same_voter(const struct kith_vote *vote, const struct kith_key *by,
                        const struct kith_endpoint *from) {

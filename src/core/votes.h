@@ -37,6 +37,10 @@ bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
                      const struct kith_endpoint *from, const struct kith_endpoint *endpoint);
 /* Who leads by the votes there are; family 0: nobody. */
 struct kith_endpoint kith_votes_lead(const struct kith_votes *votes);
+/* The IP that more than half of the votes name, with the port of one of them; family 0: none.
+ * Behind a NAT that gives each of our peers another port nobody leads, and yet our address is
+ * known. */
+struct kith_endpoint kith_votes_majority_ip(const struct kith_votes *votes);
 /* Somebody at `from`, with the key `by` or NULL, saw us at `endpoint`. Ignored if nobody can be
  * seen there, or not from there. Returns whether the winner is another now. */
 bool kith_votes_add(struct kith_votes *votes, const struct kith_key *by,

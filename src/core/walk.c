@@ -214,6 +214,25 @@ static bool address_is_silent(const struct kith_walk *walk, const struct kith_ca
     return n >= KITH_WALK_SILENT_MAX;
 }
 
+/* Without keys one host can be as many nodes as it likes, all of them nearer than anybody else, so
+ * there a walk takes one of each prefix, the first that it hears of (as libtorrent does). */
+static bool is_crowded(const struct kith_walk *walk, const struct kith_endpoint *endpoint) {
+    struct kith_prefix prefix;
+    struct kith_prefix other;
+    if (walk->swarm->sessions != NULL || kith_endpoint_exempt(endpoint)) {
+        return false;
+    }
+    kith_endpoint_prefix(endpoint, &prefix);
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        kith_endpoint_prefix(&walk->order[i]->node.endpoint, &other);
+        if (walk->order[i]->state != KITH_CANDIDATE_GIVEN_UP &&
+            memcmp(prefix.bytes, other.bytes, sizeof(prefix.bytes)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uint8_t depth) {
     if (!kith_swarm_can_ask(walk->swarm, node) ||
         kith_point_equal(&node->id, &walk->swarm->own_id)) {
@@ -225,7 +244,8 @@ void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uin
         add_endpoint(walk->order[at], &node->endpoint);
         return;
     }
-    if (walk->n_candidates >= walk->candidates_max && !make_room(walk, at)) {
+    if (is_crowded(walk, &node->endpoint) ||
+        (walk->n_candidates >= walk->candidates_max && !make_room(walk, at))) {
         return;
     }
     struct kith_candidate *c = malloc(sizeof(*c));

@@ -75,8 +75,10 @@ static void check_responses(const struct kith_response *a, const struct kith_res
         FUZZ_REQUIRE(kith_endpoint_equal(&a->contacts[i].endpoint, &b->contacts[i].endpoint));
         FUZZ_REQUIRE(kith_endpoint_usable(&a->contacts[i].endpoint));
     }
-    FUZZ_REQUIRE(a->n_peers == b->n_peers && a->n_peers <= KITH_MESSAGE_PEERS_MAX);
-    for (uint32_t i = 0; i < a->n_peers; i++) {
+    /* A lone IPv6 peer is not sent over IPv4: it would be read as three. */
+    bool lone = a->n_peers == 1 && a->peers[0].family == 6;
+    FUZZ_REQUIRE(b->n_peers == (lone ? 0 : a->n_peers) && a->n_peers <= KITH_MESSAGE_PEERS_MAX);
+    for (uint32_t i = 0; i < b->n_peers; i++) {
         FUZZ_REQUIRE(kith_endpoint_equal(&a->peers[i], &b->peers[i]));
     }
 }
@@ -113,7 +115,7 @@ static void check_fitting(const struct kith_message *message, size_t full) {
     }
     for (size_t max = 0; max < full; max += 1 + full / 31) {
         size_t size = encode(message, max, out);
-        FUZZ_REQUIRE(size == 0 || kith_krpc_decode(NULL, kith_span(out, size), &cut) == 0);
+        FUZZ_REQUIRE(size == 0 || kith_krpc_decode(4, kith_span(out, size), &cut) == 0);
     }
 }
 
@@ -130,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct kith_message second;
     static uint8_t once[OUT_SIZE];
     static uint8_t twice[OUT_SIZE];
-    int r = kith_krpc_decode(NULL, kith_span(data, size), &first);
+    int r = kith_krpc_decode(4, kith_span(data, size), &first);
     FUZZ_REQUIRE(r == KITH_ESYNTAX || (r >= 0 && r <= KITH_DECODE_ARGS_INVALID));
     if (r != 0) {
         return 0;
@@ -141,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         touch_record(&first.u.response.record);
     }
     size_t once_size = encode(&first, OUT_SIZE, once);
-    FUZZ_REQUIRE(kith_krpc_decode(NULL, kith_span(once, once_size), &second) == 0);
+    FUZZ_REQUIRE(kith_krpc_decode(4, kith_span(once, once_size), &second) == 0);
     check_equal(&first, &second);
     size_t twice_size = encode(&second, OUT_SIZE, twice);
     FUZZ_REQUIRE(once_size == twice_size && memcmp(once, twice, once_size) == 0);

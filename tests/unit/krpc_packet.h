@@ -53,7 +53,7 @@ static inline int decode_bytes(const void *bytes, size_t size, struct kith_messa
     if (size > 0) {
         memcpy(copy, bytes, size);
     }
-    return kith_krpc_decode(NULL, kith_span(copy, size), ret);
+    return kith_krpc_decode(4, kith_span(copy, size), ret);
 }
 
 static inline int decode(const struct packet *p, struct kith_message *ret) {

@@ -199,7 +199,7 @@ static void test_bep33_scrape(void **state) {
                    "6:noseedi1e6:scrapei1ee1:q9:get_peers1:t2:aa1:y1:qe",
                    &m);
     assert_true(m.u.request.no_seeds && m.u.request.scrape);
-    there_and_back("d1:ad2:id20:" ID_A "9:info_hash20:" ID_B "4:porti1e4:seedi1e5:token0:"
+    there_and_back("d1:ad2:id20:" ID_A "9:info_hash20:" ID_B "4:porti2e4:seedi1e5:token0:"
                    "e1:q13:announce_peer1:t2:aa1:y1:qe",
                    &m);
     assert_true(m.u.request.seed);
@@ -495,6 +495,59 @@ static void test_old_style_concatenated_values(void **state) {
     }
 }
 
+static void decode_over(uint8_t family, const char *text, struct kith_message *ret) {
+    assert_int_equal(kith_krpc_decode(family, kith_span_text(text), ret), 0);
+}
+
+/* 18 bytes are three peers of IPv4, or one of IPv6: by whom it comes from if the string is alone,
+ * by its size if it is one of several. */
+static void test_three_peers_or_one(void **state) {
+#define VALUES(v) "d1:rd2:id20:" ID_B "6:values" v "e1:t2:aa1:y1:re"
+    static const char *const lone[] = {VALUES("l18:axje.uidhtnmABCDEFe"),
+                                       VALUES("18:axje.uidhtnmABCDEF")};
+    static struct kith_message m;
+    for (size_t i = 0; i < 2; i++) {
+        decode_over(4, lone[i], &m);
+        assert_int_equal(m.u.response.n_peers, 3);
+        assert_v4(&m.u.response.peers[1], "idhtnm");
+        decode_over(6, lone[i], &m);
+        assert_int_equal(m.u.response.n_peers, 1);
+        assert_int_equal(m.u.response.peers[0].family, 6);
+    }
+    decode_over(6, VALUES("l36:axje.uidhtnmABCDEFaxje.uidhtnmABCDEFe"), &m);
+    assert_int_equal(m.u.response.n_peers, 2);
+    decode_over(6, VALUES("l6:axje.ue"), &m); /* one that strayed, and no multiple of 18 */
+    assert_int_equal(m.u.response.n_peers, 1);
+    assert_v4(&m.u.response.peers[0], "axje.u");
+    decode_over(4, VALUES("l6:axje.u18:axje.uidhtnmABCDEFe"), &m);
+    assert_int_equal(m.u.response.n_peers, 2);
+    assert_int_equal(m.u.response.peers[1].family, 6);
+#undef VALUES
+    /* So a lone one of IPv6 is not sent over IPv4. */
+    struct packet sent;
+    m.u.response.n_peers = 1;
+    m.u.response.peers[0] = m.u.response.peers[1];
+    assert_int_equal(encode(&m, 4, 1472, &sent), 0);
+    assert_false(has(&sent, "6:values"));
+    assert_int_equal(encode(&m, 6, 1472, &sent), 0);
+    assert_true(has(&sent, "6:valuesl18:"));
+}
+
+/* BEP 42, and as libtorrent does it: in errors, too. */
+static void test_errors_say_where_the_asker_is(void **state) {
+    static const struct kith_endpoint you = {.family = 4, .port = 0x4142, .ip = {97, 98, 99, 100}};
+    struct kith_sender from = {.family = 4, .you = &you};
+    struct kith_txn txn = {.size = 2, .bytes = "aa"};
+    struct kith_wire_failure failure = {.code = 203, .text = kith_span_text("no")};
+    static const char expected[] = "d1:eli203e2:noe2:ip6:abcdAB1:t2:aa" VERSION_ENTRY "1:y1:ee";
+    struct packet sent;
+    assert_int_equal(
+        kith_krpc_encode_error(&from, &txn, &failure, sent.bytes, sizeof(sent.bytes), &sent.size),
+        0);
+    assert_int_equal(sent.size, sizeof(expected) - 1);
+    assert_memory_equal(sent.bytes, expected, sent.size);
+}
+
 /* webtorrent leaves nodes out where it has the value. */
 static void test_value_without_nodes(void **state) {
     struct kith_message m;
@@ -576,6 +629,8 @@ int main(void) {
         cmocka_unit_test(test_immutable_put_carries_seq),
         cmocka_unit_test(test_replies_of_20_nodes),
         cmocka_unit_test(test_old_style_concatenated_values),
+        cmocka_unit_test(test_three_peers_or_one),
+        cmocka_unit_test(test_errors_say_where_the_asker_is),
         cmocka_unit_test(test_value_without_nodes),
         cmocka_unit_test(test_ip_is_ours_as_seen),
         cmocka_unit_test(test_error_with_id),

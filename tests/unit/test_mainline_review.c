@@ -11,44 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core_net.h"
-
-#include "core/core_internal.h"
-#include "core/target.h"
-
-static unsigned add_node(struct net *net, const char *network, const uint8_t *secret) {
-    uint8_t seed[KITH_SEED_SIZE];
-    struct kith_core_config config = net_config(net, net->n, seed);
-    config.mainline = true;
-    config.network = network;
-    config.network_secret = secret;
-    return net_add_config(net, &config);
-}
-
-static void join_mainline(struct net *net, unsigned i, unsigned through) {
-    assert_int_equal(kith_core_mainline_add(net->nodes[i].core, &net->nodes[through].endpoint,
-                                            KITH_CONTACT_SEED, net->now),
-                     0);
-    net_drain(net, i);
-}
-
-/* `n` nodes of networks of their own, so that kith's swarm plays no part. */
-static void mainline(struct net *net, unsigned n) {
-    char network[16];
-    net_init(net);
-    for (unsigned i = 0; i < n; i++) {
-        snprintf(network, sizeof(network), "net-%u", i);
-        unsigned node = add_node(net, network, NULL);
-        if (node > 0) {
-            join_mainline(net, node, 0);
-        }
-    }
-    net_run(net, 120 * KITH_NS_PER_S);
-}
-
-static bool contains(const uint8_t *bytes, size_t size, const char *text) {
-    return memmem(bytes, size, text, strlen(text)) != NULL;
-}
+#include "mainline_net.h"
 
 /* ---- what is sent ---- */
 
@@ -77,8 +40,8 @@ static void test_private_network(void **state) {
     watch.n = 0;
     watch.text = "kith:hidden";
     net.hook = count_text;
-    unsigned a = add_node(&net, "hidden", secret);
-    unsigned b = add_node(&net, "hidden", secret);
+    unsigned a = add_secret_node(&net, "hidden", secret);
+    unsigned b = add_secret_node(&net, "hidden", secret);
     join_mainline(&net, a, 2);
     join_mainline(&net, b, 3);
     net_join(&net, b, a, true);
@@ -100,13 +63,6 @@ static void test_private_network(void **state) {
 
 /* ---- a swarm that is not there ---- */
 
-static struct kith_query put_query(const char *text, uint32_t swarms, uint8_t *value) {
-    uint16_t size;
-    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){
-        .kind = KITH_QUERY_PUT, .swarms = swarms, .value = value, .value_size = size};
-}
-
 static const uint32_t both = KITH_SWARM_KITH | KITH_SWARM_MAINLINE;
 
 /* Stored in Mainline, nowhere in kith: told as what it is, and made up for later. */
@@ -122,7 +78,7 @@ static void test_put_without_kith(void **state) {
     assert_true(net.seen.result.mainline_acks >= net.seen.result.mainline_quorum);
     assert_non_null(strstr(net.seen.text, "kith's own swarm has no node"));
 
-    unsigned friend = add_node(&net, "net-3", NULL);
+    unsigned friend = add_node(&net, "net-3");
     net_join(&net, friend, 3, true);
     net_run(&net, 60 * KITH_NS_PER_S);
     struct kith_query get = {.kind = KITH_QUERY_GET,
@@ -140,7 +96,7 @@ static void test_put_without_mainline(void **state) {
     uint8_t value[KITH_VALUE_MAX];
     net_init(&net);
     for (unsigned i = 0; i < 6; i++) {
-        add_node(&net, "kith", NULL);
+        add_node(&net, "kith");
         if (i > 0) {
             net_join(&net, i, 0, true);
         }
@@ -163,8 +119,8 @@ static void test_put_waits_for_both(void **state) {
     struct net net;
     uint8_t value[KITH_VALUE_MAX];
     mainline(&net, 12);
-    unsigned a = add_node(&net, "pair", NULL);
-    unsigned b = add_node(&net, "pair", NULL);
+    unsigned a = add_node(&net, "pair");
+    unsigned b = add_node(&net, "pair");
     join_mainline(&net, a, 2);
     net_join(&net, a, b, true);
     net_run(&net, 10 * KITH_NS_PER_S);
@@ -204,7 +160,7 @@ static void test_silent_mainline_seed(void **state) {
     uint8_t value[KITH_VALUE_MAX];
     struct kith_endpoint nobody = {.family = 4, .port = 9, .ip = {77, 7, 7, 7}};
     net_init(&net);
-    add_node(&net, "kith", NULL);
+    add_node(&net, "kith");
     assert_int_equal(kith_core_mainline_add(net.nodes[0].core, &nobody, KITH_CONTACT_SEED, net.now),
                      0);
     net_run(&net, 3 * KITH_NS_PER_S);
@@ -229,10 +185,10 @@ static void test_waits_for_first_rendezvous(void **state) {
     struct net net;
     uint8_t value[KITH_VALUE_MAX];
     mainline(&net, 12);
-    unsigned a = add_node(&net, "friends", NULL);
+    unsigned a = add_node(&net, "friends");
     join_mainline(&net, a, 2);
     net_run(&net, 30 * KITH_NS_PER_S);
-    unsigned b = add_node(&net, "friends", NULL);
+    unsigned b = add_node(&net, "friends");
     join_mainline(&net, b, 5);
     while (net.nodes[b].core->mainline->n_meets == 0) {
         assert_true(net_step(&net, net.now + KITH_NS_PER_S));
@@ -242,7 +198,7 @@ static void test_waits_for_first_rendezvous(void **state) {
     assert_true(net.seen.result.acks > 0);
 
     /* Where nobody is to be met the wait is over with the meeting. */
-    unsigned c = add_node(&net, "hermits", NULL);
+    unsigned c = add_node(&net, "hermits");
     join_mainline(&net, c, 5);
     while (net.nodes[c].core->mainline->n_meets == 0) {
         assert_true(net_step(&net, net.now + KITH_NS_PER_S));
@@ -265,7 +221,7 @@ static void test_taken_back(void **state) {
     struct net net;
     struct kith_endpoint nobody = {.family = 4, .port = 9, .ip = {77, 7, 7, 7}};
     net_init(&net);
-    add_node(&net, "kith", NULL);
+    add_node(&net, "kith");
     net.hook = count_to;
     net.hook_context = &nobody;
     watch.n = 0;

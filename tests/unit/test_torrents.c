@@ -62,7 +62,7 @@ static int announce(struct fixture *f, unsigned where, const char *peer, uint64_
 static size_t peers_of(struct fixture *f, unsigned where, bool no_seeds, uint64_t now) {
     struct kith_point hash = hash_at(where);
 
-    return kith_torrents_peers(f->torrents, &hash, no_seeds, PEERS_MAX, now, f->out);
+    return kith_torrents_peers(f->torrents, &hash, NULL, no_seeds, PEERS_MAX, now, f->out);
 }
 
 static bool has(struct fixture *f, unsigned where, const char *peer, uint64_t now) {
@@ -145,10 +145,10 @@ static void test_expiry(void **state) {
     }
     assert_int_equal(peers_of(&f, 1, false, START + LIFE - 1), 400);
     assert_int_equal(peers_of(&f, 1, false, START + LIFE + 99), 300);
-    assert_true(kith_torrents_scrape(f.torrents, &hash, START + LIFE + 398, seeds, peers));
+    assert_true(kith_torrents_scrape(f.torrents, &hash, NULL, START + LIFE + 398, seeds, peers));
     assert_int_equal((int)(kith_bloom_estimate(peers) + 0.5), 1);
     assert_int_equal(peers_of(&f, 1, false, START + LIFE + 399), 0);
-    assert_false(kith_torrents_scrape(f.torrents, &hash, START + LIFE + 399, seeds, peers));
+    assert_false(kith_torrents_scrape(f.torrents, &hash, NULL, START + LIFE + 399, seeds, peers));
     assert_true(kith_bloom_estimate(peers) == 0);
     n = kith_torrents_count_peers(f.torrents);
     assert_true(n > 0); /* not all at once */
@@ -283,7 +283,7 @@ static void test_peers_are_a_uniform_sample(void **state) {
         assert_int_equal(kith_torrents_announce(f.torrents, &hash, &peer, i % 2 == 0, START), 0);
     }
     for (unsigned round = 0; round < 4000; round++) {
-        assert_int_equal(kith_torrents_peers(f.torrents, &hash, false, 5, START, f.out), 5);
+        assert_int_equal(kith_torrents_peers(f.torrents, &hash, NULL, false, 5, START, f.out), 5);
         for (unsigned i = 0; i < 5; i++) {
             seen[f.out[i].ip[3]]++;
             for (unsigned k = 0; k < i; k++) {
@@ -294,11 +294,11 @@ static void test_peers_are_a_uniform_sample(void **state) {
     for (unsigned i = 0; i < 20; i++) {
         assert_in_range(seen[i], 880, 1120); /* 1000, and four standard deviations */
     }
-    assert_int_equal(kith_torrents_peers(f.torrents, &hash, true, 20, START, f.out), 10);
+    assert_int_equal(kith_torrents_peers(f.torrents, &hash, NULL, true, 20, START, f.out), 10);
     for (unsigned i = 0; i < 10; i++) {
         assert_int_equal(f.out[i].ip[3] % 2, 1);
     }
-    assert_int_equal(kith_torrents_peers(f.torrents, &hash, false, 0, START, f.out), 0);
+    assert_int_equal(kith_torrents_peers(f.torrents, &hash, NULL, false, 0, START, f.out), 0);
     end(&f);
 }
 
@@ -352,7 +352,8 @@ static unsigned count_honest(struct fixture *f, const struct kith_point *hashes,
     unsigned n = 0;
 
     for (unsigned i = 0; i < n_hashes; i++) {
-        size_t got = kith_torrents_peers(f->torrents, &hashes[i], false, PEERS_MAX, now, f->out);
+        size_t got =
+            kith_torrents_peers(f->torrents, &hashes[i], NULL, false, PEERS_MAX, now, f->out);
         for (size_t k = 0; k < got; k++) {
             n += f->out[k].ip[0] == 20;
         }
@@ -432,7 +433,7 @@ static void test_flood_from_everywhere(void **state) {
             assert_null(kith_torrents_check(f.torrents));
         }
     }
-    assert_int_equal(kith_torrents_peers(f.torrents, &near, false, 1, START, f.out), 1);
+    assert_int_equal(kith_torrents_peers(f.torrents, &near, NULL, false, 1, START, f.out), 1);
     end(&f);
 }
 
@@ -642,7 +643,8 @@ static void model_compare_one(struct fixture *f, const struct model *m, unsigned
         }
     }
     assert_int_equal(peers_of(f, where, true, now), n_downloaders);
-    assert_int_equal(kith_torrents_scrape(f->torrents, &hash, now, filters[1], filters[0]), n > 0);
+    assert_int_equal(kith_torrents_scrape(f->torrents, &hash, NULL, now, filters[1], filters[0]),
+                     n > 0);
     assert_memory_equal(filters, expected, sizeof(filters));
 }
 

@@ -54,6 +54,31 @@ static void test_one_alone_does_not_win(void **state) {
     assert_int_equal(votes.n, KITH_VOTES_MAX);
 }
 
+/* The address is what more than half name, whatever the ports; a strong minority is none. */
+static void test_majority_ip(void **state) {
+    struct kith_votes votes = {0};
+    struct kith_endpoint ip;
+    char from[32];
+    char you[32];
+
+    assert_int_equal(kith_votes_majority_ip(&votes).family, 0);
+    for (unsigned i = 1; i <= 4; i++) {
+        (void)snprintf(from, sizeof(from), "20.0.%u.1:1", i);
+        (void)vote(&votes, i, from, "21.0.0.9:7"); /* the first to answer lie */
+    }
+    for (unsigned i = 5; i <= 9; i++) {
+        ip = kith_votes_majority_ip(&votes);
+        assert_int_equal(i <= 8 ? ip.ip[3] : 0, i <= 8 ? 9 : 0);
+        (void)snprintf(from, sizeof(from), "20.0.%u.1:1", i);
+        (void)snprintf(you, sizeof(you), "21.0.0.1:%u", 7000 + i);
+        (void)vote(&votes, i, from, you);
+    }
+    ip = kith_votes_majority_ip(&votes);
+    assert_int_equal(ip.ip[3], 1);
+    (void)vote(&votes, 10, "20.0.10.1:1", "21.0.0.9:7");
+    assert_int_equal(kith_votes_majority_ip(&votes).family, 0); /* five to five */
+}
+
 static void test_one_vote_each(void **state) {
     struct kith_votes votes = {0};
 
@@ -137,6 +162,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_majority),
         cmocka_unit_test(test_one_alone_does_not_win),
+        cmocka_unit_test(test_majority_ip),
         cmocka_unit_test(test_one_vote_each),
         cmocka_unit_test(test_voters_without_keys),
         cmocka_unit_test(test_exempt_addresses),
