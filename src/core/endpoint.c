@@ -74,18 +74,6 @@ static enum kith_scope ranges_find(const struct scope_range *ranges, size_t n, c
     return KITH_SCOPE_GLOBAL;
 }
 
-bool kith_endpoint_equal(const struct kith_endpoint *a, const struct kith_endpoint *b) {
-    return a->port == b->port && kith_endpoint_same_ip(a, b);
-}
-
-bool kith_endpoint_same_ip(const struct kith_endpoint *a, const struct kith_endpoint *b) {
-    if (a->family != b->family || memcmp(a->ip, b->ip, family_size(a->family)) != 0) {
-        return false;
-    }
-    /* A link-local address means another host on each interface. */
-    return a->family != 6 || a->scope == b->scope;
-}
-
 enum kith_scope kith_endpoint_scope(const struct kith_endpoint *endpoint) {
     switch (endpoint->family) {
     case 4:

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kith/types.h"
 #include "util/span.h"
@@ -31,9 +32,25 @@ enum kith_scope {
                             E */
 };
 
-bool kith_endpoint_equal(const struct kith_endpoint *a, const struct kith_endpoint *b);
 /* Same family and address; the port may differ. */
-bool kith_endpoint_same_ip(const struct kith_endpoint *a, const struct kith_endpoint *b);
+static inline bool kith_endpoint_same_ip(const struct kith_endpoint *a,
+                                         const struct kith_endpoint *b) {
+    if (a->family != b->family) {
+        return false;
+    }
+    if (a->family != 6) {
+        return a->family != 4 || memcmp(a->ip, b->ip, 4) == 0;
+    }
+    /* A link-local address means another host on each interface. */
+    return a->scope == b->scope && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+/* In the innermost loops of votes, tables and walks. */
+static inline bool kith_endpoint_equal(const struct kith_endpoint *a,
+                                       const struct kith_endpoint *b) {
+    return a->port == b->port && kith_endpoint_same_ip(a, b);
+}
+
 enum kith_scope kith_endpoint_scope(const struct kith_endpoint *endpoint);
 /* Family 4 or 6, port not 0, address that can be sent to. */
 bool kith_endpoint_usable(const struct kith_endpoint *endpoint);

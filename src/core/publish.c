@@ -137,8 +137,8 @@ static void set_verdict(struct kith_publish *publish, uint64_t at) {
     (void)r;
 }
 
-static void decide(struct kith_publish *publish, struct kith_votes *votes, uint64_t now) {
-    struct kith_endpoint winner = kith_votes_lead(votes);
+static void decide(struct kith_publish *publish, struct kith_votes *votes,
+                   struct kith_endpoint winner, uint64_t now) {
     if (votes->questioned) {
         votes->questioned = false;
         publish->published = 0; /* no peer's doing: it need not keep a distance */
@@ -166,7 +166,7 @@ static void on_verdict(struct kith_timer *timer, uint64_t now) {
     bool over = now >= publish->question_ends;
     for (size_t i = 0; i < 2; i++) {
         if (both[i]->questioned && (over || both[i]->n > 0)) {
-            decide(publish, both[i], now);
+            decide(publish, both[i], kith_votes_lead(both[i]), now);
         }
     }
     if (publish->v4.questioned || publish->v6.questioned) {
@@ -204,8 +204,11 @@ void kith_publish_observed(struct kith_publish *publish, const struct kith_node_
         if (!kith_timer_is_set(&publish->verdict) || at < publish->verdict.deadline) {
             set_verdict(publish, at);
         }
-    } else if (kith_votes_lead(votes).family != 0) { /* else the last to win remains */
-        decide(publish, votes, now);
+        return;
+    }
+    struct kith_endpoint winner = kith_votes_lead(votes);
+    if (winner.family != 0) { /* else the last to win remains */
+        decide(publish, votes, winner, now);
     }
 }
 

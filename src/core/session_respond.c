@@ -77,17 +77,13 @@ static bool key_matches(const struct kith_sessions *s, const struct kith_key *ke
 static bool payload_parse(struct kith_span payload, struct kith_key *key,
                           struct kith_span *request) {
     struct kith_reader r = kith_reader(payload);
-    uint8_t padding = 0;
     size_t size;
 
     kith_read_copy(&r, key->bytes, sizeof(key->bytes));
     size = kith_read_u16(&r);
     request->data = kith_read_bytes(&r, size);
     request->size = size;
-    while (!r.failed && kith_reader_left(&r) > 0) {
-        padding |= kith_read_u8(&r);
-    }
-    return !r.failed && padding == 0;
+    return !r.failed && sodium_is_zero(r.at, kith_reader_left(&r)) != 0;
 }
 
 /* The key agreements. The request is left in s->payload, the handshake in s->pending. */

@@ -8,12 +8,13 @@
 
 #include "core/id.h"
 
+/* O(n) for each endpoint that may still win: when all agree, one. */
 struct kith_endpoint kith_votes_lead(const struct kith_votes *votes) {
     struct kith_endpoint winner = {0};
     uint32_t most = 0;
-    for (uint32_t i = 0; i < votes->n; i++) {
+    for (uint32_t i = 0; i + most < votes->n; i++) {
         uint32_t count = 0;
-        for (uint32_t j = 0; j < votes->n; j++) {
+        for (uint32_t j = i; j < votes->n; j++) { /* those before i were counted in their turn */
             count += kith_endpoint_equal(&votes->votes[i].endpoint, &votes->votes[j].endpoint);
         }
         if (count > most) {

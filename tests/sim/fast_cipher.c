@@ -23,6 +23,24 @@ static uint64_t load(const uint8_t *bytes, size_t size) {
     return word;
 }
 
+/* A whole word, in a form that compilers turn into one instruction. */
+static uint64_t load_word(const uint8_t *b) {
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
+           (uint64_t)b[7] << 56;
+}
+
+static void store_word(uint8_t *b, uint64_t word) {
+    b[0] = (uint8_t)word;
+    b[1] = (uint8_t)(word >> 8);
+    b[2] = (uint8_t)(word >> 16);
+    b[3] = (uint8_t)(word >> 24);
+    b[4] = (uint8_t)(word >> 32);
+    b[5] = (uint8_t)(word >> 40);
+    b[6] = (uint8_t)(word >> 48);
+    b[7] = (uint8_t)(word >> 56);
+}
+
 static void store(uint8_t *bytes, uint64_t word, size_t size) {
     for (size_t i = 0; i < size; i++) {
         bytes[i] = (uint8_t)(word >> (8 * i));
@@ -39,7 +57,7 @@ static uint64_t absorb(uint64_t state, struct kith_span bytes) {
     size_t left = bytes.size;
     const uint8_t *at = bytes.data;
     for (; left >= WORD; left -= WORD, at += WORD) {
-        state = swallow(state, load(at, WORD));
+        state = swallow(state, load_word(at));
     }
     state = left == 0 ? state : swallow(state, load(at, left));
     return swallow(state, bytes.size);
@@ -48,7 +66,7 @@ static uint64_t absorb(uint64_t state, struct kith_span bytes) {
 static void squeeze(uint64_t state, uint8_t *out, size_t size) {
     for (size_t i = 0; i < size; i += WORD) {
         state = swallow(state, i + 1);
-        store(out + i, state ^ (state >> 29), WORD);
+        store_word(out + i, state ^ (state >> 29));
     }
 }
 
@@ -68,7 +86,7 @@ static void fast_derive(const uint8_t chaining_key[KITH_CIPHER_KEY], struct kith
 static void cover(uint8_t *out, const uint8_t *in, size_t size, uint64_t word) {
     size_t at = 0;
     for (; at + WORD <= size; at += WORD) {
-        store(out + at, load(in + at, WORD) ^ word, WORD);
+        store_word(out + at, load_word(in + at) ^ word);
     }
     store(out + at, load(in + at, size - at) ^ word, size - at);
 }
