@@ -57,6 +57,13 @@ static bool is_banned(void *context, const struct kith_node_ref *node, uint64_t 
     return kith_keeper_banned(&core->keeper, &node->key, &node->endpoint, now);
 }
 
+static bool is_pinned(void *context, const struct kith_key *key) {
+    const struct kith_core *core = context;
+    struct kith_point id;
+    kith_point_of_node(key, &id);
+    return kith_swarm_find(&core->swarm, &id) != NULL;
+}
+
 static void on_push(void *context, const struct kith_delivery *delivery,
                     const struct kith_request *push, uint64_t now) {
     struct kith_core *core = context;
@@ -252,6 +259,8 @@ static int init_sessions(struct kith_core *core, const struct kith_core_config *
                                 ? UINT32_MAX
                                 : or_default(limits->handshakes_per_s, HANDSHAKES_DEFAULT),
         .client = config->client,
+        .is_pinned = is_pinned,
+        .context = core,
     };
     return kith_sessions_new(&core->sessions, &sessions);
 }

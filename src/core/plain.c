@@ -34,13 +34,13 @@ struct kith_plain {
     struct budget verify;
 };
 
-static void init_budget(struct budget *budget, const struct kith_random *random, uint32_t all,
-                        uint32_t share, bool unlimited) {
+static void init_budget(struct budget *budget, const struct kith_random *random, uint64_t keep_ns,
+                        uint32_t all, uint32_t share, bool unlimited) {
     if (!unlimited) {
         budget->all_limit = kith_pace_limit(all, (uint64_t)BURST_S * all);
         budget->share_limit = kith_pace_limit(share, (uint64_t)BURST_S * share);
     }
-    kith_paces_init(&budget->shares, random);
+    kith_paces_init(&budget->shares, random, keep_ns);
 }
 
 static uint32_t or_default(uint32_t wanted, uint32_t fallback) {
@@ -57,18 +57,24 @@ int kith_plain_new(struct kith_plain **ret, struct kith_env *env,
     uint32_t bytes = or_default(limits->answer_bytes_per_s, ANSWER_BYTES_PER_S);
     uint32_t bytes_share = or_default(limits->answer_bytes_prefix, ANSWER_BYTES_PREFIX);
     plain->env = env;
-    init_budget(&plain->questions, &env->random,
+    init_budget(&plain->questions, &env->random, KITH_NEVER,
                 or_default(limits->questions_per_s, QUESTIONS_PER_S),
                 or_default(limits->questions_per_ip, QUESTIONS_PER_IP), unlimited);
-    init_budget(&plain->strangers, &env->random, bytes, bytes_share, unlimited);
-    init_budget(&plain->nodes, &env->random, bytes, bytes_share, unlimited);
-    init_budget(&plain->verify, &env->random, VERIFY_PER_S, VERIFY_PREFIX, unlimited);
+    init_budget(&plain->strangers, &env->random, 0, bytes, bytes_share, unlimited);
+    init_budget(&plain->nodes, &env->random, 0, bytes, bytes_share, unlimited);
+    init_budget(&plain->verify, &env->random, 0, VERIFY_PER_S, VERIFY_PREFIX, unlimited);
     *ret = plain;
     return 0;
 }
 
 struct kith_plain *kith_plain_free(struct kith_plain *plain) {
-    free(plain);
+    if (plain != NULL) {
+        kith_paces_deinit(&plain->questions.shares);
+        kith_paces_deinit(&plain->strangers.shares);
+        kith_paces_deinit(&plain->nodes.shares);
+        kith_paces_deinit(&plain->verify.shares);
+        free(plain);
+    }
     return NULL;
 }
 
@@ -83,7 +89,7 @@ uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint
                             uint64_t now) {
     uint64_t most = WAIT_MAX_S * KITH_NS_PER_S;
     struct budget *budget = &plain->questions;
-    struct kith_pace *ip = kith_paces_of_node(&budget->shares, to);
+    struct kith_pace *ip = kith_paces_of_node(&budget->shares, to, now);
     uint64_t own = kith_pace_reserve(ip, &budget->share_limit, most, now);
     if (own == KITH_NEVER) {
         return KITH_NEVER;
@@ -94,12 +100,12 @@ uint64_t kith_plain_reserve(struct kith_plain *plain, const struct kith_endpoint
 
 bool kith_plain_may_repeat(struct kith_plain *plain, const struct kith_endpoint *to, uint64_t now) {
     struct budget *budget = &plain->questions;
-    return take(budget, kith_paces_of_node(&budget->shares, to), 1, now);
+    return take(budget, kith_paces_of_node(&budget->shares, to, now), 1, now);
 }
 
 bool kith_plain_asked_lately(struct kith_plain *plain, const struct kith_endpoint *endpoint,
                              uint64_t within_ns, uint64_t now) {
-    uint64_t due = kith_paces_of_node(&plain->questions.shares, endpoint)->due;
+    uint64_t due = kith_paces_of_node(&plain->questions.shares, endpoint, now)->due;
     return due != 0 && due + within_ns > now;
 }
 
@@ -112,18 +118,18 @@ void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
 
 /* The budget that an answer is paid from, and the share in it. */
 static struct budget *answer_budget(struct kith_plain *plain, const struct kith_delivery *delivery,
-                                    struct kith_pace **ret_share) {
+                                    uint64_t now, struct kith_pace **ret_share) {
     bool is_node = delivery->allowance.proven;
     struct budget *budget = is_node ? &plain->nodes : &plain->strangers;
-    *ret_share = is_node ? kith_paces_of_node(&budget->shares, &delivery->from)
-                         : kith_paces_of_prefix(&budget->shares, &delivery->from);
+    *ret_share = is_node ? kith_paces_of_node(&budget->shares, &delivery->from, now)
+                         : kith_paces_of_prefix(&budget->shares, &delivery->from, now);
     return budget;
 }
 
 bool kith_plain_would_grant(struct kith_plain *plain, const struct kith_delivery *delivery,
                             size_t size, uint64_t now) {
     struct kith_pace *share;
-    struct budget *budget = answer_budget(plain, delivery, &share);
+    struct budget *budget = answer_budget(plain, delivery, now, &share);
     return size <= delivery->allowance.question_size ||
            (kith_pace_ready(&budget->all, &budget->all_limit, size, now) &&
             kith_pace_ready(share, &budget->share_limit, size, now));
@@ -132,7 +138,7 @@ bool kith_plain_would_grant(struct kith_plain *plain, const struct kith_delivery
 size_t kith_plain_grant(struct kith_plain *plain, const struct kith_delivery *delivery, size_t size,
                         uint64_t now) {
     struct kith_pace *share;
-    struct budget *budget = answer_budget(plain, delivery, &share);
+    struct budget *budget = answer_budget(plain, delivery, now, &share);
     if (size <= delivery->allowance.question_size || take(budget, share, size, now)) {
         return size;
     }
@@ -151,5 +157,5 @@ void kith_plain_answer(struct kith_plain *plain, const struct kith_delivery *del
 bool kith_plain_may_verify(struct kith_plain *plain, const struct kith_endpoint *from,
                            uint64_t now) {
     struct budget *budget = &plain->verify;
-    return take(budget, kith_paces_of_prefix(&budget->shares, from), 1, now);
+    return take(budget, kith_paces_of_prefix(&budget->shares, from, now), 1, now);
 }

@@ -33,7 +33,7 @@ enum {
         8 + 96 + 32 + 2 + 32, /* header, Noise message 1, key and length in its payload, macs */
     KITH_SESSION_RESP_OVERHEAD = 12 + 48 + 32, /* header, Noise message 2, macs */
     KITH_SESSION_QUEUE_MAX = 8,                /* messages held for a handshake */
-    KITH_SESSION_IDLE_S = 600,                 /* an idle session is dropped after this */
+    KITH_SESSION_IDLE_S = 120,                 /* an idle session is dropped after this */
     KITH_SESSION_HANDSHAKE_S = 5, /* a handshake without answer is dropped after this */
     KITH_SESSION_REKEY_S = 7200,
 };
@@ -54,6 +54,9 @@ struct kith_sessions_config {
     uint32_t
         handshakes_per_s; /* served; cookies are asked above half of it; UINT32_MAX: no limit */
     bool client;          /* do not send the empty 0x04 that proves our address after a handshake */
+    /* Whether a peer is in a routing table; NULL: none is. */
+    bool (*is_pinned)(void *context, const struct kith_key *key);
+    void *context;
 };
 
 KITH_MUST_CHECK int kith_sessions_new(struct kith_sessions **ret,
@@ -135,7 +138,8 @@ KITH_MUST_CHECK int kith_sessions_who(struct kith_sessions *s, const struct kith
 bool kith_sessions_has(const struct kith_sessions *s, const struct kith_key *key);
 /* Whether to keep quiet after a handshake, see struct kith_sessions_config. */
 void kith_sessions_set_client(struct kith_sessions *s, bool client);
-/* Routing-table peers are evicted last. */
+/* A peer came into a routing table, and its sessions are evicted last from now on, or is in none
+ * any more. */
 void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool pinned);
 uint32_t kith_sessions_count(const struct kith_sessions *s);
 int kith_sessions_each(const struct kith_sessions *s, uint64_t now,

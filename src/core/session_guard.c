@@ -40,14 +40,16 @@ void session_guard_init(struct kith_sessions *s) {
         .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
         .limit_address = limit_of(SESSION_ADDRESS_SHARE * interval_ns),
     };
+    kith_paces_init(&s->guard.prefixes, s->config.random, 0);
+    kith_paces_init(&s->guard.proven_prefixes, s->config.random, 0);
+    kith_paces_init(&s->guard.proven_addresses, s->config.random, 0);
 }
 
 void session_guard_deinit(struct kith_sessions *s) {
-    free(s->guard.prefixes);
-    free(s->guard.proven);
+    kith_paces_deinit(&s->guard.prefixes);
+    kith_paces_deinit(&s->guard.proven_prefixes);
+    kith_paces_deinit(&s->guard.proven_addresses);
     free(s->guard.ring);
-    s->guard.prefixes = NULL;
-    s->guard.proven = NULL;
     s->guard.ring = NULL;
 }
 
@@ -118,52 +120,26 @@ static void take(const struct charge charges[CHARGES_MAX], uint64_t now) {
     }
 }
 
-/* The share of whoever claims to be in this prefix. Without memory there is none. */
-static void claimed_share(struct kith_sessions *s, const struct kith_endpoint *from,
-                          struct charge ret[CHARGES_MAX]) {
-    struct session_guard *guard = &s->guard;
-
-    if (guard->prefixes == NULL) {
-        guard->prefixes = malloc(sizeof(*guard->prefixes));
-        if (guard->prefixes == NULL) {
-            return;
-        }
-        kith_paces_init(guard->prefixes, s->config.random);
-    }
-    ret[0] = (struct charge){kith_paces_of_prefix(guard->prefixes, from), &guard->limit_prefix};
-}
-
-/* The shares of a proven address. Without memory it has that of its prefix only. */
-static bool proven_share(struct kith_sessions *s, const struct kith_endpoint *from,
-                         struct charge ret[CHARGES_MAX]) {
-    struct session_guard *guard = &s->guard;
-
-    if (guard->proven == NULL) {
-        guard->proven = malloc(sizeof(*guard->proven));
-        if (guard->proven == NULL) {
-            return false;
-        }
-        kith_paces_init(&guard->proven->prefixes, s->config.random);
-        kith_paces_init(&guard->proven->addresses, s->config.random);
-    }
-    ret[0] =
-        (struct charge){kith_paces_of_prefix(&guard->proven->prefixes, from), &guard->limit_prefix};
-    ret[1] =
-        (struct charge){kith_paces_of_ip(&guard->proven->addresses, from), &guard->limit_address};
-    return true;
-}
-
 /* Finds a share with room for one more; exempt addresses need none. */
 static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from, bool proven,
                        uint64_t now, struct charge ret[CHARGES_MAX]) {
+    struct session_guard *guard = &s->guard;
+
     if (kith_endpoint_exempt(from)) {
         return true;
     }
-    if (proven && proven_share(s, from, ret) && has_room(ret, now)) {
-        return true;
+    if (proven) {
+        ret[0] = (struct charge){kith_paces_of_prefix(&guard->proven_prefixes, from, now),
+                                 &guard->limit_prefix};
+        ret[1] = (struct charge){kith_paces_of_ip(&guard->proven_addresses, from, now),
+                                 &guard->limit_address};
+        if (has_room(ret, now)) {
+            return true;
+        }
     }
-    memset(ret, 0, CHARGES_MAX * sizeof(*ret));
-    claimed_share(s, from, ret);
+    ret[0] =
+        (struct charge){kith_paces_of_prefix(&guard->prefixes, from, now), &guard->limit_prefix};
+    ret[1] = (struct charge){NULL, NULL};
     return has_room(ret, now);
 }
 

@@ -141,29 +141,17 @@ struct session_slot {
     uint32_t next_free; /* slot + 1, 0: none */
 };
 
-/* A routing-table peer; counted, since it may be in two tables. */
-struct session_pin {
-    struct kith_hash_node node;
-    struct kith_list in_all;
-    struct kith_key key;
-    uint32_t n;
-};
-
-/* Of addresses that showed a cookie; nobody else can use these up. */
-struct session_proven {
-    struct kith_paces prefixes;
-    struct kith_paces addresses;
-};
-
 struct session_guard {
     bool limited;
     struct kith_pace_limit limit_all;
     struct kith_pace_limit limit_prefix;
     struct kith_pace_limit limit_address;
     struct kith_pace all;
-    struct kith_paces *prefixes;   /* NULL before the first use */
-    struct session_proven *proven; /* NULL before the first use */
-    uint32_t *ring;                /* hashes of the initiations served last */
+    struct kith_paces prefixes;
+    /* Of addresses that showed a cookie; nobody else can use these up. */
+    struct kith_paces proven_prefixes;
+    struct kith_paces proven_addresses;
+    uint32_t *ring; /* hashes of the initiations served last */
     uint32_t ring_capacity;
     uint32_t ring_next;
     uint32_t ring_n;
@@ -200,8 +188,6 @@ struct kith_sessions {
     struct kith_timer timer;
     struct kith_hash by_key;
     struct kith_hash prefixes;
-    struct kith_hash pins;
-    struct kith_list all_pins;
     struct kith_list classes[SESSION_CLASSES];
     struct session_slot *slots;
     uint32_t n_slots;

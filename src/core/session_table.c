@@ -16,8 +16,8 @@
  * O(its share).
  *
  * One timer serves all. It is set for the earliest expiry and not moved when a session is used: it
- * then fires early, finds nothing and is set again. Pins outlive sessions: the routing table says
- * once that a peer matters, sessions come and go.
+ * then fires early, finds nothing and is set again. Who matters is known to the routing table
+ * alone: a new session asks, and the table tells of changes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +44,9 @@ void session_table_init(struct kith_sessions *s) {
     }
     kith_hash_init(&s->by_key);
     kith_hash_init(&s->prefixes);
-    kith_hash_init(&s->pins);
     for (unsigned i = 0; i < SESSION_CLASSES; i++) {
         kith_list_init(&s->classes[i]);
     }
-    kith_list_init(&s->all_pins);
 }
 
 void session_handshake_free(struct session *session) {
@@ -173,25 +171,14 @@ void session_remove(struct kith_sessions *s, struct session *session) {
     free(session);
 }
 
-static void pin_remove(struct kith_sessions *s, struct session_pin *pin) {
-    kith_hash_remove(&s->pins, &pin->node);
-    kith_list_remove(&pin->in_all);
-    free(pin);
-}
-
 void session_table_deinit(struct kith_sessions *s) {
     for (uint32_t i = 0; i < s->n_slots; i++) {
         if (s->slots[i].session != NULL) {
             session_remove(s, s->slots[i].session);
         }
     }
-    for (struct kith_list *l = kith_list_first(&s->all_pins); l != NULL;
-         l = kith_list_first(&s->all_pins)) {
-        pin_remove(s, kith_container_of(l, struct session_pin, in_all));
-    }
     kith_hash_deinit(&s->by_key);
     kith_hash_deinit(&s->prefixes);
-    kith_hash_deinit(&s->pins);
     free(s->slots);
     kith_timer_stop(s->config.timers, &s->timer);
 }
@@ -275,19 +262,6 @@ static uint32_t new_index(struct kith_sessions *s, uint32_t slot) {
     return index;
 }
 
-static struct session_pin *pin_find(const struct kith_sessions *s, const struct kith_key *key) {
-    struct kith_hash_node *node =
-        kith_hash_first(&s->pins, session_hash(s, key->bytes, sizeof(key->bytes)));
-
-    for (; node != NULL; node = kith_hash_next(node)) {
-        struct session_pin *pin = kith_container_of(node, struct session_pin, node);
-        if (memcmp(pin->key.bytes, key->bytes, sizeof(key->bytes)) == 0) {
-            return pin;
-        }
-    }
-    return NULL;
-}
-
 static int timer_ensure(struct kith_sessions *s, enum session_class class, uint64_t now) {
     uint64_t deadline = now + lifetime_of(class);
 
@@ -353,7 +327,8 @@ static struct session *session_new(struct kith_sessions *s, const struct kith_ke
         session->receive_recent = UINT64_MAX;
         session->made = now;
         session->used = now;
-        session->pinned = pin_find(s, key) != NULL;
+        session->pinned =
+            s->config.is_pinned != NULL && s->config.is_pinned(s->config.context, key);
     }
     return session;
 }
@@ -502,40 +477,10 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
 }
 
 /* Changing class counts as use: lists stay in order of use without a search. */
-static void pins_apply(struct kith_sessions *s, const struct kith_key *key, bool pinned) {
+void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool pinned) {
     for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(i)) {
         i->pinned = pinned;
         kith_list_remove(&i->by_class);
         kith_list_append(&s->classes[class_of(i)], &i->by_class);
-    }
-}
-
-static struct session_pin *pin_add(struct kith_sessions *s, const struct kith_key *key) {
-    struct session_pin *pin = calloc(1, sizeof(*pin));
-
-    if (pin == NULL) {
-        return NULL;
-    }
-    pin->key = *key;
-    if (kith_hash_insert(&s->pins, &pin->node, session_hash(s, key->bytes, sizeof(key->bytes))) <
-        0) {
-        free(pin);
-        return NULL;
-    }
-    kith_list_append(&s->all_pins, &pin->in_all);
-    return pin;
-}
-
-void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool pinned) {
-    struct session_pin *pin = pin_find(s, key);
-
-    if (pinned) {
-        pin = pin != NULL ? pin : pin_add(s, key);
-        if (pin != NULL && pin->n++ == 0) {
-            pins_apply(s, key, true);
-        }
-    } else if (pin != NULL && --pin->n == 0) {
-        pin_remove(s, pin);
-        pins_apply(s, key, false);
     }
 }

@@ -31,7 +31,9 @@ struct kith_routing *kith_swarm_table(const struct kith_swarm *swarm, uint8_t fa
 static void on_table_change(void *context, const struct kith_node_ref *node, bool added) {
     struct kith_swarm *swarm = context;
     if (swarm->sessions != NULL && node->has_key) {
-        kith_sessions_pin(swarm->sessions, &node->key, added);
+        struct kith_routing *other = node->endpoint.family == 4 ? swarm->v6 : swarm->v4;
+        bool there = other != NULL && kith_routing_find(other, &node->id) != NULL;
+        kith_sessions_pin(swarm->sessions, &node->key, added || there);
     }
     if (swarm->on_tables != NULL) {
         swarm->on_tables(swarm->context);

@@ -120,14 +120,25 @@ static void test_shares(void **state) {
     struct kith_endpoint v6_b = kith_test_endpoint("[2001:db8:0:1ff::2]:1");
     struct kith_endpoint v6_c = kith_test_endpoint("[2001:db8:0:200::2]:1");
 
-    kith_paces_init(&paces, &random);
-    assert_ptr_equal(kith_paces_of_ip(&paces, &a), kith_paces_of_ip(&paces, &a_port));
-    assert_ptr_not_equal(kith_paces_of_ip(&paces, &a), kith_paces_of_ip(&paces, &b));
-    assert_ptr_equal(kith_paces_of_prefix(&paces, &a), kith_paces_of_prefix(&paces, &b));
-    assert_ptr_not_equal(kith_paces_of_prefix(&paces, &local_a),
-                         kith_paces_of_prefix(&paces, &local_b));
-    assert_ptr_equal(kith_paces_of_prefix(&paces, &v6_a), kith_paces_of_prefix(&paces, &v6_b));
-    assert_ptr_not_equal(kith_paces_of_prefix(&paces, &v6_a), kith_paces_of_prefix(&paces, &v6_c));
+    kith_paces_init(&paces, &random, 0);
+    kith_paces_of_ip(&paces, &a, START)->due = 1;
+    kith_paces_of_ip(&paces, &b, START)->due = 2;
+    assert_int_equal(kith_paces_of_ip(&paces, &a_port, START)->due, 1);
+    kith_paces_of_prefix(&paces, &a, START)->due = 3;
+    assert_int_equal(kith_paces_of_prefix(&paces, &b, START)->due, 3);
+    kith_paces_of_prefix(&paces, &local_a, START)->due = 4;
+    assert_int_equal(kith_paces_of_prefix(&paces, &local_b, START)->due, 0);
+    kith_paces_of_prefix(&paces, &v6_a, START)->due = 5;
+    assert_int_equal(kith_paces_of_prefix(&paces, &v6_b, START)->due, 5);
+    assert_int_equal(kith_paces_of_prefix(&paces, &v6_c, START)->due, 0);
+    kith_paces_deinit(&paces);
+}
+
+static struct kith_endpoint numbered(unsigned i) {
+    struct kith_endpoint endpoint = kith_test_endpoint("192.0.2.1:1");
+    endpoint.ip[2] = (uint8_t)(i >> 8);
+    endpoint.ip[3] = (uint8_t)i;
+    return endpoint;
 }
 
 /* Addresses are spread over all slots, and another secret spreads them otherwise. */
@@ -135,23 +146,58 @@ static void test_slots_are_keyed(void **state) {
     uint64_t storage[4];
     struct kith_random random = kith_test_random(storage, 1);
     static struct kith_paces paces[2];
-    static bool used[KITH_PACES_SLOTS];
-    struct kith_endpoint endpoint = kith_test_endpoint("192.0.2.1:1");
-    unsigned n_used = 0;
     unsigned n_same = 0;
 
-    kith_paces_init(&paces[0], &random);
-    kith_paces_init(&paces[1], &random);
+    kith_paces_init(&paces[0], &random, KITH_NEVER);
+    kith_paces_init(&paces[1], &random, KITH_NEVER);
     for (unsigned i = 0; i < 8 * KITH_PACES_SLOTS; i++) {
-        endpoint.ip[2] = (uint8_t)(i >> 8);
-        endpoint.ip[3] = (uint8_t)i;
-        long slot = kith_paces_of_ip(&paces[0], &endpoint) - paces[0].slots;
-        n_same += slot == kith_paces_of_ip(&paces[1], &endpoint) - paces[1].slots;
-        n_used += !used[slot];
-        used[slot] = true;
+        struct kith_endpoint endpoint = numbered(i);
+        (void)kith_paces_of_ip(&paces[0], &endpoint, START);
+        (void)kith_paces_of_ip(&paces[1], &endpoint, START);
     }
-    assert_true(n_used > KITH_PACES_SLOTS * 99 / 100);
+    assert_true(paces[0].n > KITH_PACES_SLOTS * 99 / 100);
+    assert_true(paces[0].n <= KITH_PACES_SLOTS);
+    assert_int_equal(paces[0].capacity, KITH_PACES_SLOTS);
+    for (unsigned i = 0; i < 8 * KITH_PACES_SLOTS; i++) {
+        struct kith_endpoint endpoint = numbered(i);
+        struct kith_pace *slots[2] = {kith_paces_of_ip(&paces[0], &endpoint, START),
+                                      kith_paces_of_ip(&paces[1], &endpoint, START)};
+        long places[2] = {(struct kith_paces_slot *)slots[0] - paces[0].slots,
+                          (struct kith_paces_slot *)slots[1] - paces[1].slots};
+        n_same += places[0] == places[1];
+    }
     assert_true(n_same < 40);
+    kith_paces_deinit(&paces[0]);
+    kith_paces_deinit(&paces[1]);
+}
+
+/* Memory is held for schedules that are ahead, and given back; a share is never forgotten before.
+ */
+static void test_slots_are_forgotten(void **state) {
+    uint64_t storage[4];
+    struct kith_random random = kith_test_random(storage, 1);
+    struct kith_pace_limit limit = kith_pace_limit(10, 1);
+    static struct kith_paces paces;
+    uint64_t now = START;
+
+    kith_paces_init(&paces, &random, 0);
+    for (unsigned i = 0; i < 500; i++) {
+        struct kith_endpoint endpoint = numbered(i);
+        (void)kith_pace_take(kith_paces_of_ip(&paces, &endpoint, now), &limit, 1, now);
+        assert_false(kith_pace_ready(kith_paces_of_ip(&paces, &endpoint, now), &limit, 1, now));
+    }
+    assert_true(paces.n > 300);
+    for (unsigned i = 0; i < 500; i++) {
+        struct kith_endpoint endpoint = numbered(i);
+        assert_false(kith_pace_ready(kith_paces_of_ip(&paces, &endpoint, now), &limit, 1, now));
+    }
+    for (unsigned i = 500; i < 3000; i++) { /* one every 100 ms: none is ahead of the next */
+        struct kith_endpoint endpoint = numbered(i);
+        now += 100 * MS;
+        (void)kith_pace_take(kith_paces_of_ip(&paces, &endpoint, now), &limit, 1, now);
+    }
+    assert_true(paces.capacity <= 16);
+    kith_paces_deinit(&paces);
 }
 
 int main(void) {
@@ -164,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_absurd_limits),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_slots_are_keyed),
+        cmocka_unit_test(test_slots_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

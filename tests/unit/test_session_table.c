@@ -31,18 +31,43 @@ static void half_open(struct host *from, struct host *to, uint64_t now) {
     host_must_take(to, &d, 2);
 }
 
+/* A routing table of few. */
+struct pinned {
+    unsigned n;
+    struct kith_key keys[4];
+};
+
+static bool is_pinned(void *context, const struct kith_key *key) {
+    const struct pinned *pinned = context;
+
+    for (unsigned i = 0; i < pinned->n; i++) {
+        if (memcmp(pinned->keys[i].bytes, key->bytes, sizeof(key->bytes)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pin(struct host *us, struct pinned *pinned, const struct host *peer) {
+    pinned->keys[pinned->n++] = peer->identity.key;
+    kith_sessions_pin(us->sessions, &peer->identity.key, true);
+}
+
 /* Half-open first, then idle longest, then (only then) pinned ones. */
 static void eviction_order(void **state) {
     static struct host peers[6];
     static struct host us;
+    struct pinned pinned = {0};
 
     host_init(&us, 100, "198.51.100.1:7000");
     us.config.sessions_max = 3;
+    us.config.is_pinned = is_pinned;
+    us.config.context = &pinned;
     host_start(&us);
     for (uint8_t i = 0; i < 6; i++) {
         number_host(&peers[i], (uint8_t)(i + 1), i);
     }
-    kith_sessions_pin(us.sessions, &peers[0].identity.key, true);
+    pin(&us, &pinned, &peers[0]); /* before it has a session */
     establish(&peers[0], &us, 1);
     establish(&peers[1], &us, 2);
     half_open(&peers[2], &us, 3);
@@ -60,17 +85,19 @@ static void eviction_order(void **state) {
     assert_true(kith_sessions_has(us.sessions, &peers[4].identity.key));
     assert_int_equal(kith_sessions_count(us.sessions), 3);
     /* All pinned: then the one unused for longest. */
-    kith_sessions_pin(us.sessions, &peers[4].identity.key, true);
-    kith_sessions_pin(us.sessions, &peers[3].identity.key, true);
+    pin(&us, &pinned, &peers[4]);
+    pin(&us, &pinned, &peers[3]);
     establish(&peers[3], &us, 8);
     establish(&peers[1], &us, 9);
     assert_true(kith_sessions_has(us.sessions, &peers[1].identity.key));
     assert_true(us.stats.sessions_evicted >= 5);
-    /* Pins count, and outlive sessions. */
-    kith_sessions_pin(us.sessions, &peers[3].identity.key, true);
+    /* Who is in no table any more is like others again, and goes before those who are. */
+    pinned.n--;
     kith_sessions_pin(us.sessions, &peers[3].identity.key, false);
-    kith_sessions_pin(us.sessions, &peers[3].identity.key, false);
-    kith_sessions_pin(us.sessions, &peers[3].identity.key, false);
+    establish(&peers[2], &us, 10);
+    establish(&peers[5], &us, 11);
+    assert_false(kith_sessions_has(us.sessions, &peers[3].identity.key));
+    assert_true(kith_sessions_has(us.sessions, &peers[4].identity.key));
     for (unsigned i = 0; i < 6; i++) {
         host_stop(&peers[i]);
     }
