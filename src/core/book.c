@@ -125,6 +125,9 @@ struct kith_book *kith_book_free(struct kith_book *book) {
         free(book->chunks[i]);
     }
     free(book->chunks);
+    free(book->tests);
+    free(book->key_roles);
+    free(book->ban_bits);
     kith_hash_deinit(&book->by_endpoint);
     kith_hash_deinit(&book->by_key);
     sodium_memzero(book->secret, sizeof(book->secret));
@@ -212,7 +215,11 @@ static size_t memory(const struct kith_book *book) {
             size += shelf->buckets[i].slots == NULL ? 0 : book->config.slots * sizeof(uint32_t);
         }
     }
-    size += book->n_chunks * (sizeof(void *) + KITH_BOOK_CHUNK * sizeof(struct kith_book_item));
+    size += book->chunks_capacity * sizeof(*book->chunks);
+    size += book->n_chunks * KITH_BOOK_CHUNK * sizeof(struct kith_book_item);
+    size += book->tests == NULL ? 0 : KITH_BOOK_TESTS_MAX * sizeof(*book->tests);
+    size += book->key_roles == NULL ? 0 : KITH_BOOK_KEY_ROLES_MAX * sizeof(*book->key_roles);
+    size += book->ban_bits == NULL ? 0 : 2 * sizeof(*book->ban_bits);
     size += (book->by_endpoint.n_chains + book->by_key.n_chains + book->bans.n_chains) *
             sizeof(struct kith_hash_node *);
     return size + book->bans.n * sizeof(struct kith_book_ban_item);

@@ -177,6 +177,12 @@ static int ban_put(struct kith_book *book, const struct kith_book_ban *canon, ui
         if (r < 0) {
             return r;
         }
+        if (book->ban_bits == NULL) {
+            book->ban_bits = calloc(2, sizeof(*book->ban_bits));
+            if (book->ban_bits == NULL) {
+                return KITH_ENOMEM;
+            }
+        }
         item = calloc(1, sizeof(*item));
         if (item == NULL || kith_hash_insert(&book->bans, &item->node, hash_of(book, canon)) < 0) {
             free(item);

@@ -17,7 +17,8 @@ enum {
     KITH_BOOK_N_TABLES = 3,
     KITH_BOOK_GONE = 3,  /* not in a table; waits to be taken as removed */
     KITH_BOOK_LOOSE = 4, /* not in a table; within one call only */
-    KITH_BOOK_CHUNK = 64,
+    KITH_BOOK_CHUNK = 16,
+    KITH_BOOK_LENGTHS = 129, /* of a prefix, in bits */
     KITH_BOOK_CLASSES = 3,   /* public IPv4, public IPv6, near */
     KITH_BOOK_GROUP_MAX = 2, /* entries of one group among the best */
 };
@@ -88,15 +89,16 @@ struct kith_book {
     struct kith_book_shelf shelves[KITH_BOOK_N_TABLES];
     struct kith_book_item **chunks;
     uint32_t n_chunks;
+    uint32_t chunks_capacity;
     uint32_t free_first;
     struct kith_hash by_endpoint;
     struct kith_hash by_key;
     struct kith_list dirty;
     uint64_t good_serial[KITH_BOOK_CLASSES]; /* answers since the start */
-    struct kith_book_test tests[KITH_BOOK_TESTS_MAX];
+    struct kith_book_test *tests;            /* KITH_BOOK_TESTS_MAX, made for the first */
     uint32_t n_tests;
-    uint32_t clean_at; /* where the clean-up stands */
-    struct kith_book_key_roles key_roles[KITH_BOOK_KEY_ROLES_MAX];
+    uint32_t clean_at;                     /* where the clean-up stands */
+    struct kith_book_key_roles *key_roles; /* KITH_BOOK_KEY_ROLES_MAX, made for the first */
     uint32_t n_key_roles;
     struct kith_endpoint own[KITH_BOOK_OWN_MAX];
     uint32_t n_own;
@@ -105,7 +107,8 @@ struct kith_book {
     struct kith_list ban_dirty;
     uint32_t n_bans;
     uint32_t n_key_bans;
-    uint32_t ban_bits[2][129]; /* prefix bans by family (4, 6) and length */
+    uint32_t (
+        *ban_bits)[KITH_BOOK_LENGTHS]; /* prefix bans by family (4, 6) and length; NULL: none yet */
     struct kith_book_counts counts;
 };
 

@@ -8,6 +8,8 @@
  * record is proof of the key's will only: it moves the key's own entries, under the group of the
  * address they had, so one address gives one entry however often its owner moves it.
  */
+#include <stdlib.h>
+
 #include "core/book_internal.h"
 
 enum {
@@ -205,6 +207,12 @@ static int key_roles_set(struct kith_book *book, const struct kith_key *key, uin
     }
     if (book->n_key_roles == KITH_BOOK_KEY_ROLES_MAX) {
         return KITH_EFULL;
+    }
+    if (book->key_roles == NULL) {
+        book->key_roles = calloc(KITH_BOOK_KEY_ROLES_MAX, sizeof(*book->key_roles));
+        if (book->key_roles == NULL) {
+            return KITH_ENOMEM;
+        }
     }
     book->key_roles[book->n_key_roles++] = (struct kith_book_key_roles){*key, roles};
     return 0;

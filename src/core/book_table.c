@@ -18,7 +18,7 @@
  *
  * A place is a function of the entry and the secret, so it is never stored, only recomputed.
  *
- * Memory comes when it is needed: entries in chunks of 64 that never move, slots of a bucket with
+ * Memory comes when it is needed: entries in chunks of 16 that never move, slots of a bucket with
  * its first entry. All operations are O(1).
  */
 #include <assert.h>
@@ -38,6 +38,7 @@ enum {
     GROUP_NEAR_IP4 = 3,
     GROUP_NEAR_IP6 = 8,
     MEMBERS_MIN = 16,
+    CHUNKS_MIN = 4,
 };
 
 uint64_t kith_book_hash(const struct kith_book *book, unsigned half, char purpose,
@@ -275,17 +276,21 @@ void kith_book_unplace(struct kith_book *book, struct kith_book_item *item) {
 /* ---- memory and indices ---- */
 
 static int pool_grow(struct kith_book *book) {
-    struct kith_book_item **chunks =
-        realloc(book->chunks, (book->n_chunks + (size_t)1) * sizeof(struct kith_book_item *));
-    if (chunks == NULL) {
-        return KITH_ENOMEM;
+    if (book->n_chunks == book->chunks_capacity) {
+        uint32_t capacity = book->chunks_capacity == 0 ? CHUNKS_MIN : 2 * book->chunks_capacity;
+        struct kith_book_item **chunks =
+            realloc(book->chunks, capacity * sizeof(struct kith_book_item *));
+        if (chunks == NULL) {
+            return KITH_ENOMEM;
+        }
+        book->chunks = chunks;
+        book->chunks_capacity = capacity;
     }
-    book->chunks = chunks;
     struct kith_book_item *chunk = calloc(KITH_BOOK_CHUNK, sizeof(*chunk));
     if (chunk == NULL) {
         return KITH_ENOMEM;
     }
-    chunks[book->n_chunks] = chunk;
+    book->chunks[book->n_chunks] = chunk;
     for (uint32_t i = KITH_BOOK_CHUNK; i-- > 0;) {
         chunk[i].index = book->n_chunks * KITH_BOOK_CHUNK + i;
         chunk[i].place = book->free_first;

@@ -14,6 +14,8 @@
  *
  * The pairs are an array of 64, scanned whole; a pair goes when either of the two moves.
  */
+#include <stdlib.h>
+
 #include "core/book_internal.h"
 
 enum {
@@ -80,7 +82,10 @@ static int test_begin(struct kith_book *book, const struct kith_book_item *newco
             return KITH_BOOK_TESTING;
         }
     }
-    if (book->n_tests == KITH_BOOK_TESTS_MAX) {
+    if (book->tests == NULL) {
+        book->tests = calloc(KITH_BOOK_TESTS_MAX, sizeof(*book->tests));
+    }
+    if (book->tests == NULL || book->n_tests == KITH_BOOK_TESTS_MAX) {
         return KITH_BOOK_WAITING; /* it will answer again */
     }
     book->tests[book->n_tests++] = (struct kith_book_test){
