@@ -14,13 +14,13 @@ enum { SWARM = 12, MOVER = 5, ASKER = 9 };
 
 static const struct kith_endpoint any = {.family = 4, .port = 7700};
 
-/* Nodes that learn their address from what the others see, a minute after joining. */
+/* Nodes that learn their address from what the others see, a minute and a half after joining. */
 static void settled(struct net *net, unsigned n) {
     net_swarm(net, n);
     for (unsigned i = 0; i < n; i++) {
         kith_core_set_bound(net->nodes[i].core, &any, 1, net->now);
     }
-    net_run(net, 60 * KITH_NS_PER_S);
+    net_run(net, 90 * KITH_NS_PER_S); /* between two rounds of upkeep */
 }
 
 static struct kith_status status_of(const struct net *net, unsigned i) {
