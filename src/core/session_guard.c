@@ -40,9 +40,6 @@ void session_guard_init(struct kith_sessions *s) {
         .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
         .limit_address = limit_of(SESSION_ADDRESS_SHARE * interval_ns),
     };
-    kith_paces_init(&s->guard.prefixes, s->config.random, 0);
-    kith_paces_init(&s->guard.proven_prefixes, s->config.random, 0);
-    kith_paces_init(&s->guard.proven_addresses, s->config.random, 0);
 }
 
 void session_guard_deinit(struct kith_sessions *s) {
@@ -129,6 +126,11 @@ static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from
         return true;
     }
     if (proven) {
+        if (!guard->has_proven) {
+            kith_paces_init(&guard->proven_prefixes, s->config.random, 0);
+            kith_paces_init(&guard->proven_addresses, s->config.random, 0);
+            guard->has_proven = true;
+        }
         ret[0] = (struct charge){kith_paces_of_prefix(&guard->proven_prefixes, from, now),
                                  &guard->limit_prefix};
         ret[1] = (struct charge){kith_paces_of_ip(&guard->proven_addresses, from, now),
@@ -136,6 +138,10 @@ static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from
         if (has_room(ret, now)) {
             return true;
         }
+    }
+    if (!guard->has_prefixes) {
+        kith_paces_init(&guard->prefixes, s->config.random, 0);
+        guard->has_prefixes = true;
     }
     ret[0] =
         (struct charge){kith_paces_of_prefix(&guard->prefixes, from, now), &guard->limit_prefix};

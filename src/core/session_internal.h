@@ -143,6 +143,8 @@ struct session_slot {
 
 struct session_guard {
     bool limited;
+    bool has_prefixes; /* tables are made with their first use */
+    bool has_proven;
     struct kith_pace_limit limit_all;
     struct kith_pace_limit limit_prefix;
     struct kith_pace_limit limit_address;
