@@ -22,6 +22,7 @@ struct kith_dialect {
     unsigned alpha;     /* questions of a walk at a time */
     unsigned sendings;  /* of a request at most, the first included */
     unsigned deviations; /* of round trips beyond their mean, until an unknown node counts as slow */
+    unsigned rounds;     /* of paths at most, for what the walk did not find (core/paths.h) */
     bool sessions;      /* messages travel inside sessions and peers are known by key */
     bool tokens;        /* writes need a token that the node gave with an answer */
     size_t datagram_max; /* UDP payload that it sends, and accepts */

@@ -7,6 +7,7 @@
 
 #include "core/id.h"
 #include "core/outbox.h"
+#include "core/paths.h"
 #include "kith/op.h"
 
 static void point(const struct kith_record_view *view, struct kith_point *ret) {
@@ -47,6 +48,7 @@ const struct kith_dialect kith_dialect_kith = {
     .alpha = 3,
     .sendings = 3,   /* with 10% loss each way, one sending fails 19%, three 0.7% */
     .deviations = 4, /* too early would cost a handshake */
+    .rounds = KITH_PATHS_ROUNDS,
     .sessions = true,
     .datagram_max = KITH_DATAGRAM_MAX,
     .answer_max = KITH_DATAGRAM_MAX,

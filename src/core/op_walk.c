@@ -164,7 +164,7 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
         kith_op_note_asked(leg);
     }
     struct kith_paths *paths = leg->paths;
-    if (paths == NULL || paths->round == KITH_PATHS_ROUNDS) {
+    if (paths == NULL || paths->round >= leg->swarm->dialect->rounds) {
         return false;
     }
     free_walks(paths);

@@ -48,9 +48,9 @@ static void on_datagram(struct fuzz_net *net, unsigned i, const struct fuzz_pack
     struct swarm *swarm = net->context;
     static struct kith_message message;
     uint8_t out[KITH_WIRE_MAX];
-    struct kith_sender from = {&swarm->ids[i], 4};
+    struct kith_sender from = {.id = &swarm->ids[i], .family = 4};
     struct kith_endpoint at = fuzz_net_endpoint(FUZZ_CORES + i);
-    if (kith_krpc_decode(NULL, kith_span(packet->bytes, packet->size), &message) != 0) {
+    if (kith_krpc_decode(4, kith_span(packet->bytes, packet->size), &message) != 0) {
         return;
     }
     if (message.kind == KITH_MESSAGE_RESPONSE && message.u.response.token.size > 0) {
@@ -70,7 +70,7 @@ static void on_step(struct fuzz_net *net, uint8_t what) {
     unsigned i = what / 16 % FUZZ_PLAYED;
     struct kith_request request;
     struct kith_txn txn = {.size = 2, .bytes = {what, 7}};
-    struct kith_sender from = {&swarm->ids[i], 4};
+    struct kith_sender from = {.id = &swarm->ids[i], .family = 4};
     struct kith_endpoint at = fuzz_net_endpoint(FUZZ_CORES + i);
     uint8_t out[FUZZ_BYTES];
     size_t size = 0;

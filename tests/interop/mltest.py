@@ -49,22 +49,23 @@ SETTINGS = {
     "dht_block_timeout": 0,
     "aio_threads": 1,
     "alert_queue_size": 100000,
-    "alert_mask": lt.alert.category_t.dht_notification | lt.alert.category_t.dht_operation_notification,
+    "alert_mask": (lt.alert.category_t.dht_notification | lt.alert.category_t.dht_operation_notification
+                   | lt.alert.category_t.status_notification | lt.alert.category_t.error_notification),
 }
 METRICS = {m.name.removeprefix("dht."): m.value_index for m in lt.session_stats_metrics() if m.name.startswith("dht.")}
 OUTGOING = [name for name in METRICS if name.endswith("_out") and not name.startswith("dht_messages")]
 
 
 class Addresses:
-    """Loopback addresses that no other test process uses at the same time: 127.x.y.1."""
+    """Loopback addresses that no other test process uses at the same time: 127.x.y.z, and more than 254 of them."""
 
     def __init__(self):
         self.x = 16 + os.getpid() % 200
-        self.y = 0
+        self.n = 0
 
     def next(self):
-        self.y += 1
-        return f"127.{self.x}.{self.y}.1"
+        self.n += 1
+        return f"127.{self.x}.{self.n // 250}.{self.n % 250 + 1}"
 
 
 ADDRESSES = Addresses()
@@ -130,6 +131,7 @@ class Torrent:
         for alert in self.pop():
             if isinstance(alert, lt.listen_succeeded_alert) and "UDP" in alert.message().upper():
                 return alert.port
+            check(not isinstance(alert, lt.listen_failed_alert), alert.message())
         return self.session.listen_port() if self.session.is_dht_running() else 0
 
     def pop(self):

@@ -20,6 +20,7 @@
 enum {
     VALUE_RANDOM = 24, /* bytes */
     MISSES_PRINTED = 10,
+    ABSENT_MESSAGES_MAX = 100,
     MISSED_OF = 1000, /* gets among the dead: one that may fail, and one in any case */
 };
 
@@ -121,6 +122,32 @@ static void get_all(struct kith_sim_world *world, struct item *items, uint32_t n
     kith_sim_swarm_free_all(asks, n);
 }
 
+/* What nobody has put: how much it takes to say so. */
+static void get_absent(struct kith_sim_run *run, struct kith_sim_world *world, struct item *items,
+                       uint32_t n) {
+    struct kith_sim_samples messages = {0};
+    struct kith_sim_samples total_ns = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        items[i].salt[0] ^= 1;
+    }
+    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(world, n, ask_get, items);
+    for (uint32_t i = 0; i < n; i++) {
+        kith_sim_expect(run, asks[i]->status == KITH_ENOT_FOUND, "get of nothing by host %u: %s",
+                        asks[i]->host, kith_strerror(asks[i]->status));
+        kith_sim_samples_add(&messages, asks[i]->walk.messages);
+        kith_sim_samples_add(&total_ns, asks[i]->done_at - asks[i]->asked_at);
+        items[i].salt[0] ^= 1;
+    }
+    double mean = kith_sim_samples_mean(&messages);
+    kith_sim_expect(run, mean <= ABSENT_MESSAGES_MAX, "%.1f messages to find nothing, not %d", mean,
+                    ABSENT_MESSAGES_MAX);
+    kith_sim_report_number(&run->report, "absent_messages_mean", mean, 1);
+    kith_sim_report_latency(&run->report, "absent_ms_p50", "absent_ms_p99", &total_ns);
+    kith_sim_samples_deinit(&messages);
+    kith_sim_samples_deinit(&total_ns);
+    kith_sim_swarm_free_all(asks, n);
+}
+
 static void expect_success(struct kith_sim_run *run, const struct gets *gets, uint32_t misses) {
     uint32_t missed = gets->n - gets->n_right;
     kith_sim_expect(run, missed <= misses, "%u of %u gets fail, not %u", missed, gets->n, misses);
@@ -158,6 +185,7 @@ void kith_sim_scenario_mainline(struct kith_sim_run *run) {
                            (double)(world.now - KITH_SIM_START) / 1e9, 0);
     put_all(run, &world, items, n);
     get_all(&world, items, n, &alive);
+    get_absent(run, &world, items, n);
     kith_sim_swarm_kill(&world, run->options.dead_ppm);
     get_all(&world, items, n, &dead);
     report_gets(&run->report, &alive, &dead);

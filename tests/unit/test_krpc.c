@@ -464,24 +464,6 @@ static void test_immutable_put_carries_seq(void **state) {
     assert_true(has(&sent, "3:seqi0e"));
 }
 
-/* Routers answer with 16 nodes, pubky with 20; neither sorted. Own order is kept. */
-static void test_replies_of_20_nodes(void **state) {
-    struct packet fields = {0};
-    uint8_t blob[20 * 26];
-    struct kith_message m;
-    for (size_t i = 0; i < 20; i++) {
-        memcpy(blob + 26 * i, node4, 26);
-        blob[26 * i] = (uint8_t)(200 - 7 * i);
-    }
-    add(&fields, "5:nodes");
-    add_string(&fields, blob, sizeof(blob));
-    assert_int_equal(decode_fields(&fields, &m), 0);
-    assert_int_equal(m.u.response.n_contacts, 20);
-    for (size_t i = 0; i < 20; i++) {
-        assert_int_equal(m.u.response.contacts[i].id.bytes[0], 200 - 7 * i);
-    }
-}
-
 static void test_old_style_concatenated_values(void **state) {
     static const char *const forms[] = {
         "6:valuesl30:axje.uidhtnmaxje.uidhtnmABCDEFe",
@@ -627,7 +609,6 @@ int main(void) {
         cmocka_unit_test(test_version_is_four_bytes),
         cmocka_unit_test(test_put_carries_target),
         cmocka_unit_test(test_immutable_put_carries_seq),
-        cmocka_unit_test(test_replies_of_20_nodes),
         cmocka_unit_test(test_old_style_concatenated_values),
         cmocka_unit_test(test_three_peers_or_one),
         cmocka_unit_test(test_errors_say_where_the_asker_is),

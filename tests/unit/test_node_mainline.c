@@ -10,6 +10,7 @@
 
 #include "disk_testing.h"
 #include "kith/kith.h"
+#include "shell/node_internal.h"
 
 enum { N_KNOWN = 400, ENTRY_SIZE = 6 };
 
@@ -33,32 +34,46 @@ static void on_node_closed(void *user) {
     ((struct place *)user)->closed = true;
 }
 
-/* A run that is over before anybody could have answered. */
-static void run_shortly(struct place *place, bool mainline) {
+/* With a directory, unless `dir` is NULL; joining through `bootstrap`, unless that is NULL. */
+static struct kith_node *open_node(struct place *place, const char *dir, const char *bootstrap,
+                                   bool mainline) {
     static const char *const listen[] = {"127.0.0.1:0"};
     struct kith_options options;
     struct kith_error_info info = {0};
+    struct kith_node *node;
     kith_options_init(&options);
-    options.data_dir = place->f->dir;
+    options.data_dir = dir;
     options.listen = listen;
     options.n_listen = 1;
     options.mainline = mainline;
+    options.mainline_bootstrap = &bootstrap;
+    options.n_mainline_bootstrap = bootstrap != NULL;
     options.on_log = on_node_log;
     options.user = place;
-    place->known[0] = '\0';
-    if (kith_node_open(&place->node, &place->f->loop, &options, &info) < 0) {
+    if (kith_node_open(&node, &place->f->loop, &options, &info) < 0) {
         fail_msg("%s", info.message);
     }
+    return node;
+}
+
+static void close_node(struct place *place, struct kith_node *node) {
+    place->closed = false;
+    kith_node_close(node, on_node_closed, place);
+    while (!place->closed) {
+        (void)uv_run(&place->f->loop, UV_RUN_ONCE);
+    }
+}
+
+/* A run that is over before anybody could have answered. */
+static void run_shortly(struct place *place, bool mainline) {
     struct kith_status status;
+    place->known[0] = '\0';
+    place->node = open_node(place, place->f->dir, NULL, mainline);
     kith_node_status(place->node, &status);
     assert_int_equal(status.mainline.on, mainline);
     assert_int_equal(status.mainline.families[0].on, mainline);
     assert_false(status.mainline.families[1].on); /* no socket */
-    place->closed = false;
-    kith_node_close(place->node, on_node_closed, place);
-    while (!place->closed) {
-        (void)uv_run(&place->f->loop, UV_RUN_ONCE);
-    }
+    close_node(place, place->node);
 }
 
 static void write_document(struct place *place, const char *name, struct kith_span value) {
@@ -108,6 +123,46 @@ static void test_many(void **state) {
     assert_memory_equal(place.bytes, document, size);
 }
 
+static void on_patience(uv_timer_t *timer) {
+    fail_msg("nothing happens");
+}
+
+/* Every ten minutes what is known is kept, whatever becomes of this run. */
+static void test_saved_while_running(void **state) {
+    struct place place = {.f = *state};
+    struct kith_status status;
+    char text[KITH_ENDPOINT_TEXT_SIZE];
+    uv_timer_t patience;
+    struct kith_node *other = open_node(&place, NULL, NULL, true);
+    kith_node_status(other, &status);
+    kith_endpoint_format(&status.bound[0], text);
+    place.node = open_node(&place, place.f->dir, text, true);
+    uv_timer_init(&place.f->loop, &patience);
+    uv_timer_start(&patience, on_patience, 20000, 0);
+    do {
+        (void)uv_run(&place.f->loop, UV_RUN_ONCE);
+        kith_node_status(place.node, &status);
+    } while (status.mainline.families[0].nodes == 0);
+
+    uv_timer_t *due = &place.node->mainline_due;
+    assert_true(uv_is_active((uv_handle_t *)due));
+    assert_int_equal(uv_timer_get_repeat(due), 10 * 60 * 1000);
+    assert_in_range(uv_timer_get_due_in(due), 9 * 60 * 1000, 10 * 60 * 1000);
+    assert_int_equal(kith_disk_load_state(place.node->disk, "mainline4", on_document, &place), 0);
+    assert_int_equal(place.size, 0);
+    uv_timer_start(due, due->timer_cb, 0, uv_timer_get_repeat(due)); /* ten minutes later */
+    while (place.size == 0) {
+        (void)uv_run(&place.f->loop, UV_RUN_ONCE);
+        assert_int_equal(kith_disk_load_state(place.node->disk, "mainline4", on_document, &place),
+                         0);
+    }
+    assert_int_equal(place.size, 1 + ENTRY_SIZE);
+    assert_memory_equal(place.bytes + 1, "\x7f\0\0\1", 4);
+    uv_close((uv_handle_t *)&patience, NULL);
+    close_node(&place, other);
+    close_node(&place, place.node);
+}
+
 static void test_not_believed(void **state) {
     static const struct {
         const char *bytes;
@@ -150,6 +205,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_many),
+        TEST(test_saved_while_running),
         TEST(test_not_believed),
         TEST(test_other_family),
     };
