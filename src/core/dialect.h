@@ -8,7 +8,8 @@
 
 #include "core/msgpack_codec.h"
 
-/* What an encoder says of the sender besides the message. Only dialects without sessions read it. */
+/* What an encoder says of the sender besides the message. Only dialects without sessions read it.
+ */
 struct kith_sender {
     const struct kith_point *id;
     uint8_t family; /* of the swarm: "nodes" or "nodes6" */
@@ -20,7 +21,11 @@ struct kith_dialect {
     unsigned id_bits;
     unsigned k;         /* bucket size, and the number of nodes a record is stored on */
     unsigned alpha;     /* questions of a walk at a time */
-    unsigned sendings;  /* of a request at most, the first included */
+    unsigned sendings;  /* of a request, the first included, where next to nothing is lost */
+    unsigned sendings_max; /* where much is lost */
+    /* Where in a request the last byte of its txn is, whose low bits tell the sendings apart: an
+     * answer echoes them. 0: all sendings are alike. */
+    size_t txn_end;
     unsigned deviations; /* of round trips beyond their mean, until an unknown node counts as slow */
     unsigned rounds;     /* of paths at most, for what the walk did not find (core/paths.h) */
     bool sessions;      /* messages travel inside sessions and peers are known by key */

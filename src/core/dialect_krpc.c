@@ -23,7 +23,8 @@ const struct kith_dialect kith_dialect_krpc = {
     .name = "mainline",
     .id_bits = KITH_TARGET_BITS,
     .k = 8,
-    .alpha = 4,    /* half of all contacts never answer */
+    .alpha = 4, /* half of all contacts never answer */
+    .sendings_max = 2,
     .sendings = 2, /* nor would most of them the third time */
     /* 4 wait for more of the living, but with 30% dead p99 of a get falls from 620 to 500 ms, for
      * 0.3 questions more where all live. Another alpha for that would cost 1.9. */

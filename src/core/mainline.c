@@ -78,7 +78,9 @@ static void notice_stranger(struct kith_mainline_family *family,
                             const struct kith_message *message, uint64_t now) {
     struct kith_mainline *m = family->owner;
     bool own = message->has_id && kith_point_equal(&message->id, &family->swarm.own_id);
-    bool is_test = own && m->testing && kith_rpcs_find(&family->swarm.rpcs, &message->txn) != NULL;
+    uint8_t sending;
+    bool is_test =
+        own && m->testing && kith_rpcs_find(&family->swarm.rpcs, &message->txn, &sending) != NULL;
     bool stranger =
         !own && !kith_endpoint_exempt(&delivery->from) &&
         !kith_plain_asked_lately(m->plain, &delivery->from, LATELY_S * KITH_NS_PER_S, now);

@@ -35,6 +35,7 @@ enum {
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
     FILL_PAUSE_MS = 100,
+    FILL_K = 8,         /* a walk ends when so many are found: their answers name enough others */
     FILL_FIRST_S = 60,  /* pause after the first round of filling */
     FILL_FACTOR = 4,    /* each pause is so many times the one before, up to */
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
@@ -84,7 +85,7 @@ static uint64_t backoff(const struct kith_boot *boot) {
 static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *node, uint64_t now) {
     struct kith_routing *table = kith_swarm_table(m->swarm, node->endpoint.family);
     if (table == NULL || kith_point_equal(&node->id, &m->swarm->own_id) ||
-        kith_routing_find(table, &node->id) != NULL ||
+        kith_routing_find(table, &node->id) != NULL || kith_swarm_was_silent(m->swarm, node, now) ||
         kith_routing_bucket_size(table, kith_point_common_bits(&node->id, &m->swarm->own_id)) >=
             m->swarm->dialect->k) {
         return false;
@@ -336,10 +337,10 @@ bool kith_maintain_may_join(const struct kith_maintain *m) {
 
 /* ---- the self-lookup ---- */
 
-static void start_walk(struct kith_maintain *m, const struct kith_point *target,
+static void start_walk(struct kith_maintain *m, const struct kith_point *target, uint32_t n,
                        void (*on_end)(struct kith_op *, int, uint64_t, void *), uint64_t now) {
     struct kith_query query = {
-        .kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT, .point = *target};
+        .kind = KITH_QUERY_TRACE, .flags = KITH_FLAG_HAS_POINT, .point = *target, .n = n};
     if (kith_ops_start_internal(m->ops, m->swarm, &query, on_end, m, now) < 0) {
         on_end(NULL, KITH_ENOMEM, now, m);
     }
@@ -377,7 +378,7 @@ static void on_self_lookup(struct kith_timer *timer, uint64_t now) {
         return;
     }
     m->self_lookup_runs = true;
-    start_walk(m, &m->swarm->own_id, self_lookup_over, now);
+    start_walk(m, &m->swarm->own_id, m->swarm->dialect->k, self_lookup_over, now);
 }
 
 void kith_maintain_again(struct kith_maintain *m, uint64_t now) {
@@ -430,7 +431,7 @@ static void on_fill(struct kith_timer *timer, uint64_t now) {
             kith_routing_point_in(table, (unsigned)bucket, &target);
             m->fill_bucket = (unsigned)bucket + 1;
             m->fill_runs = true;
-            start_walk(m, &target, fill_over, now);
+            start_walk(m, &target, FILL_K, fill_over, now);
             return;
         }
         m->fill_family = m->fill_family == 4 ? 6 : 0;

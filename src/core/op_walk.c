@@ -54,6 +54,10 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     walk->stats.answered = before.answered;
     walk->stats.timeouts = before.timeouts;
     walk->hasty = leg->op->hasty;
+    walk->thrifty = leg->op->internal;
+    if (leg->op->internal && leg->op->kind == KITH_QUERY_TRACE && leg->op->query.n != 0) {
+        walk->k = leg->op->query.n;
+    }
     set_hooks(leg, walk, hooks);
     leg->started = true;
     leg->running = true; /* before it starts: its first answer may end the op */

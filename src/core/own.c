@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 
-void kith_own_init(struct kith_own *own, struct kith_env *env, kith_timer_fn on_republish,
-                   void *context, uint64_t now) {
+void kith_own_init(struct kith_own *own, struct kith_env *env, const struct kith_swarm *swarm,
+                   kith_timer_fn on_republish, void *context, uint64_t now) {
     *own = (struct kith_own){
-        .env = env, .since = now, .on_republish = on_republish, .context = context};
+        .env = env, .swarm = swarm, .since = now, .on_republish = on_republish, .context = context};
     kith_hash_init(&own->table);
     kith_list_init(&own->all);
     own->peer_salt_size = kith_peer_salt(env->network, own->peer_salt);
@@ -58,6 +58,10 @@ uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
     uint64_t least = KITH_REPUBLISH_FIRST_S * KITH_NS_PER_S;
     uint64_t most = KITH_REPUBLISH_S * KITH_NS_PER_S;
     uint64_t interval = age < least ? least : age > most ? most : age;
+    uint64_t half = kith_swarm_stay_ns(own->swarm) / 2;
+    uint64_t min = KITH_REPUBLISH_MIN_S * KITH_NS_PER_S;
+    half = half < min ? min : half;
+    interval = half < interval ? half : interval;
     return kith_random_jitter(&own->env->random, interval, 10);
 }
 

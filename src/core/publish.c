@@ -27,7 +27,7 @@ static void on_verdict(struct kith_timer *timer, uint64_t now);
 void kith_publish_init(struct kith_publish *publish, struct kith_env *env, struct kith_ops *ops,
                        struct kith_events *events, uint64_t now) {
     *publish = (struct kith_publish){.env = env, .ops = ops, .events = events};
-    kith_own_init(&publish->own, env, on_republish, publish, now);
+    kith_own_init(&publish->own, env, ops->swarm, on_republish, publish, now);
 }
 
 void kith_publish_deinit(struct kith_publish *publish) {

@@ -42,6 +42,8 @@ enum {
     ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
+    STAY_START_S = 900, /* as if one entry had died after so long */
+    DEATHS_MAX = 64,    /* remembered: with twice as many, what was before counts half */
 };
 
 /* What stands in the way of an endpoint. */
@@ -398,6 +400,25 @@ static bool entry_may_move(const struct kith_routing *r, const struct kith_bucke
     return claim_granted(r, &claim);
 }
 
+/* ---- how long nodes stay ---- */
+
+uint64_t kith_routing_stay_ns(const struct kith_routing *r) {
+    uint64_t start = STAY_START_S * UINT64_C(1000000000);
+    return (r->exposure_ns + start) / (r->n_deaths + 1);
+}
+
+/* An entry was alive for so long; or it was found gone, some time within it. */
+static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now) {
+    r->exposure_ns += died ? ns / 2 : ns;
+    r->n_deaths += died;
+    if (r->n_deaths >= 2 * DEATHS_MAX) {
+        r->n_deaths /= 2;
+        r->exposure_ns /= 2;
+    }
+    uint64_t limit = kith_routing_stay_ns(r) / 2;
+    r->fresh_since = now > limit ? now - limit : 0;
+}
+
 static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
                           struct kith_entry *entry, const struct kith_node_ref *node,
                           uint32_t rtt_us, uint64_t now) {
@@ -418,6 +439,7 @@ static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
                 ? rtt_us
                 : (uint32_t)(((uint64_t)entry->rtt_us * (RTT_WEIGHT - 1) + rtt_us) / RTT_WEIGHT);
     }
+    observe(r, now - entry->seen, false, now);
     r->n_live += !kith_entry_live(entry);
     entry->seen = now;
     entry->asked = 0;
@@ -480,6 +502,9 @@ void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, ui
     entry->failures += entry->failures < FAILURES_LIMIT;
     entry->asked = now;
     struct kith_entry next;
+    if (entry->failures == (bucket->n_cache > 0 ? 1 : KITH_ROUTING_FAILURES_MAX)) {
+        observe(r, now - entry->seen, true, now);
+    }
     if (cache_take(r, bucket, entry, &next)) {
         bucket_replace(r, bucket, entry, &next);
     } else if (entry->failures >= KITH_ROUTING_FAILURES_MAX) {

@@ -28,8 +28,8 @@ struct kith_routing_config {
     unsigned per_prefix_table;        /* 10 */
     const struct kith_random *random; /* borrowed */
     struct kith_stats *stats;         /* borrowed */
-    /* BEP 42: whether an id belongs to an address. NULL: not looked at. In a full bucket a valid one
-     * takes the place of an invalid one; with `enforce_ids` invalid ones do not enter. */
+    /* BEP 42: whether an id belongs to an address. NULL: not looked at. In a full bucket a valid
+     * one takes the place of an invalid one; with `enforce_ids` invalid ones do not enter. */
     bool (*id_valid)(const struct kith_point *id, const struct kith_endpoint *endpoint);
     bool enforce_ids;
     /* An entry came or went; may be NULL. Must not call back into the table. */
@@ -77,6 +77,7 @@ struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_p
 
 /* Up to `n` entries nearest to `target`, nearest first; `live_only` leaves out those that failed to
  * answer their last request. Pointers are valid until the table changes. Returns their number. */
+/* Those who are likely to be gone, going by how long nodes stay, give way to farther ones. */
 size_t kith_routing_closest(const struct kith_routing *r, const struct kith_point *target, size_t n,
                             bool live_only, const struct kith_entry **out);
 /* The entry to check next: failed ones first, then by age of its last answer, where the half of the
@@ -99,6 +100,9 @@ size_t kith_routing_count_live(const struct kith_routing *r);
 unsigned kith_routing_depth(const struct kith_routing *r);
 /* Nodes in the network, from the density of the k entries nearest to us; 0: too few to say. */
 uint64_t kith_routing_size_estimate(const struct kith_routing *r);
+/* How long a node that has just answered is going to stay, on average: what entries live through,
+ * divided by their deaths. Starts at a quarter of an hour and knows better soon. */
+uint64_t kith_routing_stay_ns(const struct kith_routing *r);
 /* In order of bucket. A return value other than 0 ends it. */
 int kith_routing_each(const struct kith_routing *r,
                       int (*fn)(const struct kith_entry *entry, unsigned bucket, bool replacement,

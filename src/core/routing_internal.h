@@ -31,6 +31,9 @@ struct kith_routing {
     uint16_t n_buckets;
     uint32_t n;
     uint32_t n_live;
+    uint64_t exposure_ns; /* time that entries were alive, as far as they were asked */
+    uint32_t n_deaths;    /* of entries, in that time */
+    uint64_t fresh_since; /* who answered after this is likely to be there still */
 };
 
 static inline bool kith_entry_live(const struct kith_entry *entry) {

@@ -40,6 +40,7 @@ struct selection {
     size_t n;     /* wanted */
     size_t found; /* sorted so far */
     bool live_only;
+    uint64_t since; /* of their last answer */
 };
 
 /* Inserts one bucket, which is farther than all of those before. */
@@ -48,7 +49,7 @@ static void select_bucket(struct selection *s, const struct kith_bucket *bucket)
 
     for (unsigned b = 0; b < bucket->n; b++) {
         const struct kith_entry *entry = &bucket->entries[b];
-        if (s->live_only && !kith_entry_live(entry)) {
+        if ((s->live_only && !kith_entry_live(entry)) || entry->seen < s->since) {
             continue;
         }
         size_t i = s->found;
@@ -65,20 +66,33 @@ static void select_bucket(struct selection *s, const struct kith_bucket *bucket)
     }
 }
 
-size_t kith_routing_closest(const struct kith_routing *r, const struct kith_point *target, size_t n,
-                            bool live_only, const struct kith_entry **out) {
-    struct selection s = {.target = target, .out = out, .n = n, .live_only = live_only};
+static size_t select_all(const struct kith_routing *r, struct selection *s) {
     const struct kith_point *own = &r->config.own_id;
+    const struct kith_point *target = s->target;
 
-    for (unsigned j = kith_point_common_bits(own, target); j < r->n_buckets && s.found < n; j++) {
+    for (unsigned j = kith_point_common_bits(own, target); j < r->n_buckets && s->found < s->n;
+         j++) {
         if (kith_point_bit(own, j) != kith_point_bit(target, j)) {
-            select_bucket(&s, &r->buckets[j]);
+            select_bucket(s, &r->buckets[j]);
         }
     }
-    for (unsigned j = r->n_buckets; j > 0 && s.found < n; j--) {
+    for (unsigned j = r->n_buckets; j > 0 && s->found < s->n; j--) {
         if (kith_point_bit(own, j - 1) == kith_point_bit(target, j - 1)) {
-            select_bucket(&s, &r->buckets[j - 1]);
+            select_bucket(s, &r->buckets[j - 1]);
         }
+    }
+    return s->found;
+}
+
+size_t kith_routing_closest(const struct kith_routing *r, const struct kith_point *target, size_t n,
+                            bool live_only, const struct kith_entry **out) {
+    struct selection s = {
+        .target = target, .out = out, .n = n, .live_only = live_only, .since = r->fresh_since};
+
+    if (!live_only || select_all(r, &s) < n) {
+        s.found = 0;
+        s.since = 0;
+        (void)select_all(r, &s);
     }
     return s.found;
 }

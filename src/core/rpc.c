@@ -16,15 +16,25 @@ enum {
     SOFT_START_MS = 300, /* before the first sample */
     SOFT_MIN_MS = 100,   /* a busy machine pauses for that long without being dead */
     SOFT_MAX_MS = 2000,
-    PATIENCE = 8,     /* mean round trips before anybody is given up: few pairs are that slow */
+    PATIENCE = 8, /* mean round trips before anybody is given up: few pairs are that slow */
     PATIENCE_MS = 1500,
-    LATE_MS = 1500,   /* from STALE to TIMEOUT */
+    LATE_MS = 1500, /* from STALE to TIMEOUT */
+    PPM = 1000000,
+    REPEATS_START_PPM = 100000, /* before the first answer: three sendings */
+    REPEATS_WEIGHT = 32,        /* of a new answer, one in so many */
+    UNHEARD_PPM = 10000,        /* of those who are there, at most */
+    SENDING_MASK = KITH_RPC_SENDINGS_MAX - 1,
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max,
-                    unsigned deviations) {
-    *rpcs = (struct kith_rpcs){
-        .env = env, .sendings_max = sendings_max, .deviations = deviations};
+/* What a txn is looked up by: that of the first sending. Its top bit is set where it has a fixed
+ * place, since msgpack writes small numbers shorter. */
+static uint32_t txn_base(const struct kith_rpcs *rpcs, uint32_t txn) {
+    return rpcs->dialect->txn_end == 0 ? txn : (txn | UINT32_C(1) << 31) & ~(uint32_t)SENDING_MASK;
+}
+
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env,
+                    const struct kith_dialect *dialect) {
+    *rpcs = (struct kith_rpcs){.env = env, .dialect = dialect, .repeats_ppm = REPEATS_START_PPM};
     kith_hash_init(&rpcs->table);
     kith_list_init(&rpcs->all);
     kith_random_secure(&env->random, &rpcs->hash_key, sizeof(rpcs->hash_key));
@@ -68,15 +78,16 @@ uint32_t kith_rpcs_new_txn(struct kith_rpcs *rpcs) {
     do {
         kith_random_secure(&rpcs->env->random, b, sizeof(b));
         txn = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+        txn = txn_base(rpcs, txn);
     } while (find_txn(rpcs, txn) != NULL);
     return txn;
 }
 
 uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us) {
     const struct kith_rtt *rtt = &rpcs->rtt;
-    uint64_t swarm =
-        rtt->mean_ns == 0 ? SOFT_START_MS * KITH_NS_PER_MS
-                          : rtt->mean_ns + rpcs->deviations * rtt->deviation_ns;
+    uint64_t swarm = rtt->mean_ns == 0
+                         ? SOFT_START_MS * KITH_NS_PER_MS
+                         : rtt->mean_ns + rpcs->dialect->deviations * rtt->deviation_ns;
     uint64_t soft = swarm;
     if (peer_rtt_us != 0) {
         uint64_t peer = peer_rtt_us * KITH_NS_PER_US;
@@ -86,6 +97,22 @@ uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_
         return SOFT_MIN_MS * KITH_NS_PER_MS;
     }
     return soft > SOFT_MAX_MS * KITH_NS_PER_MS ? SOFT_MAX_MS * KITH_NS_PER_MS : soft;
+}
+
+unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs) {
+    unsigned n = 1;
+    for (uint64_t unheard = rpcs->repeats_ppm; unheard > UNHEARD_PPM;
+         unheard = unheard * rpcs->repeats_ppm / PPM) {
+        if (++n >= rpcs->dialect->sendings_max) {
+            return rpcs->dialect->sendings_max;
+        }
+    }
+    return n < rpcs->dialect->sendings ? rpcs->dialect->sendings : n;
+}
+
+static void repeats_sample(struct kith_rpcs *rpcs, bool repeated) {
+    uint32_t share = rpcs->repeats_ppm;
+    rpcs->repeats_ppm = share - share / REPEATS_WEIGHT + (repeated ? PPM / REPEATS_WEIGHT : 0);
 }
 
 static void rtt_sample(struct kith_rtt *rtt, uint64_t sample) {
@@ -120,28 +147,31 @@ static void arm(struct kith_rpc *rpc, uint64_t wait, uint64_t now) {
 static void send_first(struct kith_rpc *rpc, bool fresh, uint64_t now) {
     rpc->attempts = 1;
     rpc->first_sent = now;
-    rpc->previous_sent = now;
-    rpc->last_sent = now;
+    rpc->sent_us[0] = 0;
     rpc->owner->env->stats.requests_sent++;
     rpc->owner->transmit(rpc->owner->context, rpc, fresh, now);
 }
 
 static void send_again(struct kith_rpc *rpc, uint64_t now) {
+    uint64_t since = (now - rpc->first_sent) / KITH_NS_PER_US;
+    rpc->sent_us[rpc->attempts] = since < UINT32_MAX ? (uint32_t)since : UINT32_MAX;
+    if (rpc->owner->dialect->txn_end != 0) {
+        rpc->payload[rpc->owner->dialect->txn_end]++;
+    }
     rpc->attempts++;
-    rpc->previous_sent = rpc->last_sent;
-    rpc->last_sent = now;
     rpc->owner->env->stats.requests_resent++;
     rpc->owner->transmit(rpc->owner->context, rpc, true, now);
 }
 
-/* A soft timeout; after the last sending until the slowest of pairs would have answered the first. */
+/* A soft timeout; after the last sending until the slowest of pairs would have answered the first.
+ */
 static uint64_t wait_after_sending(const struct kith_rpc *rpc, uint64_t now) {
     uint64_t patience = PATIENCE * rpc->owner->rtt.mean_ns;
     if (patience > PATIENCE_MS * KITH_NS_PER_MS) {
         patience = PATIENCE_MS * KITH_NS_PER_MS;
     }
     uint64_t until = rpc->first_sent + patience;
-    bool last = rpc->attempts >= rpc->owner->sendings_max;
+    bool last = rpc->attempts >= kith_rpcs_sendings(rpc->owner);
     return last && until > now + rpc->soft_ns ? until - now : rpc->soft_ns;
 }
 
@@ -151,7 +181,7 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
     if (rpc->attempts == 0) {
         send_first(rpc, false, now);
         arm(rpc, rpc->soft_ns, now);
-    } else if (!rpc->once && rpc->attempts < rpc->owner->sendings_max) {
+    } else if (!rpc->once && rpc->attempts < kith_rpcs_sendings(rpc->owner)) {
         bool first = rpc->attempts == 1;
         send_again(rpc, now);
         if (first) {
@@ -215,23 +245,48 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
     return 0;
 }
 
-struct kith_rpc *kith_rpcs_find(struct kith_rpcs *rpcs, const struct kith_txn *txn) {
+/* Where sendings are alike, the answer to a repeat counts from the repeat (Karn 1987), or every
+ * loss would lengthen the timeout by itself, without end. One that comes too soon after it for that
+ * answers the sending before: so a swarm slower than we thought teaches us that it is. */
+static uint8_t guess_sending(const struct kith_rpc *rpc) {
+    return rpc->attempts > 0 ? (uint8_t)(rpc->attempts - 1) : 0;
+}
+
+struct kith_rpc *kith_rpcs_find(struct kith_rpcs *rpcs, const struct kith_txn *txn,
+                                uint8_t *ret_sending) {
     if (txn->size != KITH_TXN_SIZE) {
         return NULL;
     }
     const uint8_t *b = txn->bytes;
-    return find_txn(rpcs, (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
+    uint32_t id = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    uint32_t base = txn_base(rpcs, id);
+    struct kith_rpc *rpc = find_txn(rpcs, base);
+    *ret_sending = (uint8_t)(id - base);
+    if (rpc != NULL && (rpcs->dialect->txn_end == 0 || *ret_sending >= rpc->attempts)) {
+        *ret_sending = guess_sending(rpc);
+    }
+    return rpc;
+}
+
+static void learn(struct kith_rpcs *rpcs, const struct kith_rpc *rpc,
+                  struct kith_rpc_event *event) {
+    uint64_t since = event->now - rpc->first_sent;
+    uint64_t rtt = since - rpc->sent_us[event->sending] * (uint64_t)KITH_NS_PER_US;
+    if (rpcs->dialect->txn_end == 0 && event->sending > 0 && rtt < rpcs->rtt.mean_ns / 2) {
+        event->sending--;
+        rtt = since - rpc->sent_us[event->sending] * (uint64_t)KITH_NS_PER_US;
+    }
+    event->rtt_ns = rtt;
+    rtt_sample(&rpcs->rtt, rtt);
+    if (!rpc->once) { /* of those only the lucky ones are answered */
+        repeats_sample(rpcs, event->sending > 0);
+    }
+    rpcs->env->stats.responses_late += rpc->attempts > 1;
 }
 
 void kith_rpcs_finish(struct kith_rpcs *rpcs, struct kith_rpc *rpc, struct kith_rpc_event *event) {
     if (event->outcome == KITH_RPC_RESPONSE || event->outcome == KITH_RPC_ERROR) {
-        /* The answer to a repeat counts from the repeat (Karn 1987), or every loss would lengthen
-         * the timeout by itself, without end. One that comes too soon after it for that answers the
-         * sending before: so a swarm slower than we thought teaches us that it is. */
-        bool of_last = rpc->attempts == 1 || event->now - rpc->last_sent >= rpcs->rtt.mean_ns / 2;
-        event->rtt_ns = event->now - (of_last ? rpc->last_sent : rpc->previous_sent);
-        rtt_sample(&rpcs->rtt, event->rtt_ns);
-        rpcs->env->stats.responses_late += rpc->attempts > 1;
+        learn(rpcs, rpc, event);
     }
     /* Out of the table first: the callbacks may start requests or drop this one's owner. */
     kith_timer_stop(&rpcs->env->timers, &rpc->timer);

@@ -4,13 +4,15 @@
  *
  * A request lives through up to three moments: SLOW (its soft timeout passed: whoever waits should
  * turn to others), STALE (nobody should wait any longer) and TIMEOUT (forgotten). From SLOW on it
- * is sent twice more, a soft timeout apart, as fresh initiations, since the session may be lost at
- * the other end. An answer may come at any moment before the last and still counts. The table is
- * bounded. Where the swarm's budget has no room, the first sending waits its turn.
+ * is sent again, a soft timeout apart, as fresh initiations, since the session may be lost at the
+ * other end: as often as is worth it where so much is lost as lately (kith_rpcs_sendings()). An
+ * answer may come at any moment before the last and still counts. The table is bounded. Where the
+ * swarm's budget has no room, the first sending waits its turn.
  */
 #ifndef KITH_CORE_RPC_H
 #define KITH_CORE_RPC_H
 
+#include "core/dialect.h"
 #include "core/env.h"
 #include "core/message.h"
 #include "util/hash.h"
@@ -18,6 +20,7 @@
 
 enum {
     KITH_RPC_MAX = 4096, /* in flight per swarm */
+    KITH_RPC_SENDINGS_MAX = 8,
 };
 
 enum kith_rpc_outcome {
@@ -34,9 +37,10 @@ struct kith_rpc_event {
     enum kith_rpc_outcome outcome;
     const struct kith_response *response;
     const struct kith_wire_failure *failure;
-    bool elsewhere; /* it came from another endpoint than was asked: says nothing about that one */
+    uint8_t sending; /* that is being answered, from 0; where all are alike it is a guess */
+    bool elsewhere;  /* it came from another endpoint than was asked: says nothing about that one */
     uint64_t session; /* the answer came in */
-    uint64_t rtt_ns; /* since the sending that is being answered */
+    uint64_t rtt_ns;  /* since the sending that is being answered */
     uint64_t now;
 };
 
@@ -53,13 +57,12 @@ struct kith_rpc {
     enum kith_method method;
     uint32_t txn;
     uint8_t attempts; /* sendings so far; 0: waits for its turn */
-    bool once; /* never repeated */
+    bool once;        /* never repeated */
     bool stale;
     bool router; /* to whom nobody is to be sent: its answer does not bring it into a table */
-    bool quiet; /* a failure says nothing about the node: leave the tables alone */
+    bool quiet;  /* a failure says nothing about the node: leave the tables alone */
     uint64_t first_sent;
-    uint64_t previous_sent; /* the sending before the last */
-    uint64_t last_sent;
+    uint32_t sent_us[KITH_RPC_SENDINGS_MAX]; /* each, after the first */
     uint64_t soft_ns;
     size_t answer_hope;
     kith_rpc_fn fn; /* NULL: nobody waits */
@@ -80,8 +83,8 @@ struct kith_rpcs {
     struct kith_list all; /* oldest first */
     uint32_t n;
     struct kith_rtt rtt;
-    unsigned sendings_max; /* of one request */
-    unsigned deviations;   /* of the swarm's mean round trip that a soft timeout adds to it */
+    const struct kith_dialect *dialect; /* how often to send, when to call a node slow */
+    uint32_t repeats_ppm; /* of the answers, those to another sending than the first: smoothed */
     uint64_t hash_key;
     /* Puts the payload on the wire; `fresh`: the session may be lost. */
     void (*transmit)(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now);
@@ -90,8 +93,8 @@ struct kith_rpcs {
     void *context;
 };
 
-void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env, unsigned sendings_max,
-                    unsigned deviations);
+void kith_rpcs_init(struct kith_rpcs *rpcs, struct kith_env *env,
+                    const struct kith_dialect *dialect);
 /* Drops all requests without calling anyone. */
 void kith_rpcs_deinit(struct kith_rpcs *rpcs);
 
@@ -111,18 +114,23 @@ struct kith_rpc_start {
     void *context;
 };
 
-/* A transaction id that is not in use. */
+/* A transaction id that is not in use; its first sending's, where sendings are told apart. */
 uint32_t kith_rpcs_new_txn(struct kith_rpcs *rpcs);
 /* Sends and remembers. -> KITH_EFULL, KITH_ENOMEM */
 KITH_MUST_CHECK int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start,
                                     uint64_t now, struct kith_rpc **ret);
-/* The request of this id, or NULL. The caller checks that the answer came from whom it was sent to.
- */
-struct kith_rpc *kith_rpcs_find(struct kith_rpcs *rpcs, const struct kith_txn *txn);
+/* The request of this id, or NULL, and which sending of it. The caller checks that the answer came
+ * from whom it was sent to. */
+struct kith_rpc *kith_rpcs_find(struct kith_rpcs *rpcs, const struct kith_txn *txn,
+                                uint8_t *ret_sending);
 /* Delivers a final outcome and frees the request. */
 void kith_rpcs_finish(struct kith_rpcs *rpcs, struct kith_rpc *rpc, struct kith_rpc_event *event);
 /* Nobody waits any more; the answer still feeds the tables. */
 void kith_rpc_detach(struct kith_rpc *rpc);
+/* How often a request is sent before its receiver is given up: between the dialect's bounds, as
+ * often as it takes for all but a hundredth of those who are there to be heard, going by how many
+ * of the last answers came to a repeat. */
+unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs);
 /* How long to wait for a peer before turning to others. */
 uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us);
 

@@ -137,6 +137,37 @@ static void take_own_seq(struct kith_swarm *swarm, struct kith_rpc *rpc,
     entry->told_in = event->session;
 }
 
+static uint32_t silent_tag(const struct kith_node_ref *node) {
+    uint32_t tag;
+    memcpy(&tag, node->id.bytes + sizeof(node->id.bytes) / 2, sizeof(tag));
+    return tag;
+}
+
+bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                           uint64_t now) {
+    uint32_t tag = silent_tag(node);
+    for (unsigned i = 0; i < KITH_SILENT_MAX; i++) {
+        const struct kith_silent *silent = &swarm->silent[i];
+        if (silent->tag == tag && silent->at_s != 0 &&
+            now / KITH_NS_PER_S < (uint64_t)silent->at_s + KITH_SILENT_S) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_silence(struct kith_swarm *swarm, const struct kith_node_ref *node, uint64_t now) {
+    swarm->silent[swarm->next_silent] =
+        (struct kith_silent){silent_tag(node), (uint32_t)(now / KITH_NS_PER_S)};
+    swarm->next_silent = (swarm->next_silent + 1) % KITH_SILENT_MAX;
+}
+
+uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm) {
+    uint64_t v4 = swarm->v4 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v4);
+    uint64_t v6 = swarm->v6 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v6);
+    return v4 < v6 ? v4 : v6;
+}
+
 static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_rpc_event *event) {
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
@@ -144,6 +175,7 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
         if (rpc->quiet) {
             return;
         }
+        note_silence(swarm, &rpc->node, event->now);
         if (entry_at(swarm, &rpc->node) != NULL) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }
@@ -200,8 +232,7 @@ int kith_swarm_init(struct kith_swarm *swarm, const struct kith_swarm_config *co
         .family = config->family,
         .enforce_ids = config->enforce_ids,
     };
-    kith_rpcs_init(&swarm->rpcs, config->env, config->dialect->sendings,
-                   config->dialect->deviations);
+    kith_rpcs_init(&swarm->rpcs, config->env, config->dialect);
     swarm->rpcs.transmit = transmit;
     swarm->rpcs.finished = on_finished;
     swarm->rpcs.context = swarm;
@@ -335,7 +366,8 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
                            struct kith_message *message, uint64_t now) {
     static const struct kith_wire_failure other_id = {.code = KITH_WIRE_PROTOCOL};
     struct kith_stats *stats = &swarm->env->stats;
-    struct kith_rpc *rpc = kith_rpcs_find(&swarm->rpcs, &message->txn);
+    uint8_t sending;
+    struct kith_rpc *rpc = kith_rpcs_find(&swarm->rpcs, &message->txn, &sending);
     if (rpc == NULL || !from_whom_was_asked(swarm, rpc, delivery)) {
         stats->drop_unmatched++;
         return;
@@ -346,6 +378,7 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
     struct kith_rpc_event event = {
         .now = now,
         .session = delivery->session,
+        .sending = sending,
         .elsewhere = !same || !kith_endpoint_equal(&delivery->from, &rpc->node.endpoint),
     };
     if (!same) {
@@ -547,7 +580,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         .method = request->method,
         .txn = id,
         .payload = kith_span(payload, size),
-        .answer_hope = hope(swarm, request),
+        .answer_hope = (flags & KITH_ASK_THRIFTY) != 0 ? 0 : hope(swarm, request),
         .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
         .delay_ns = delay,
         .once = (flags & KITH_ASK_ONCE) != 0,

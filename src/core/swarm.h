@@ -16,6 +16,17 @@
 #include "core/rpc.h"
 #include "core/session.h"
 
+enum {
+    KITH_SILENT_MAX = 32, /* nodes remembered for their silence */
+    KITH_SILENT_S = 60,   /* for so long */
+};
+
+/* A node that was asked in vain. */
+struct kith_silent {
+    uint32_t tag;  /* of its id: a node taken for another is asked a minute later */
+    uint32_t at_s; /* in seconds of `now` */
+};
+
 struct kith_swarm {
     struct kith_env *env;
     const struct kith_dialect *dialect;
@@ -29,6 +40,8 @@ struct kith_swarm {
     struct kith_routing *v4; /* NULL: family not in use */
     struct kith_routing *v6;
     struct kith_rpcs rpcs;
+    struct kith_silent silent[KITH_SILENT_MAX];
+    uint32_t next_silent; /* the oldest of them */
     /* Of the layer above. */
     void (*on_request)(void *context, const struct kith_delivery *delivery,
                        const struct kith_message *message, uint64_t now);
@@ -84,13 +97,21 @@ void kith_swarm_blame(const struct kith_swarm *swarm, const struct kith_node_ref
 enum {
     KITH_ASK_ONCE =
         1u << 0, /* do not repeat it; so one lost datagram says nothing about the node */
-    KITH_ASK_QUIET = 1u << 1,  /* its failure says nothing about the node */
-    KITH_ASK_FRESH = 1u << 2,  /* in an initiation, whether there is a session or not */
-    KITH_ASK_ROUTER = 1u << 3, /* it does not enter the table, whatever it answers */
+    KITH_ASK_QUIET = 1u << 1,   /* its failure says nothing about the node */
+    KITH_ASK_FRESH = 1u << 2,   /* in an initiation, whether there is a session or not */
+    KITH_ASK_ROUTER = 1u << 3,  /* it does not enter the table, whatever it answers */
+    KITH_ASK_THRIFTY = 1u << 4, /* no room for the answer where there is no session yet: it comes in
+                                   a second one, and who is gone costs little */
 };
 
 /* Whether it is known enough to be asked, in this swarm: by key, where there are sessions. */
 bool kith_swarm_can_ask(const struct kith_swarm *swarm, const struct kith_node_ref *node);
+/* Whether it was asked in vain within the last minute. Upkeep does not ask it again so soon: others
+ * go on naming whoever is gone for a while. */
+bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                           uint64_t now);
+/* How long a node that answers stays, on average, going by those in the tables. */
+uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm);
 /* Asks a node that can be asked and is not banned. `fn` (may be NULL) is never called from inside
  * this call.
  * -> KITH_EFULL, KITH_ENOMEM, KITH_EINVALID, KITH_ETOO_LARGE, KITH_EREFUSED */

@@ -244,6 +244,9 @@ void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uin
         add_endpoint(walk->order[at], &node->endpoint);
         return;
     }
+    if (walk->thrifty && kith_swarm_was_silent(walk->swarm, node, walk->started)) {
+        return;
+    }
     if (is_crowded(walk, &node->endpoint) ||
         (walk->n_candidates >= walk->candidates_max && !make_room(walk, at))) {
         return;
@@ -371,9 +374,9 @@ static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) 
     bool may = walk->n_requests < walk->requests_max && !address_is_silent(walk, c) &&
                (!first || kith_asked_add(walk->asked, &c->node.id));
     walk->n_requests += may;
-    int r = !may
-                ? KITH_EFULL
-                : kith_swarm_ask(walk->swarm, &c->node, &walk->request, 0, on_rpc, c, now, &c->rpc);
+    int r = !may ? KITH_EFULL
+                 : kith_swarm_ask(walk->swarm, &c->node, &walk->request,
+                                  walk->thrifty ? KITH_ASK_THRIFTY : 0, on_rpc, c, now, &c->rpc);
     if (r < 0) {
         c->rpc = NULL;
         c->state = KITH_CANDIDATE_GIVEN_UP;

@@ -41,6 +41,8 @@ static const struct kith_sim_scenario scenarios[] = {
      0, 0, &kith_sim_fast_curve},
     {"hostile", kith_sim_scenario_hostile, "a share of the nodes works together against the others",
      100, 100, 0, 0, &kith_sim_fast_curve},
+    {"churn", kith_sim_scenario_churn, "nodes come and go; those that are there find each other",
+     60, 200, 0, 0, &kith_sim_fast_curve, 300, 300},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };
@@ -66,6 +68,9 @@ static void print_usage(FILE *out) {
           "  --duplicate P     0..1, of datagrams\n"
           "  --reorder P       0..1, of datagrams\n"
           "  --join-rate N     nodes that join in a second\n"
+          "  --session S       mean session in seconds, where nodes come and go\n"
+          "  --weibull         of shape 1/2, not exponential\n"
+          "  --duration S      of the measurement, in virtual seconds\n"
           "  --curve fast|sodium\n"
           "  --json            the summary as one JSON object\n"
           "  --trace-lookup N  print the N-th operation as it goes, hop by hop\n\n"
@@ -155,6 +160,15 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 't':
         options->shown = parse_number(value, 1, UINT64_MAX);
         break;
+    case 'e':
+        options->session_s = (uint32_t)parse_number(value, 10, 10000000);
+        break;
+    case 'w':
+        options->weibull = true;
+        break;
+    case 'D':
+        options->duration_s = (uint32_t)parse_number(value, 1, 10000000);
+        break;
     case 'j':
         line->json = true;
         break;
@@ -179,6 +193,9 @@ static const struct option long_options[] = {
     {"curve", required_argument, NULL, 'c'},
     {"json", no_argument, NULL, 'j'},
     {"trace-lookup", required_argument, NULL, 't'},
+    {"session", required_argument, NULL, 'e'},
+    {"weibull", no_argument, NULL, 'w'},
+    {"duration", required_argument, NULL, 'D'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -201,7 +218,9 @@ static void parse_command_line(struct command_line *line, int argc, char **argv)
                                               .loss_ppm = scenario->loss_ppm,
                                               .dead_ppm = scenario->dead_ppm,
                                               .hostile_ppm = KITH_SIM_HOSTILE_PPM,
-                                              .curve = scenario->curve}};
+                                              .curve = scenario->curve,
+                                              .session_s = scenario->session_s,
+                                              .duration_s = scenario->duration_s}};
     optind = 1;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         apply_option(line, option, optarg);
@@ -222,6 +241,12 @@ static void print_replay(const struct command_line *line, FILE *out) {
     }
     if (o->join_per_s != 0) {
         fprintf(out, " --join-rate %u", o->join_per_s);
+    }
+    if (o->session_s != 0) {
+        fprintf(out, " --session %u%s", o->session_s, o->weibull ? " --weibull" : "");
+    }
+    if (o->duration_s != 0) {
+        fprintf(out, " --duration %u", o->duration_s);
     }
     fprintf(out, " --curve %s %s\n", o->curve == &kith_curve_sodium ? "sodium" : "fast",
             line->scenario->name);

@@ -24,6 +24,9 @@ struct kith_sim_options {
     uint32_t join_per_s; /* 0: a hundredth of the nodes, at least 5 */
     uint64_t shown;      /* number of the operation to show as it goes, 0: none */
     const struct kith_curve *curve;
+    uint32_t session_s;  /* mean session of a node, where nodes come and go */
+    uint32_t duration_s; /* of the measurement, where it lasts a given time */
+    bool weibull;        /* sessions are, with shape 1/2, not exponential */
 };
 
 struct kith_sim_run {
@@ -50,6 +53,8 @@ struct kith_sim_scenario {
     uint32_t loss_ppm;
     uint32_t dead_ppm;
     const struct kith_curve *curve;
+    uint32_t session_s;
+    uint32_t duration_s;
 };
 
 void kith_sim_scenario_join(struct kith_sim_run *run);
@@ -65,6 +70,7 @@ void kith_sim_scenario_vopr(struct kith_sim_run *run);
 void kith_sim_scenario_hostile(struct kith_sim_run *run);
 void kith_sim_scenario_poison(struct kith_sim_run *run);
 void kith_sim_scenario_siege(struct kith_sim_run *run);
+void kith_sim_scenario_churn(struct kith_sim_run *run);
 
 /* States what must hold. A violation is printed and fails the run, which goes on. Returns `holds`.
  */

@@ -10,8 +10,11 @@
 
 #define HOPS_MEAN_MAX 2.6
 #define RECALL_CLEAN 0.999
-#define RECALL_LOSS 0.95 /* two tries reach 96.4 % at 10 % loss each way */
+#define RECALL_LOSS 0.95      /* up to 30 % loss each way: seven tries reach 99 % */
+#define RECALL_MUCH_LOSS 0.85 /* eight tries reach 90 % at 50 % */
 #define SUCCESS_LOSS 0.999
+#define SUCCESS_MUCH_LOSS 0.97
+#define MUCH_LOSS_PPM 350000
 
 struct bounds {
     double success;
@@ -51,7 +54,9 @@ void kith_sim_scenario_join(struct kith_sim_run *run) {
 }
 
 void kith_sim_scenario_loss(struct kith_sim_run *run) {
-    walk_world(run, &(struct bounds){SUCCESS_LOSS, RECALL_LOSS});
+    bool much = run->options.loss_ppm > MUCH_LOSS_PPM;
+    walk_world(run, &(struct bounds){much ? SUCCESS_MUCH_LOSS : SUCCESS_LOSS,
+                                     much ? RECALL_MUCH_LOSS : RECALL_LOSS});
 }
 
 /* One small, eventful world; returns the hash of all that happened. */

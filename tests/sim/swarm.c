@@ -164,7 +164,7 @@ static bool endpoint_is_of(const struct kith_sim_host *host, const struct kith_e
 }
 
 /* Found where it is: at the endpoint it answered from, or one that its own record names. */
-static bool found_exactly(const struct kith_sim_ask *ask, const struct kith_sim_host *wanted) {
+bool kith_sim_found_exactly(const struct kith_sim_ask *ask, const struct kith_sim_host *wanted) {
     if (ask->contact.endpoint.family != 0) {
         return endpoint_is_of(wanted, &ask->contact.endpoint);
     }
@@ -187,7 +187,7 @@ static void print_miss(const struct kith_sim_ask *ask) {
 }
 
 static void count_lookup(struct kith_sim_lookups *lookups, const struct kith_sim_ask *ask) {
-    bool exact = ask->status == 0 && found_exactly(ask, ask->user);
+    bool exact = ask->status == 0 && kith_sim_found_exactly(ask, ask->user);
     lookups->n++;
     lookups->n_exact += exact;
     lookups->n_wrong += ask->status == 0 && !exact;

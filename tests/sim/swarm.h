@@ -28,6 +28,10 @@ struct kith_sim_ask **kith_sim_swarm_ask_all(struct kith_sim_world *world, uint3
 /* Panics if one of them has not ended. */
 void kith_sim_swarm_free_all(struct kith_sim_ask **asks, uint32_t n);
 
+/* Whether a lookup ended where the wanted host is: at the endpoint it answered from, or one that
+ * its own record names. */
+bool kith_sim_found_exactly(const struct kith_sim_ask *ask, const struct kith_sim_host *wanted);
+
 struct kith_sim_lookups {
     uint32_t n;
     uint32_t n_exact; /* found at exactly the peer's endpoint */

@@ -515,6 +515,59 @@ static void test_size_estimate_of_ground_ids(void **state) {
     end(&f);
 }
 
+/* Twenty entries that answer each minute, and one death: they stay for about 20 times as long as
+ * they have been there. */
+static void test_stay(void **state) {
+    struct fixture f;
+
+    start(&f, 19, K, 256);
+    assert_int_equal(kith_routing_stay_ns(f.table), 900 * SECOND);
+    for (uint64_t minute = 0; minute <= 60; minute++) {
+        for (uint8_t i = 0; i < K; i++) {
+            (void)answered(&f, node_private(&f, 5, i), (1 + 60 * minute) * SECOND);
+        }
+    }
+    struct kith_node_ref gone = node_private(&f, 5, 0);
+    assert_int_equal(kith_routing_stay_ns(f.table), (K * 3600 + 900) * SECOND);
+    for (unsigned i = 0; i < KITH_ROUTING_FAILURES_MAX; i++) {
+        kith_routing_failed(f.table, &gone.id, (3661 + i) * SECOND);
+    }
+    assert_in_range(kith_routing_stay_ns(f.table) / SECOND, (K * 3600 + 900) / 2,
+                    (K * 3600 + 1000) / 2);
+    end(&f);
+}
+
+/* Where nodes stay for some minutes, one that was last heard of long ago is not named before
+ * others, unless there are too few of them. */
+static void test_closest_are_likely_there(void **state) {
+    struct fixture f;
+    const struct kith_entry *out[3];
+
+    start(&f, 20, 4, 256);
+    struct kith_node_ref nearest = node_private(&f, 9, 0);
+    (void)answered(&f, nearest, SECOND);
+    for (uint8_t i = 0; i < 3; i++) {
+        (void)answered(&f, node_private(&f, 3, i), 600 * SECOND); /* 900 s / 2 is their stay */
+    }
+    assert_int_equal(kith_routing_closest(f.table, &f.own, 3, true, out), 3);
+    assert_true(kith_point_equal(&out[0]->node.id, &nearest.id)); /* nobody has died yet */
+    for (uint8_t died = 0; died < 8; died++) {
+        struct kith_node_ref node = node_private(&f, 2, died);
+        (void)answered(&f, node, 600 * SECOND);
+        for (unsigned i = 0; i < KITH_ROUTING_FAILURES_MAX; i++) {
+            kith_routing_failed(f.table, &node.id, 601 * SECOND);
+        }
+    }
+    assert_int_equal(kith_routing_closest(f.table, &f.own, 3, true, out), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(kith_point_equal(&out[i]->node.id, &nearest.id));
+    }
+    const struct kith_entry *all[8];
+    assert_int_equal(kith_routing_closest(f.table, &f.own, 8, true, all), 4);
+    assert_true(kith_point_equal(&all[0]->node.id, &nearest.id));
+    end(&f);
+}
+
 static void test_memory_follows_use(void **state) {
     struct fixture f;
 
@@ -626,6 +679,8 @@ int main(void) {
         cmocka_unit_test(test_size_estimate),
         cmocka_unit_test(test_size_estimate_needs_k_nodes),
         cmocka_unit_test(test_size_estimate_of_ground_ids),
+        cmocka_unit_test(test_stay),
+        cmocka_unit_test(test_closest_are_likely_there),
         cmocka_unit_test(test_memory_follows_use),
         cmocka_unit_test(test_each_can_be_ended),
         cmocka_unit_test(test_random_sequences),
