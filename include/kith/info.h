@@ -40,7 +40,8 @@ struct kith_limits {
     uint32_t records_per_prefix;  /* [4096] */
     uint32_t topic_peers;         /* [256] announcements per topic */
     uint32_t ops;                 /* [256] running at once */
-    uint32_t handshakes_per_s; /* [2000] initiations served; above half of it cookies are asked */
+    uint32_t handshakes_per_s; /* [2000] initiations served; faster than half of it, with a cookie
+                                  only */
 };
 
 enum kith_reachable { KITH_REACHABLE_UNKNOWN, KITH_REACHABLE_YES, KITH_REACHABLE_NO };
@@ -49,11 +50,11 @@ enum kith_reachable { KITH_REACHABLE_UNKNOWN, KITH_REACHABLE_YES, KITH_REACHABLE
 struct kith_mainline_family_status {
     bool on;
     bool ready;
-    bool read_only; /* we ask others not to put us into their tables (BEP 43) */
-    struct kith_point id; /* 20 bytes, then zeros */
-    uint32_t nodes;       /* live routing-table contacts */
-    uint32_t depth;       /* buckets in use */
-    uint32_t n_votes;     /* nodes whose word on our endpoint counts */
+    bool read_only;                /* we ask others not to put us into their tables (BEP 43) */
+    struct kith_point id;          /* 20 bytes, then zeros */
+    uint32_t nodes;                /* live routing-table contacts */
+    uint32_t depth;                /* buckets in use */
+    uint32_t n_votes;              /* nodes whose word on our endpoint counts */
     struct kith_endpoint observed; /* what most of them say; family 0: unknown */
     uint64_t size_estimate;        /* nodes in the network; 0: unknown */
     double size_error;             /* its relative standard error; 0: unknown */
@@ -64,7 +65,7 @@ struct kith_mainline_family_status {
 struct kith_mainline_status {
     bool on;
     enum kith_reachable reachable;
-    uint32_t items; /* BEP 44, held for others */
+    uint32_t items;                                 /* BEP 44, held for others */
     struct kith_mainline_family_status families[2]; /* IPv4, IPv6 */
 };
 
@@ -82,8 +83,8 @@ struct kith_status {
     uint32_t own_records; /* published by this node */
     uint32_t sessions;
     uint32_t ops;
-    uint32_t lan_peers;  /* confirmed */
-    char lan[64];        /* "on", or why not */
+    uint32_t lan_peers;     /* confirmed */
+    char lan[64];           /* "on", or why not */
     uint64_t size_estimate; /* nodes in the network; 0: unknown */
     uint32_t rtt_us;        /* smoothed over all peers; 0: unknown */
     uint32_t n_bound;
@@ -154,13 +155,13 @@ struct kith_book_status {
     uint32_t n_tried;
     uint32_t n_pinned;
     uint32_t n_banned;
-    uint64_t discovered;   /* contacts ever entered */
-    uint32_t connected;    /* live contacts now */
-    double coupling;       /* lambda */
-    double damping;        /* eta */
-    uint64_t n_discovery;  /* contacts tried */
-    uint64_t n_exchange;   /* peers asked for others */
-    double mean_health;    /* 0..1 */
+    uint64_t discovered;  /* contacts ever entered */
+    uint32_t connected;   /* live contacts now */
+    double coupling;      /* lambda */
+    double damping;       /* eta */
+    uint64_t n_discovery; /* contacts tried */
+    uint64_t n_exchange;  /* peers asked for others */
+    double mean_health;   /* 0..1 */
 };
 
 /* A peer on the local network. */

@@ -51,9 +51,9 @@ struct kith_sessions_config {
     const uint8_t *network_secret;    /* 32 bytes or NULL; copied */
     uint32_t sessions_max;
     uint32_t sessions_per_prefix;
-    uint32_t
-        handshakes_per_s; /* served; cookies are asked above half of it; UINT32_MAX: no limit */
-    bool client;          /* do not send the empty 0x04 that proves our address after a handshake */
+    uint32_t handshakes_per_s; /* served; while they come faster than half of it, with a cookie
+                                  only; UINT32_MAX: no limit */
+    bool client; /* do not send the empty 0x04 that proves our address after a handshake */
     /* Whether a peer is in a routing table; NULL: none is. */
     bool (*is_pinned)(void *context, const struct kith_key *key);
     void *context;

@@ -2,11 +2,16 @@
 /*
  * session_guard: which initiations may cost us a key agreement.
  *
- * Two key agreements, about 70 us, are what a stranger can make us spend with one datagram, so they
- * have a budget of their own: a flood of initiations then costs hashing, while established
+ * Key agreements, about 150 us of them, are what a stranger can make us spend with one datagram, so
+ * they have a budget of their own: a flood of initiations then costs hashing, while established
  * sessions, which never come here, go on. A pace for all, one per address prefix so that one
  * network cannot use up the budget of all, each with bursts of one second's worth, and a proof of
  * address (cookie) once half of the common burst, or the prefix's share, is used up.
+ *
+ * That alone would let a flood from everywhere have all that the budget grows by, for ever. So what
+ * is not served counts as well: while more initiations without a cookie come than half of the rate,
+ * and for a second after that, none of them is served. Whoever receives at his address is, with a
+ * cookie and one round trip more.
  *
  * Everybody can claim addresses of a prefix and use up its share. So proven addresses have a share
  * of their own, per prefix too, and of that one per address: hosts of a network that is being
@@ -37,6 +42,7 @@ void session_guard_init(struct kith_sessions *s) {
     s->guard = (struct session_guard){
         .limited = rate != UINT32_MAX,
         .limit_all = limit_of(interval_ns),
+        .limit_unproven = limit_of(2 * interval_ns),
         .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
         .limit_address = limit_of(SESSION_ADDRESS_SHARE * interval_ns),
     };
@@ -149,6 +155,15 @@ static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from
     return has_room(ret, now);
 }
 
+/* Counts an initiation without a cookie and tells whether there are few. */
+static bool unproven_are_few(struct session_guard *guard, uint64_t now) {
+    const struct kith_pace_limit *limit = &guard->limit_unproven;
+    bool few = kith_pace_ready(&guard->unproven, limit, 1, now);
+
+    (void)kith_pace_reserve(&guard->unproven, limit, limit->burst_ns, now);
+    return few;
+}
+
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,
                                          bool has_mac2, uint64_t now) {
     struct session_guard *guard = &s->guard;
@@ -161,10 +176,29 @@ enum session_verdict session_guard_admit(struct kith_sessions *s, const struct k
     if (!find_share(s, from, has_mac2, now, share)) {
         return SESSION_OVER_PREFIX;
     }
-    if (!has_mac2 && !kith_pace_ready(&guard->all, &limit_easy, 1, now)) {
+    if (!has_mac2 &&
+        (!unproven_are_few(guard, now) || !kith_pace_ready(&guard->all, &limit_easy, 1, now))) {
         return SESSION_ASK_COOKIE;
     }
     if (!kith_pace_take(&guard->all, &guard->limit_all, 1, now)) {
+        return SESSION_OVER_ALL;
+    }
+    take(share, now);
+    return SESSION_ADMIT;
+}
+
+enum session_verdict session_guard_admit_who(struct kith_sessions *s,
+                                             const struct kith_endpoint *from, uint64_t now) {
+    struct session_guard *guard = &s->guard;
+    struct charge share[CHARGES_MAX] = {{NULL, NULL}};
+
+    if (!guard->limited) {
+        return SESSION_ADMIT;
+    }
+    if (!find_share(s, from, false, now, share)) {
+        return SESSION_OVER_PREFIX;
+    }
+    if (!kith_pace_take(&guard->who, &guard->limit_prefix, 1, now)) {
         return SESSION_OVER_ALL;
     }
     take(share, now);

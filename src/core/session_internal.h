@@ -146,9 +146,12 @@ struct session_guard {
     bool has_prefixes; /* tables are made with their first use */
     bool has_proven;
     struct kith_pace_limit limit_all;
+    struct kith_pace_limit limit_unproven;
     struct kith_pace_limit limit_prefix;
     struct kith_pace_limit limit_address;
     struct kith_pace all;
+    struct kith_pace unproven; /* also of those that were not served */
+    struct kith_pace who;
     struct kith_paces prefixes;
     /* Of addresses that showed a cookie; nobody else can use these up. */
     struct kith_paces proven_prefixes;
@@ -245,6 +248,9 @@ void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]
  * the share of a prefix without one may be another than who used it up: he gets one. */
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,
                                          bool has_mac2, uint64_t now);
+/* The same for a who, which costs a signature and has a budget of its own. */
+enum session_verdict session_guard_admit_who(struct kith_sessions *s,
+                                             const struct kith_endpoint *from, uint64_t now);
 
 /* session_cookie.c */
 void session_mac1_key(uint8_t out[32], const struct kith_key *receiver);

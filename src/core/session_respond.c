@@ -3,7 +3,7 @@
  * session_respond: 0x01 at the responder.
  *
  * The checks go from cheap to dear, and each is reached only by what passed the one before: form,
- * mac1 (one hash), replay (one scan), budgets and cookie, and only then two key agreements. What
+ * mac1 (one hash), cookie and budgets, replay (one scan), and only then two key agreements. What
  * authenticates is delivered once; nothing is stored until the layer above answers, and then only a
  * half-open session, first to go. The initiation may be a replay from before our start, or forged
  * by whoever stole our key: acting on it would be wrong, answering a question is harmless, since
@@ -35,13 +35,13 @@ static bool initiation_admitted(struct kith_sessions *s, const struct kith_endpo
         stats->drop_mac++;
         return false;
     }
-    if (session_guard_seen(s, datagram.data + SESSION_INIT_HEADER)) {
-        stats->drop_replay++;
-        return false;
-    }
     bool has_mac2 = s->guard.limited && session_mac2_valid(s, from, datagram, now);
     switch (session_guard_admit(s, from, has_mac2, now)) {
     case SESSION_ADMIT:
+        if (session_guard_seen(s, datagram.data + SESSION_INIT_HEADER)) {
+            stats->drop_replay++;
+            return false;
+        }
         return true;
     case SESSION_ASK_COOKIE:
         session_cookie_send(s, from, datagram, now);

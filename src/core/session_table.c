@@ -10,10 +10,10 @@
  * Classes in order of eviction: handshakes that others began, idle sessions, sessions of
  * routing-table peers, our own handshakes; within a class the one unused for longest. Forged
  * initiations therefore evict each other before they cost a real peer its session, and never keep
- * us from asking: a node whose table is full still reaches whom it has no session with. A prefix over its share loses a session of its own, never
- * another's. Invariants: prefix->n counts its list; every session but exempt ones has a prefix; n
- * is the number of occupied slots. Everything is O(1) except finding the victim of a full prefix,
- * O(its share).
+ * us from asking: a node whose table is full still reaches whom it has no session with. A prefix
+ * over its share loses a session of its own, never another's. Invariants: prefix->n counts its
+ * list; every session but exempt ones has a prefix; n is the number of occupied slots. Everything
+ * is O(1) except finding the victim of a full prefix, O(its share).
  *
  * One timer serves all. It is set for the earliest expiry and not moved when a session is used: it
  * then fires early, finds nothing and is set again. Who matters is known to the routing table

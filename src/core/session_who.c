@@ -10,8 +10,8 @@
  * The signature covers "kith-iam-1", the length and name of the network, the nonce, the key and
  * that endpoint. It proves that the key's holder answered this question; whether it is the right
  * key is for whoever trusts the address to say. The question is padded to the size of the answer,
- * and since answering costs a signature it takes from the budget of the handshakes. Asked and
- * answered without state at the responder.
+ * and since answering costs a signature there is a budget for it, an eighth of that of the
+ * handshakes. Asked and answered without state at the responder.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,7 @@ void session_receive_who(struct kith_sessions *s, const struct kith_endpoint *fr
         s->config.stats->drop_malformed++;
         return;
     }
-    switch (session_guard_admit(s, from, false, now)) {
+    switch (session_guard_admit_who(s, from, now)) {
     case SESSION_ADMIT:
         break;
     case SESSION_OVER_PREFIX:

@@ -8,8 +8,9 @@
 #include "unit/testing.h"
 
 enum {
-    STEPS_MAX = 250,
-    MOVES_MAX = 200, /* datagrams and deadlines in one step */
+    STEPS_MAX = 150,
+    MOVES_MAX = 100,  /* deadlines in one step, */
+    MOVES_ALL = 1500, /* and in all: an input is to take milliseconds */
     SPINS_MAX = 1000,
     UNDER_TEST = 0,
 };
@@ -150,7 +151,7 @@ static void deliver_all(struct fuzz_net *net, unsigned n) {
  * hang its shell. */
 static void run_until(struct fuzz_net *net, uint64_t until) {
     unsigned spins = 0;
-    for (unsigned moves = 0; moves < MOVES_MAX; moves++) {
+    for (unsigned moves = 0; moves < MOVES_MAX && net->n_moves < MOVES_ALL; moves++) {
         uint64_t next = KITH_NEVER;
         unsigned who = 0;
         deliver_all(net, 8);
@@ -165,6 +166,7 @@ static void run_until(struct fuzz_net *net, uint64_t until) {
         spins = next <= net->now ? spins + 1 : 0;
         FUZZ_REQUIRE(spins < SPINS_MAX);
         net->now = next > net->now ? next : net->now;
+        net->n_moves++;
         tick(net, who);
     }
     net->now = until > net->now ? until : net->now;
@@ -517,20 +519,18 @@ static void step(struct fuzz_net *net) {
     }
 }
 
-static void check(struct fuzz_net *net, unsigned n) {
-    for (unsigned i = 0; i < net->n_cores; i++) {
-        const char *wrong = kith_core_check(net->cores[i]);
-        if (wrong != NULL) {
-            fprintf(stderr, "step %u, core %u: %s\n", n, i, wrong);
-        }
-        FUZZ_REQUIRE(wrong == NULL);
+static void check(struct fuzz_net *net, unsigned core) {
+    const char *wrong = kith_core_check(net->cores[core]);
+    if (wrong != NULL) {
+        fprintf(stderr, "core %u: %s\n", core, wrong);
     }
+    FUZZ_REQUIRE(wrong == NULL);
 }
 
 void fuzz_net_run(struct fuzz_net *net) {
     for (unsigned i = 0; i < STEPS_MAX && kith_reader_left(&net->in) > 0; i++) {
         step(net);
-        check(net, i);
+        check(net, UNDER_TEST);
     }
     net->fail_at = 0;
     for (unsigned i = 0; i < FUZZ_OPS; i++) {
@@ -539,6 +539,9 @@ void fuzz_net_run(struct fuzz_net *net) {
         }
     }
     FUZZ_REQUIRE(net->n_ops == 0);
+    for (unsigned i = 0; i < net->n_cores; i++) {
+        check(net, i);
+    }
 }
 
 /* ---- birth and death ---- */

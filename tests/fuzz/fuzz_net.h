@@ -31,6 +31,7 @@ struct fuzz_packet {
 struct fuzz_net {
     struct kith_reader in;
     uint64_t now;
+    unsigned n_moves; /* made so far */
     unsigned n_cores;
     struct kith_core *cores[FUZZ_CORES];
     uint64_t chance[FUZZ_NODES][4];

@@ -117,6 +117,44 @@ static void cookies_under_load(void **state) {
     stop_pair();
 }
 
+/* A flood from everywhere that lasts gets nothing of what the budget grows by; who receives at his
+ * address gets in, who only asks for our key is answered, and a second after it all is as before.
+ */
+static void a_lasting_flood_is_not_served(void **state) {
+    static struct host flood;
+    static struct held d;
+    unsigned served = 0;
+    uint64_t now = 0;
+
+    start_pair(16);
+    host_init(&flood, 3, "10.0.0.3:7003"); /* exempt from the share of a prefix */
+    host_start(&flood);
+    for (unsigned i = 0; i < 400; i++, now += KITH_NS_PER_S / 40) {
+        ask(&flood, &b, now);
+        host_must_take(&flood, &d, 1);
+        unsigned one = host_give(&b, &flood.at, d.bytes, d.size, now) == KITH_DELIVERY_INITIATION;
+        served += one;
+        assert_true(one == 0 || now < KITH_NS_PER_S); /* at first as many as may come at once */
+        while (host_take(&b, &d)) {
+        }
+    }
+    assert_in_range(served, 8, 10);
+    assert_int_equal(kith_sessions_who(a.sessions, &b.at, now), 0);
+    assert_int_equal(carry(&a, &b, 5, now), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&b, &a, 6, now), KITH_DELIVERY_IAM);
+    ask(&a, &b, now);
+    assert_int_equal(carry(&a, &b, 1, now), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&b, &a, 3, now), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&a, &b, 1, now), KITH_DELIVERY_INITIATION);
+    answer(&b, "found", now);
+    assert_int_equal(carry(&b, &a, 2, now), KITH_DELIVERY_RESPONSE);
+    now += 1200 * KITH_NS_PER_MS;
+    ask(&flood, &b, now);
+    assert_int_equal(carry(&flood, &b, 1, now), KITH_DELIVERY_INITIATION);
+    host_stop(&flood);
+    stop_pair();
+}
+
 /* The secret rotates: a cookie lives for two periods at most, and one at least. */
 static void cookies_age(void **state) {
     static struct held d;
@@ -349,6 +387,7 @@ int main(void) {
         cmocka_unit_test(a_replayed_initiation_is_dropped),
         cmocka_unit_test(replayed_and_late_data),
         cmocka_unit_test(cookies_under_load),
+        cmocka_unit_test(a_lasting_flood_is_not_served),
         cmocka_unit_test(cookies_age),
         cmocka_unit_test(budget_of_a_prefix),
         cmocka_unit_test(a_forged_prefix_is_not_locked_out),

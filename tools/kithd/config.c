@@ -96,7 +96,7 @@ static const struct key keys[] = {
     {"limits", "topic_peers", KEY_COUNT, LIMIT(topic_peers), "256", "announcements held per topic"},
     {"limits", "ops", KEY_COUNT, LIMIT(ops), "256", "operations of ours running at once"},
     {"limits", "handshakes_per_s", KEY_COUNT, LIMIT(handshakes_per_s), "2000",
-     "session initiations served; above half of it cookies are asked"},
+     "session initiations served; faster than half of it, with a cookie only"},
     {"limits", "unlimited", KEY_BOOL, AT(unlimited), "no",
      "no answer budgets: benchmarks on loopback only"},
     {"http", "listen", KEY_TEXT, AT(http_listen), "",
