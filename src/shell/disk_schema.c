@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include <sodium/crypto_generichash.h>
+#include <sodium/utils.h>
 
 #include "core/record.h"
 #include "kith/op.h"
@@ -202,6 +203,9 @@ int kith_disk_decode_record(enum kith_disk_table table, struct kith_span key,
         (flags &
          ~(unsigned)(FLAG_MUTABLE | FLAG_ANNOUNCEMENT | FLAG_MAINLINE | FLAG_MAINLINE_ONLY)) != 0 ||
         swarms_of(flags, out.own, &out.swarms) < 0) {
+        return KITH_ECORRUPT;
+    }
+    if (!out.is_announcement && !sodium_is_zero(out.topic.bytes, sizeof(out.topic.bytes))) {
         return KITH_ECORRUPT;
     }
     const struct kith_disk_record check = {

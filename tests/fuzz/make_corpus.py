@@ -5,6 +5,7 @@
 Usage: make_corpus.py [DIRECTORY]   (default: the corpus directory beside this file)
 Files that a fuzzer found are kept; they have names of their own.
 """
+import hashlib
 import os
 import struct
 import sys
@@ -355,6 +356,120 @@ def node_seeds(mainline):
             **{"life-%02d" % seed: node_random(seed + 100 * mainline, 40, mainline) for seed in range(16)}}
 
 
+CONFIG = {
+    "empty": b"", "section-unknown": b"[noed]\nnetwork = x\n", "key-unknown": b"[node]\nnetwrok = x\n",
+    "node": b"[node]\ndata_dir = /tmp/x\nnetwork = test\nlisten = 0.0.0.0:7700\nlisten = [::]:7700\ncontrol = /run/c\n"
+            b'capabilities = {"a": 1}\ncoupling = 0.5\ndamping = 100\n',
+    "secret": b"[node]\nnetwork_secret = " + b"07" * 32 + b"\n", "secret-empty": b"[node]\nnetwork_secret =\n",
+    "bootstrap": b"[bootstrap]\npeer = 192.0.2.1:7700\nseed = a.example:1\nseeds = /etc/kith/seeds\n",
+    "lan": b"[lan]\nenabled = no\nhide_key = on\nallow = eth*\ndeny = docker*\n",
+    "mainline": b"[mainline]\nenabled = yes\nbootstrap = h:1\nrendezvous = off\nenforce_ids = 1\nqueries_per_s = 7\n",
+    "limits": b"[limits]\nsessions = 4294967295\nrecords = 1\nhandshakes_per_s = 12\nunlimited = true\n",
+    "limit-0": b"[limits]\nsessions = 0\n", "limit-big": b"[limits]\nsessions = 4294967296\n",
+    "pace": b"[node]\ncoupling = 0.001\n", "pace-nan": b"[node]\ncoupling = 0x1p-1\n", "log": b"[log]\nlevel = debug\nformat = json\n",
+    "log-bad": b"[log]\nlevel = loud\n", "comment": b"; c\n# c\n[node] ; c\nnetwork = x ; c\n", "colon": b"[node]\nnetwork: x\n",
+    "continued": b"[bootstrap]\npeer = a:1\n  b:2\n", "no-equals": b"[node]\nnetwork\n", "open": b"[node\n",
+    "many": b"[bootstrap]\n" + b"peer = a:1\n" * 65, "long": b"[node]\nnetwork = " + b"x" * 300 + b"\n", "bom": b"\xef\xbb\xbf[node]\n",
+    "nul": b"[node]\nnetwork = a\0b\n", "semicolon": b"[node]\nnetwork =;a\n",
+}
+HEAD = b"kith-identity-1 "
+KEYFILES = {
+    "empty": b"", "good": HEAD + b"5a" * 32 + b"\n", "upper": HEAD + b"5A" * 32 + b"\n", "newer": b"kith-identity-2 x\n",
+    "no-newline": HEAD + b"5a" * 32, "two": (HEAD + b"5a" * 32 + b"\n") * 2, "digit": HEAD + b"5a" * 31 + b"5g\n",
+    "short": HEAD + b"5a\n", "foreign": b"-----BEGIN", "number": b"kith-identity-01 \n", "nul": HEAD + b"\0" * 64 + b"\n",
+}
+SEEDS = {
+    "empty": b"", "one": b"192.0.2.1:7700\n", "key": (Z32 + "@h.example:1").encode(), "comments": b"# a\n\n  a:1 # b\r\n\tb:2\n",
+    "bad": b"a\nb:2\n:3\n", "many": b"a:1\n" * 257, "nul": b"a:1\0b\nc:2\n", "ban": b"192.0.2.0/24", "ban-6": b"2001:db8::/56",
+    "ban-brackets": b"[2001:db8::1]/128", "ban-bits": b"10.0.0.0/33", "ban-host": b"192.0.2.77/8", "ban-long": b"1" * 70 + b"/8",
+}
+JSONS = {
+    "empty": b"", "object": b'{"a": [1, -2, 3.5, true, false, null, "x"], "b": {}}', "string": b'"\\u00fc\\ud83d\\ude00"',
+    "string-empty": b'""', "deep": b"[" * 40 + b"]" * 40, "number-max": b"[9223372036854775807, -9223372036854775808]",
+    "number-over": b"9223372036854775808", "real": b"1e308", "key-empty": b'{"": 0}', "key-twice": b'{"a": 1, "a": 2}',
+    "key-long": b'{"' + b"k" * 300 + b'": 1}', "capabilities": b'{"agent": "x", "tools": ["a", "b"], "n": {"m": [1]}}',
+}
+
+
+def lan(*strings):
+    return b"".join(bytes([len(s)]) + s for s in strings)
+
+
+LAN = {
+    "empty": b"", "full": lan(b"txtvers=1", b"k=" + Z32.encode(), b"f=0"), "version": lan(b"txtvers=1"), "newer": lan(b"txtvers=2"),
+    "case": lan(b"TXTVERS=1", b"K=" + Z32.encode()), "twice": lan(b"txtvers=1", b"f=1", b"f=g"), "key-short": lan(b"txtvers=1", b"k=y"),
+    "flags": lan(b"txtvers=1", b"f=ffffffff"), "flags-long": lan(b"txtvers=1", b"f=100000000"), "no-value": lan(b"txtvers"),
+    "many": lan(*[b"x"] * 33), "large": lan(*[b"x" * 255] * 6), "name": b"kith-abc", "name-63": b"n" * 63, "name-64": b"n" * 64,
+    "utf8": "\u00e9\u20ac\U0001f600".encode(), "utf8-cut": b"a\xe2\x82", "surrogate": b"\xed\xa0\x80", "control": b"a\x07b",
+    "stars": bytes([0, 1, 0, 1, 0, 2, 1, 2, 1, 1, 2, 1]), "address": bytes([4, 4, 24, 30, 20, 8, 8, 8, 8, 8, 8, 8, 0]),
+}
+
+
+def disk_entry(table, key, body):
+    return bytes([table, len(key)]) + key + body
+
+
+def disk_record(table, flags, salt=b"", value=b"1:x", topic=bytes(32), seq=1):
+    body = struct.pack(">QB", 7, flags) + topic + struct.pack(">Q", seq) + KEY + SIGNATURE
+    body += bytes([len(salt)]) + salt + struct.pack(">H", len(value)) + value
+    return disk_entry(table, disk_key(flags, salt, value, topic), body)
+
+
+def disk_key(flags, salt, value, topic):
+    blake = lambda data: hashlib.blake2b(data, digest_size=32).digest()
+    if flags & 2:
+        return b"\2" + topic + KEY
+    return b"\1" + (blake(b"kith-record-1" + KEY + salt) if flags & 1 else blake(value))
+
+
+DISK = {
+    "empty": b"", "own": disk_record(0, 1), "held": disk_record(1, 1, b"salt"), "immutable": disk_record(1, 0),
+    "announcement": disk_record(1, 3, b"salt", topic=b"t" * 32), "mainline": disk_record(0, 5), "mainline-only": disk_record(0, 13),
+    "mainline-held": disk_record(1, 5), "only-without": disk_record(0, 9), "flag-unknown": disk_record(0, 17),
+    "topic-of-record": disk_record(1, 1, topic=b"t" * 32), "seq-negative": disk_record(1, 1, seq=1 << 63), "salt-65": disk_record(1, 1, b"s" * 65),
+    "value-big": disk_record(1, 1, value=b"990:" + b"x" * 990), "wrong-key": disk_entry(1, b"\1" + bytes(32), disk_record(1, 1)[35:]),
+    "trailing": disk_record(1, 1) + b"x", "cut": disk_record(1, 1)[:-1], "unsealed": disk_record(0x80, 1),
+    "blob": disk_entry(2, b"E", b"blob"), "blob-64": disk_entry(2, b"E" * 64, b"v" * 64), "blob-65": disk_entry(2, b"E" * 65, b"v" * 65),
+    "state": disk_entry(3, b"mainline4", b"\1" + V4 * 20), "state-nul": disk_entry(3, b"a\0b", b"x"), "key-none": disk_entry(2, b"", b"x"),
+}
+
+
+def patches(cut, *pairs):
+    return struct.pack(">H", cut) + b"".join(
+        struct.pack(">I", at)[1:] + bytes([len(data) - 1]) + data for at, data in pairs)
+
+
+# Offsets are within LMDB pages of 4,096 bytes: a header of 16 bytes, the meta pages are the first two.
+DISK_FILE = {
+    "whole": b"", "half": patches(0x8000), "page": patches(0x0800), "tiny": patches(1),
+    "magic": patches(0, (16, b"\0"), (4096 + 16, b"\0")), "version": patches(0, (20, b"\2"), (4096 + 20, b"\2")),
+    **{"meta-%d" % at: patches(0, (at, b"\xff"), (4096 + at, b"\xff")) for at in range(40, 152, 8)},
+    **{"page-%d" % n: patches(0, (4096 * n + 10, b"\xff\xff\xff\xff\xff\xff")) for n in range(2, 14)},
+    **{"number-%d" % n: patches(0, (4096 * n, b"\x7f")) for n in range(2, 8)},
+    "nodes": patches(0, *[(4096 * n + 16, b"\x20\0\x30\0") for n in range(2, 16)]),
+}
+
+
+def control_ask(method, ident, *args):
+    return bytes([2, method, len(args), ident]) + b"".join(args)
+
+
+CONTROL = {
+    "empty": b"", "all": b"\3" + b"".join(control_ask(m, m) for m in range(30)),
+    "keys": b"\1" + b"".join(control_ask(m, m, bytes([0, 0])) for m in range(30)),
+    "results": b"\1" + control_ask(14, 1, bytes([0, 0])) + b"".join(bytes([5, 0, kind, 8 | kind << 4, 3]) + b"1:x" for kind in range(7)),
+    "put": b"\0" + control_ask(16, 1, bytes([4, 128]) + text(b"3:abc"), bytes([3, 129]) + text(b"salt")) + bytes([5, 0, 6, 0, 0]),
+    "twice": b"\0" + control_ask(22, 1, bytes([0, 0])) * 2, "full": b"\0" + b"".join(control_ask(22, i, bytes([0, 0])) for i in range(70)),
+    "cancel": b"\0" + control_ask(22, 1, bytes([0, 0])) + control_ask(26, 2, bytes([17, 129, 1])),
+    "events": b"\0" + control_ask(24, 1) + bytes([7, 1, 7, 2, 7, 3]) + control_ask(26, 2, bytes([17, 129, 1])),
+    "stop": b"\2" + control_ask(27, 1), "no-stop": b"\0" + control_ask(27, 1),
+    "edits": b"\0" + b"".join(control_ask(m, m, bytes([a, v])) for m in (11, 12, 13) for a in (0, 9, 19) for v in range(5)),
+    **{"raw-" + name: b"\0\0" + text(data[:200]) for name, data in NASTY_MSGPACK.items()},
+    "raw-request": b"\0\0" + text(pack([0, 1, "id"]) + pack([0, 2, "lookup", {"key": "00" * 32}])),
+    "raw-no-request": b"\0\0" + text(pack([1, 1, {}])), "raw-args": b"\0\0" + text(pack([0, 1, "get", []])),
+}
+
+
 def dns_packet(*records, flags=0x8400, counts=None):
     n = len(records) if counts is None else counts
     return struct.pack(">HHHHHH", 0, flags, 0, n, 0, 0) + b"".join(records)
@@ -403,7 +518,8 @@ def main():
         "message": {**messages, **NASTY_MSGPACK}, "peer_record": {**peers, **NASTY_MSGPACK},
         "bencode": BENCODE, "krpc": KRPC, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
         "dns": DNS, "value_json": value_seeds(), "session": SESSION, "node_kith": node_seeds(False),
-        "node_mainline": node_seeds(True),
+        "node_mainline": node_seeds(True), "config": CONFIG, "keyfile": KEYFILES, "seeds": SEEDS, "json": JSONS,
+        "lan_txt": LAN, "disk": DISK, "disk_file": DISK_FILE, "control": CONTROL,
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)

@@ -84,6 +84,11 @@ int json_to_msgpack(const json_t *json, msgpack_sbuffer *out) {
     return pack(json, &packer, 0);
 }
 
+/* Text of bytes, which msgpack-c leaves NULL where there are none; NULL if they are no UTF-8. */
+static json_t *text_of(const void *bytes, size_t size) {
+    return json_stringn(size > 0 ? bytes : "", size);
+}
+
 json_t *json_hex(const uint8_t *bytes, size_t size) {
     static const char digits[] = "0123456789abcdef";
     char *text = malloc(2 * size + 1);
@@ -159,7 +164,7 @@ int json_add_value(json_t *object, const uint8_t *value, size_t size) {
         return -1;
     json = document(bytes, bytes_size);
     if (!json)
-        json = json_stringn((const char *)bytes, bytes_size);
+        json = text_of(bytes, bytes_size);
     if (json)
         return json_object_set_new(object, "value", json);
     return json_object_set_new(object, "value_hex", json_hex(bytes, bytes_size));
@@ -175,7 +180,7 @@ static int add_bytes(json_t *object, const char *name, const uint8_t *bytes, siz
         return json_add_value(object, bytes, size);
     if (is_result && strcmp(name, "sig") == 0)
         return json_object_set_new(object, name, json_hex(bytes, size));
-    json = json_stringn((const char *)bytes, size);
+    json = text_of(bytes, size);
     if (json)
         return json_object_set_new(object, name, json);
     snprintf(hex_name, sizeof(hex_name), "%.70s_hex", name);
@@ -186,11 +191,13 @@ static int add_pair(json_t *object, const msgpack_object_kv *pair, bool is_resul
     char name[256];
     json_t *item;
 
-    if (pair->key.type != MSGPACK_OBJECT_STR || pair->key.via.str.size >= sizeof(name) ||
-        memchr(pair->key.via.str.ptr, '\0', pair->key.via.str.size))
+    if (pair->key.type != MSGPACK_OBJECT_STR || pair->key.via.str.size >= sizeof(name))
         return -1;
-    memcpy(name, pair->key.via.str.ptr, pair->key.via.str.size);
+    if (pair->key.via.str.size > 0) /* else it has no bytes to point to */
+        memcpy(name, pair->key.via.str.ptr, pair->key.via.str.size);
     name[pair->key.via.str.size] = '\0';
+    if (strlen(name) != pair->key.via.str.size)
+        return -1;
     if (pair->val.type == MSGPACK_OBJECT_BIN)
         return add_bytes(object, name, (const uint8_t *)pair->val.via.bin.ptr,
                          pair->val.via.bin.size, is_result);
@@ -224,7 +231,7 @@ static json_t *from_array(const msgpack_object_array *array) {
 }
 
 static json_t *from_bytes(const uint8_t *bytes, size_t size) {
-    json_t *json = json_stringn((const char *)bytes, size);
+    json_t *json = text_of(bytes, size);
 
     return json ? json : json_hex(bytes, size);
 }
@@ -243,7 +250,7 @@ json_t *json_from_msgpack(const msgpack_object *object) {
     case MSGPACK_OBJECT_FLOAT64:
         return json_real(object->via.f64);
     case MSGPACK_OBJECT_STR:
-        return json_stringn(object->via.str.ptr, object->via.str.size);
+        return text_of(object->via.str.ptr, object->via.str.size);
     case MSGPACK_OBJECT_BIN:
         return from_bytes((const uint8_t *)object->via.bin.ptr, object->via.bin.size);
     case MSGPACK_OBJECT_ARRAY:

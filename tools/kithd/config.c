@@ -440,6 +440,11 @@ static bool is_default(const struct config *config, const char *const *field) {
            (config->seeds_file_is_default && *field == config->seeds_file);
 }
 
+/* A blank before a semicolon would make a comment of the value. */
+static void print_text(const char *prefix, const char *name, const char *value) {
+    printf("%s%s =%s%s\n", prefix, name, value[0] == ';' ? "" : " ", value);
+}
+
 static void print_key(const struct config *config, const struct key *key) {
     const void *field = const_field_of(config, key);
     bool set = false;
@@ -449,7 +454,7 @@ static void print_key(const struct config *config, const struct key *key) {
     case KEY_LIST: {
         const struct config_list *list = field;
         for (size_t i = 0; i < list->n_items; i++)
-            printf("%s = %s\n", key->name, list->items[i]);
+            print_text("", key->name, list->items[i]);
         set = list->n_items > 0;
         break;
     }
@@ -483,8 +488,8 @@ static void print_key(const struct config *config, const struct key *key) {
     case KEY_FORMAT:
         set = *(char *const *)field != NULL;
         if (set)
-            printf("%s%s = %s\n", is_default(config, field) ? "# " : "", key->name,
-                   *(const char *const *)field);
+            print_text(is_default(config, field) ? "# " : "", key->name,
+                       *(const char *const *)field);
         break;
     }
     if (!set)
