@@ -18,7 +18,8 @@ enum kith_event_kind {
     KITH_EVENT_PEER_ADDED,   /* it came in, as a hint or because it answered */
     KITH_EVENT_PEER_UPDATED, /* it proved itself, lost its proven place, or its roles changed */
     KITH_EVENT_PEER_REMOVED,
-    KITH_EVENT_MAINLINE, /* an address family of the Mainline DHT was joined: `n_contacts` there */
+    KITH_EVENT_MAINLINE, /* an address family of the Mainline DHT was joined, or has lost its last
+                            contact and is joined again: `n_contacts` there now, 0: none */
 };
 
 struct kith_event {

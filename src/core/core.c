@@ -177,6 +177,10 @@ static void mainline_ready(void *context, uint64_t now) {
     kith_publish_mainline(&core->publish, now);
 }
 
+static void mainline_lost(void *context, uint64_t now) {
+    kith_core_tell(context, KITH_EVENT_MAINLINE, now);
+}
+
 static void mainline_observed(void *context, const struct kith_endpoint *endpoint, uint64_t now) {
     struct kith_core *core = context;
     kith_publish_hint(&core->publish, endpoint, now);
@@ -196,6 +200,7 @@ static int init_mainline(struct kith_core *core, const struct kith_core_config *
         .is_self = is_self,
         .is_banned = mainline_banned,
         .on_ready = mainline_ready,
+        .on_lost = mainline_lost,
         .on_observed = mainline_observed,
         .context = core,
     };

@@ -354,9 +354,10 @@ static void on_ready(void *context, uint64_t now) {
     }
 }
 
+/* Joining starts over by itself. */
 static void on_lost(void *context, uint64_t now) {
-    (void)context; /* joining starts over by itself */
-    (void)now;
+    const struct kith_mainline_family *family = context;
+    family->owner->config.on_lost(family->owner->config.context, now);
 }
 
 static bool is_self(void *context, const struct kith_endpoint *endpoint) {

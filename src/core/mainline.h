@@ -33,8 +33,9 @@ struct kith_mainline_config {
     bool lab;        /* all nodes are on this host or in a lab: reachable without proof */
     bool (*is_self)(void *context, const struct kith_endpoint *endpoint);
     bool (*is_banned)(void *context, const struct kith_node_ref *node, uint64_t now);
-    /* A family has joined, for the first time or again. */
+    /* A family has joined, for the first time or again; it has lost its last contact. */
     void (*on_ready)(void *context, uint64_t now);
+    void (*on_lost)(void *context, uint64_t now);
     /* Others of this family see us at this endpoint now. */
     void (*on_observed)(void *context, const struct kith_endpoint *endpoint, uint64_t now);
     void *context;

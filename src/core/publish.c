@@ -10,6 +10,7 @@
 #include "core/publish.h"
 
 #include "core/endpoint.h"
+#include "core/keyed_hash.h"
 
 enum {
     PUBLISH_SOON_MS = 200, /* after joining or a change: several changes come together */
@@ -270,6 +271,12 @@ bool kith_publish_is_self(const struct kith_publish *publish,
 
 /* ---- publishing ---- */
 
+/* Tells what a peer record says from what another one said; nobody else chooses either. */
+static uint64_t digest_of(const struct kith_record *record) {
+    static const uint8_t key[KITH_KEYED_HASH_KEY];
+    return kith_keyed_hash(key, record->value, record->value_size);
+}
+
 /* One signature serves both swarms: what was signed for ours goes out in the public one as it is.
  * Who is in a private network, and where, is nobody else's business. */
 static void put_in_mainline(struct kith_publish *publish, const struct kith_record *record,
@@ -281,6 +288,8 @@ static void put_in_mainline(struct kith_publish *publish, const struct kith_reco
         .record = record,
     };
     if (publish->in_mainline && !publish->ops->is_private) {
+        publish->told_at = now;
+        publish->told_digest = digest_of(record);
         int r = kith_ops_start_internal(publish->ops, NULL, &query, NULL, NULL, now);
         (void)r; /* without memory the hourly publication makes up for it */
     }
@@ -289,7 +298,10 @@ static void put_in_mainline(struct kith_publish *publish, const struct kith_reco
 /* The peer record reached nobody: again before the hour is over. */
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
-    if (op->has_best) {
+    /* A node that is alone in kith's own swarm, or young, publishes there every minute or so. */
+    bool due = publish->told_at == 0 ||
+               now - publish->told_at >= KITH_REPUBLISH_S * 9 / 10 * KITH_NS_PER_S;
+    if (op->has_best && (due || digest_of(&op->best) != publish->told_digest)) {
         put_in_mainline(publish, &op->best, now);
     }
     if (status == 0) {

@@ -28,6 +28,8 @@ struct kith_publish {
     uint64_t published;     /* when it did so last, or 0 */
     bool started;
     bool in_mainline; /* which has been joined */
+    uint64_t told_at; /* when the peer record was last put there, 0: never */
+    uint64_t told_digest; /* of what it said */
     /* What we think our endpoints are changed. */
     void (*on_endpoints)(void *context);
     void *context;

@@ -60,6 +60,8 @@ static void tell_event(struct kith_node *node, const struct kith_event *event) {
         kith_node_names_joined(node);
     } else if (event->kind == KITH_EVENT_LOST) {
         kith_node_names_lost(node);
+    } else if (event->kind == KITH_EVENT_MAINLINE) {
+        kith_node_names_mainline(node); /* asks anew for what is not joined */
     }
     if (node->on_event != NULL && !node->closing) {
         char text[sizeof(((struct kith_node_result *)0)->text)] = "";

@@ -86,7 +86,9 @@ def case_status():
     check(mainline["v4"]["observed"] == NODES[1].endpoint, f"{mainline['v4']['observed']}")
     ids = fields(expect(node_cli(1, "--json", "id"), 0), "node_ids")["node_ids"]
     check(ids["mainline4"] == mainline["v4"]["id"] and re.fullmatch("[0-9a-f]{40}", ids["mainline4"]), f"{ids}")
-    check("joined" in expect(node_cli(1, "status"), 0).out, "status for people")
+    out = expect(node_cli(1, "status"), 0).out
+    check(re.search(r"over IPv4 +joined, [0-9]+ contacts in [0-9]+ buckets", out), out)
+    check(re.search(r"Mainline +reachable: (yes|no|unknown)", out) and f"seen at {NODES[1].endpoint}, " in out, out)
     check(re.search("joined Mainline over IPv4: [0-9]+ contacts", NODES[1].log()), NODES[1].log())
 
 

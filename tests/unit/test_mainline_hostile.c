@@ -167,6 +167,7 @@ enum { SYBILS = 16 };
 
 static struct {
     struct kith_point target;
+    bool hosts; /* each has an address of its own */
     unsigned n_puts;
 } sybil;
 
@@ -184,7 +185,8 @@ static void sybil_id(unsigned number, uint8_t id[20]) {
 static bool play_sybils(struct net *net, struct net_packet *packet) {
     struct net_packet answer = {.from = packet->to, .to = packet->from, .at = net->now};
     const uint8_t *txn = memmem(packet->bytes, packet->size, "1:t4:", 5);
-    if (memcmp(packet->to.ip, sybil_host.ip, 4) != 0) {
+    unsigned number = sybil.hosts ? packet->to.ip[2] : packet->to.port - sybil_host.port;
+    if (memcmp(packet->to.ip, sybil_host.ip, sybil.hosts ? 2 : 4) != 0) {
         return true;
     }
     sybil.n_puts += contains(packet->bytes, packet->size, "1:q3:put") &&
@@ -192,15 +194,18 @@ static bool play_sybils(struct net *net, struct net_packet *packet) {
     if (txn != NULL && contains(packet->bytes, packet->size, "1:y1:q")) {
         struct kith_writer w = kith_writer(answer.bytes, sizeof(answer.bytes));
         uint8_t id[20];
-        sybil_id(packet->to.port - sybil_host.port, id);
+        sybil_id(number, id);
         kith_write_bytes(&w, "d1:rd2:id20:", 12);
         kith_write_bytes(&w, id, sizeof(id));
         kith_write_bytes(&w, "5:nodes416:", 11);
         for (unsigned i = 0; i < SYBILS; i++) {
             sybil_id(i, id);
             kith_write_bytes(&w, id, sizeof(id));
-            kith_write_bytes(&w, sybil_host.ip, 4);
-            kith_write_u16(&w, (uint16_t)(sybil_host.port + i));
+            uint8_t ip[4];
+            memcpy(ip, sybil_host.ip, sizeof(ip));
+            ip[2] = sybil.hosts ? (uint8_t)i : ip[2];
+            kith_write_bytes(&w, ip, sizeof(ip));
+            kith_write_u16(&w, (uint16_t)(sybil_host.port + (sybil.hosts ? 0 : i)));
         }
         kith_write_bytes(&w, "5:token1:xe1:t4:", 16);
         kith_write_bytes(&w, txn + 5, 4);
@@ -230,6 +235,38 @@ static void test_one_host_is_many_nodes(void **state) {
     struct kith_query get = {
         .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[3].key};
     assert_int_equal(net_ask(&net, 17, &get), 0);
+    net_deinit(&net);
+}
+
+/* With BEP 42 enforced nobody is stored on who chose his id, however many hosts he has. */
+static void test_enforced_ids(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    uint8_t seed[KITH_SEED_SIZE];
+    mainline(&net, 24);
+    sybil.hosts = true;
+    net.hook = play_sybils;
+    for (unsigned enforced = 0; enforced < 2; enforced++) {
+        struct kith_core_config config = net_config(&net, net.n, seed);
+        config.mainline = true;
+        config.network = enforced ? "strict" : "lenient";
+        config.mainline_enforce_ids = enforced;
+        unsigned node = net_add_config(&net, &config);
+        join_mainline(&net, node, 2);
+        kith_target_of_key(&net.nodes[node].key, kith_span(NULL, 0), &sybil.target);
+        struct kith_endpoint one = sybil_host;
+        one.ip[2] = 0;
+        assert_int_equal(
+            kith_core_mainline_add(net.nodes[node].core, &one, KITH_CONTACT_PEER, net.now), 0);
+        net_run(&net, 60 * KITH_NS_PER_S);
+        sybil.n_puts = 0;
+        struct kith_query q = put_query("v", KITH_SWARM_MAINLINE, value);
+        assert_int_equal(net_ask(&net, node, &q), 0);
+        assert_int_equal(net.seen.result.asked, 8);
+        assert_int_equal(sybil.n_puts, enforced ? 0 : 8);
+    }
+    sybil.hosts = false;
     net_deinit(&net);
 }
 
@@ -379,11 +416,12 @@ static void test_private_peers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forged_strangers),   cmocka_unit_test(test_forged_from_everywhere),
-        cmocka_unit_test(test_forged_member),      cmocka_unit_test(test_largest_answer),
-        cmocka_unit_test(test_flood_of_puts),      cmocka_unit_test(test_one_host_is_many_nodes),
-        cmocka_unit_test(test_crowded_rendezvous), cmocka_unit_test(test_nat_with_many_ports),
-        cmocka_unit_test(test_two_addresses),      cmocka_unit_test(test_private_peers),
+        cmocka_unit_test(test_forged_strangers),    cmocka_unit_test(test_forged_from_everywhere),
+        cmocka_unit_test(test_forged_member),       cmocka_unit_test(test_largest_answer),
+        cmocka_unit_test(test_flood_of_puts),       cmocka_unit_test(test_one_host_is_many_nodes),
+        cmocka_unit_test(test_enforced_ids),        cmocka_unit_test(test_crowded_rendezvous),
+        cmocka_unit_test(test_nat_with_many_ports), cmocka_unit_test(test_two_addresses),
+        cmocka_unit_test(test_private_peers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

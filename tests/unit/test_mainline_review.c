@@ -48,6 +48,7 @@ static void test_private_network(void **state) {
     net_run(&net, 300 * KITH_NS_PER_S);
     watch.text = "1:q3:get"; /* from here on */
     assert_int_equal(watch.n, 0);
+    assert_int_equal(net.nodes[a].core->mainline->n_meets, 0); /* nor is anybody met there */
     struct kith_query q = {
         .kind = KITH_QUERY_LOOKUP, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[a].key};
     assert_int_equal(net_ask(&net, b, &q), 0);
@@ -237,6 +238,137 @@ static void test_taken_back(void **state) {
     net_deinit(&net);
 }
 
+/* ---- joined, and honest about it ---- */
+
+static struct {
+    unsigned n;
+    uint32_t n_contacts; /* as the last event said */
+} told;
+
+static void on_told(struct net *net, unsigned i, const struct kith_event *event) {
+    if (i == 1 && event->kind == KITH_EVENT_MAINLINE) {
+        told.n++;
+        told.n_contacts = event->n_contacts;
+    }
+}
+
+/* Joined is told once, the loss of the last contact too, and joining again; meanwhile it is tried
+ * for ever. */
+static void test_lost_and_found(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net.on_told = on_told;
+    told.n = 0;
+    add_node(&net, "a");
+    add_node(&net, "b");
+    net_run(&net, 60 * KITH_NS_PER_S);
+    assert_int_equal(told.n, 0);
+    assert_false(status_of(&net, 1).families[0].ready);
+    join_mainline(&net, 1, 0);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    assert_int_equal(told.n, 1);
+    assert_int_equal(told.n_contacts, 1);
+    assert_true(status_of(&net, 1).families[0].ready);
+    net.nodes[0].dead = true;
+    net_run(&net, 1800 * KITH_NS_PER_S);
+    assert_int_equal(told.n, 2);
+    assert_int_equal(told.n_contacts, 0);
+    assert_false(status_of(&net, 1).families[0].ready);
+    net_run(&net, 6 * 3600 * KITH_NS_PER_S);
+    net.nodes[0].dead = false;
+    net_run(&net, 120 * KITH_NS_PER_S);
+    assert_int_equal(told.n, 3);
+    assert_true(told.n_contacts > 0 && status_of(&net, 1).families[0].ready);
+    net_deinit(&net);
+}
+
+/* ---- republishing ---- */
+
+static bool count_puts(struct net *net, struct net_packet *packet) {
+    const struct kith_point *target = net->hook_context;
+    watch.n += packet->bytes[0] == 'd' && contains(packet->bytes, packet->size, "1:q3:put") &&
+               memmem(packet->bytes, packet->size, target->bytes, 20) != NULL;
+    return true;
+}
+
+/* A node that nobody of its own network answers tells Mainline where it is once an hour all the
+ * same, not with every try to tell its own network. */
+static bool count_peer_puts(struct net *net, struct net_packet *packet) {
+    watch.n += packet->bytes[0] == 'd' &&
+               kith_endpoint_equal(&packet->from, &net->nodes[3].endpoint) &&
+               contains(packet->bytes, packet->size, "1:q3:put");
+    return true;
+}
+
+static void test_alone_in_its_network(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 20);
+    net.hook = count_peer_puts;
+    watch.n = 0;
+    net_run(&net, 4 * 3600 * KITH_NS_PER_S);
+    assert_in_range(watch.n, 3 * 8, 5 * 8);
+    net_deinit(&net);
+}
+
+/* BEP 44: hourly, but not as long as more than eight hold it and all of the nearest are among them.
+ */
+static void test_republished_hourly(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    struct kith_record_view view;
+    struct kith_point target;
+    mainline(&net, 40);
+    net_run(&net, 3600 * KITH_NS_PER_S); /* old enough to republish by the hour */
+    struct kith_query q = put_query("hourly", KITH_SWARM_MAINLINE, value);
+    q.salt_size = 1;
+    do { /* among nodes of which it knows few, so that its walk meets more than eight */
+        q.salt[0]++;
+        kith_target_of_key(&net.nodes[3].key, kith_span(q.salt, 1), &target);
+    } while ((target.bytes[0] ^ status_of(&net, 3).families[0].id.bytes[0]) < 0x80);
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    struct kith_record record = net.seen.record;
+    kith_record_view(&record, &view);
+    kith_target_of_record(&view, &target);
+    net.hook = count_puts;
+    net.hook_context = &target;
+    watch.n = 0;
+    net_run(&net, 3000 * KITH_NS_PER_S);
+    assert_int_equal(watch.n, 0);
+    net_run(&net, 1200 * KITH_NS_PER_S); /* eight hold it, and get it again */
+    assert_int_equal(watch.n, 8);
+
+    for (unsigned i = 0; i < net.n; i++) {
+        struct kith_store_put put = {
+            .view = &view, .point = target, .lifetime_ns = 24 * 3600 * KITH_NS_PER_S};
+        assert_true(kith_store_put(net.nodes[i].core->mainline->items, &put, net.now, NULL) >= 0);
+    }
+    watch.n = 0;
+    net_run(&net, 2 * 4200 * KITH_NS_PER_S);
+    assert_int_equal(watch.n, 0);
+
+    /* One of the nearest has lost it. */
+    unsigned nearest = 0;
+    for (unsigned i = 0; i < net.n; i++) {
+        struct kith_point id = status_of(&net, i).families[0].id;
+        struct kith_point best = status_of(&net, nearest).families[0].id;
+        nearest = kith_point_compare(&target, &id, &best) < 0 ? i : nearest;
+    }
+    struct kith_store **items = &net.nodes[nearest].core->mainline->items;
+    struct kith_store_config config = {
+        .own_id = status_of(&net, nearest).families[0].id,
+        .limits = {.records = 10, .bytes = 10000, .records_per_prefix = 10, .topic_peers = 1},
+        .random = &net.nodes[nearest].core->env.random,
+        .stats = &net.nodes[nearest].core->env.stats};
+    kith_store_free(*items);
+    assert_int_equal(kith_store_new(items, &config), 0);
+    net_run(&net, 4200 * KITH_NS_PER_S);
+    assert_true(watch.n >= 8);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_private_network),
@@ -247,6 +379,9 @@ int main(void) {
         cmocka_unit_test(test_silent_mainline_seed),
         cmocka_unit_test(test_waits_for_first_rendezvous),
         cmocka_unit_test(test_taken_back),
+        cmocka_unit_test(test_lost_and_found),
+        cmocka_unit_test(test_alone_in_its_network),
+        cmocka_unit_test(test_republished_hourly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

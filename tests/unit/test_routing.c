@@ -639,6 +639,56 @@ static void sequence_step(struct fixture *f, uint64_t now) {
     }
 }
 
+/* Valid by the last byte alone. */
+static bool is_even(const struct kith_point *id, const struct kith_endpoint *endpoint) {
+    (void)endpoint;
+    return id->bytes[19] % 2 == 0;
+}
+
+/* BEP 42: in a full bucket a node with a valid id takes the place of one without, live or not;
+ * never the reverse. Enforced, those without do not come in at all. */
+static void test_valid_ids_are_preferred(void **state) {
+    struct fixture f;
+
+    start(&f, 9, 8, 160);
+    f.table = kith_routing_free(f.table);
+    f.own.bytes[19] = 0;
+    struct kith_routing_config config = {.own_id = f.own,
+                                         .id_bits = 160,
+                                         .k = 8,
+                                         .per_prefix_bucket = 2,
+                                         .per_prefix_table = 10,
+                                         .id_valid = is_even,
+                                         .random = &f.random,
+                                         .stats = &f.stats,
+                                         .on_change = on_change,
+                                         .context = &f};
+    assert_int_equal(kith_routing_new(&f.table, &config), 0);
+    for (uint8_t i = 0; i < 8; i++) {
+        assert_int_equal(answered(&f, node_private(&f, 3, (uint8_t)(2 * i + 1)), SECOND),
+                         KITH_ROUTING_ADDED);
+    }
+    for (uint8_t i = 0; i < 8; i++) {
+        assert_int_equal(answered(&f, node_private(&f, 3, (uint8_t)(2 * i + 2)), SECOND),
+                         KITH_ROUTING_ADDED);
+        assert_int_equal(kith_routing_count(f.table), 8);
+    }
+    assert_int_equal(answered(&f, node_private(&f, 3, 99), SECOND), KITH_ROUTING_CACHED);
+    assert_int_equal(answered(&f, node_private(&f, 3, 98), SECOND), KITH_ROUTING_CACHED);
+    end(&f);
+
+    start(&f, 9, 8, 160);
+    f.table = kith_routing_free(f.table);
+    f.own.bytes[19] = 0;
+    config.own_id = f.own;
+    config.enforce_ids = true;
+    config.random = &f.random;
+    assert_int_equal(kith_routing_new(&f.table, &config), 0);
+    assert_int_equal(answered(&f, node_private(&f, 3, 1), SECOND), KITH_ROUTING_REFUSED);
+    assert_int_equal(answered(&f, node_private(&f, 3, 2), SECOND), KITH_ROUTING_ADDED);
+    end(&f);
+}
+
 static void test_random_sequences(void **state) {
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct fixture f;
@@ -683,6 +733,7 @@ int main(void) {
         cmocka_unit_test(test_closest_are_likely_there),
         cmocka_unit_test(test_memory_follows_use),
         cmocka_unit_test(test_each_can_be_ended),
+        cmocka_unit_test(test_valid_ids_are_preferred),
         cmocka_unit_test(test_random_sequences),
     };
 

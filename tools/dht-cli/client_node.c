@@ -53,7 +53,7 @@ static void on_write(void *context, struct kith_span bytes) {
 static void on_event(struct kith_node *node, const struct kith_event *event, void *user) {
     struct node_transport *transport = user;
 
-    if (event->kind == KITH_EVENT_MAINLINE ||
+    if ((event->kind == KITH_EVENT_MAINLINE && event->n_contacts > 0) ||
         (event->kind == KITH_EVENT_READY && !transport->mainline_only))
         transport->ready = true;
     if (transport->control)

@@ -58,13 +58,15 @@ static void print_mainline_family(struct cli *cli, json_t *family, const char *n
     if (json_is_number(size))
         snprintf(estimate, sizeof(estimate), "; about %.0f nodes, give or take %.0f%%",
                  json_number_value(size), 100 * show_number(family, "size_error"));
-    show_fact(cli, name, "%s, %.0f contacts%s%s",
+    show_fact(cli, name, "%s, %.0f contacts in %.0f buckets%s%s",
               show_bool(family, "ready") ? "joined" : "not joined", show_number(family, "nodes"),
-              show_bool(family, "read_only") ? ", read-only" : "", estimate);
-    show_fact(cli, "", "%.0f info-hashes, %.0f peers held; seen at %s",
+              show_number(family, "depth"), show_bool(family, "read_only") ? ", read-only" : "",
+              estimate);
+    show_fact(cli, "", "%.0f info-hashes, %.0f peers held; seen at %s, %.0f asked",
               show_number(family, "torrents"), show_number(family, "peers"),
               json_is_string(json_object_get(family, "observed")) ? show_text(family, "observed")
-                                                                  : "(not yet known)");
+                                                                  : "(not yet known)",
+              show_number(family, "votes"));
 }
 
 static void print_mainline(struct cli *cli, json_t *mainline) {

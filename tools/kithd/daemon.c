@@ -44,6 +44,7 @@ struct daemon {
     uv_timer_t watchdog; /* runs where the service manager asks for signs of life */
     struct kith_node *node;
     struct kith_control_server *control;
+    bool in_mainline[2]; /* over IPv4, IPv6, as was said last */
     bool saved; /* the node is closed */
     int status; /* of the process */
     bool closing;
@@ -64,8 +65,14 @@ static void say_mainline(struct daemon *daemon) {
     kith_node_status(daemon->node, &status);
     for (unsigned i = 0; i < 2; i++) {
         const struct kith_mainline_family_status *family = &status.mainline.families[i];
-        if (!family->ready)
+        if (family->ready == daemon->in_mainline[i])
             continue;
+        daemon->in_mainline[i] = family->ready;
+        if (!family->ready) {
+            log_say(daemon->log, KITH_LOG_WARN,
+                    "no node of Mainline answers over IPv%d any more; joining again", i ? 6 : 4);
+            continue;
+        }
         if (family->observed.family)
             kith_endpoint_format(&family->observed, observed);
         log_say(daemon->log, KITH_LOG_INFO, "joined Mainline over IPv%d: %u contacts%s%s",
