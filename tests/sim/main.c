@@ -15,6 +15,7 @@
 #include "core/curve.h"
 #include "sim/fast_curve.h"
 #include "sim/scenario.h"
+#include "sim/sim_faults.h"
 
 static const struct kith_sim_scenario scenarios[] = {
     {"join", kith_sim_scenario_join, "nodes join, then find each other: all of them", 300, 200, 0,
@@ -53,6 +54,7 @@ struct command_line {
     const struct kith_sim_scenario *scenario;
     struct kith_sim_options options;
     bool json;
+    bool twice;
 };
 
 /* ---- command line ---- */
@@ -73,6 +75,8 @@ static void print_usage(FILE *out) {
           "  --duration S      of the measurement, in virtual seconds\n"
           "  --curve fast|sodium\n"
           "  --json            the summary as one JSON object\n"
+          "  --without F,G..   vopr: none of these faults\n"
+          "  --twice           run twice, expect the same trace\n"
           "  --trace-lookup N  print the N-th operation as it goes, hop by hop\n\n"
           "scenarios, with nodes and lookups where the command line says nothing:\n",
           out);
@@ -157,6 +161,15 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 'c':
         options->curve = parse_curve(value);
         break;
+    case 'W':
+        if (!kith_sim_faults_known(value)) {
+            usage_error("no such fault", value);
+        }
+        options->without = value;
+        break;
+    case 'T':
+        line->twice = true;
+        break;
     case 't':
         options->shown = parse_number(value, 1, UINT64_MAX);
         break;
@@ -196,6 +209,8 @@ static const struct option long_options[] = {
     {"session", required_argument, NULL, 'e'},
     {"weibull", no_argument, NULL, 'w'},
     {"duration", required_argument, NULL, 'D'},
+    {"without", required_argument, NULL, 'W'},
+    {"twice", no_argument, NULL, 'T'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -248,6 +263,9 @@ static void print_replay(const struct command_line *line, FILE *out) {
     if (o->duration_s != 0) {
         fprintf(out, " --duration %u", o->duration_s);
     }
+    if (o->without != NULL) {
+        fprintf(out, " --without %s", o->without);
+    }
     fprintf(out, " --curve %s %s\n", o->curve == &kith_curve_sodium ? "sodium" : "fast",
             line->scenario->name);
     fflush(out);
@@ -297,6 +315,18 @@ static void report_totals(struct kith_sim_run *run, double wall_s) {
     kith_sim_report_text(report, "trace", trace);
 }
 
+/* The same again: anything that it depends on besides the seed shows here. */
+static void expect_same(const struct command_line *line, struct kith_sim_run *run) {
+    struct kith_sim_run again = {.options = line->options};
+    char traces[2][33];
+    kith_sim_trace_init(&again.trace);
+    line->scenario->fn(&again);
+    kith_sim_trace_text(&run->trace, traces[0]);
+    kith_sim_trace_text(&again.trace, traces[1]);
+    kith_sim_expect(run, strcmp(traces[0], traces[1]) == 0, "traces %s and %s of one seed",
+                    traces[0], traces[1]);
+}
+
 static double wall_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -316,6 +346,9 @@ int main(int argc, char **argv) {
     kith_sim_trace_init(&run.trace);
     double start = wall_seconds();
     line.scenario->fn(&run);
+    if (line.twice) {
+        expect_same(&line, &run);
+    }
     report_totals(&run, wall_seconds() - start);
     kith_sim_report_print(&run.report, line.json);
     if (run.n_failures > 0) {

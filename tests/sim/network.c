@@ -142,6 +142,19 @@ uint32_t kith_sim_network_find(const struct kith_sim_network *network,
     return slot->endpoint.family == 0 ? KITH_SIM_NOBODY : slot->host;
 }
 
+bool kith_sim_network_address_beside(const struct kith_sim_network *network,
+                                     const struct kith_endpoint *base, struct kith_endpoint *ret) {
+    struct kith_endpoint beside = *base;
+    for (unsigned i = 1; i < 255; i++) {
+        beside.ip[3] = (uint8_t)i;
+        if (kith_sim_network_find(network, &beside) == KITH_SIM_NOBODY) {
+            *ret = beside;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- packets ---- */
 
 static struct kith_sim_packet *take_packet(struct kith_sim_network *network) {

@@ -88,6 +88,9 @@ void kith_sim_network_deinit(struct kith_sim_network *network);
 /* A fresh public-looking address; `family` 4 or 6. No two calls give the same one. */
 void kith_sim_network_new_address(struct kith_sim_network *network, uint8_t family,
                                   struct kith_endpoint *ret);
+/* A fresh IPv4 address in the /24 of `base`. False: it is full. */
+bool kith_sim_network_address_beside(const struct kith_sim_network *network,
+                                     const struct kith_endpoint *base, struct kith_endpoint *ret);
 /* From now on the address belongs to this host. */
 void kith_sim_network_bind(struct kith_sim_network *network, const struct kith_endpoint *endpoint,
                            uint32_t host);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* Deliberately not kith_point_compare(): an oracle that shares the metric would share its bugs. */
-static bool nearer(const struct kith_point *target, const struct kith_point *a,
-                   const struct kith_point *b) {
+bool kith_sim_oracle_nearer(const struct kith_point *target, const struct kith_point *a,
+                            const struct kith_point *b) {
     for (unsigned i = 0; i < sizeof(target->bytes); i++) {
         uint8_t distance_a = a->bytes[i] ^ target->bytes[i];
         uint8_t distance_b = b->bytes[i] ^ target->bytes[i];
@@ -28,11 +28,11 @@ uint32_t kith_sim_oracle_closest(const struct kith_sim_world *world,
     for (uint32_t i = 0; i < world->n_hosts; i++) {
         const struct kith_sim_host *host = world->hosts[i];
         if (host->core == NULL || host->client || host == except ||
-            (n_out == n && !nearer(target, &host->id, &out[n - 1]->id))) {
+            (n_out == n && !kith_sim_oracle_nearer(target, &host->id, &out[n - 1]->id))) {
             continue;
         }
         uint32_t at = n_out < n ? n_out++ : n - 1;
-        while (at > 0 && nearer(target, &host->id, &out[at - 1]->id)) {
+        while (at > 0 && kith_sim_oracle_nearer(target, &host->id, &out[at - 1]->id)) {
             out[at] = out[at - 1];
             at--;
         }

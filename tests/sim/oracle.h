@@ -10,6 +10,9 @@
 
 enum { KITH_SIM_CLOSEST_MAX = 64 };
 
+/* Whether `a` is nearer to `target` than `b`. */
+bool kith_sim_oracle_nearer(const struct kith_point *target, const struct kith_point *a,
+                            const struct kith_point *b);
 /* The `n` alive hosts nearest to `target` (not `except`, which may be NULL; no clients), nearest
  * first, by looking at all of them. Returns their number. */
 uint32_t kith_sim_oracle_closest(const struct kith_sim_world *world,

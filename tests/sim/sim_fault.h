@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-/* X(name, what it is, parts per million at most: how much of it a seed may draw) */
+/* X(name, what it is, parts per million at most: how much of it a seed may draw; 0: part of another
+ * class, counted by itself) */
 #define KITH_SIM_NET_FAULT_MAP(X)                                                                  \
     X(loss, "datagrams lost", 150000)                                                              \
     X(duplicate, "second copies", 50000)                                                           \
@@ -24,17 +25,27 @@
     X(spoof, "copies from a source that never sent them", 20000)
 #define KITH_SIM_NAT_FAULT_MAP(X)                                                                  \
     X(nat_refused, "datagrams that a NAT let nobody have", 400000)                                 \
-    X(nat_rebind, "NATs that forgot their mappings", 2000)
+    X(nat_rebind, "NATs that forgot their mappings", 2000)                                         \
+    X(nat_full_cone, "datagrams out through a full cone", 0)                                       \
+    X(nat_restricted, "datagrams out through a restricted NAT", 0)                                 \
+    X(nat_port_restricted, "datagrams out through a port-restricted NAT", 0)                       \
+    X(nat_symmetric, "datagrams out through a symmetric NAT", 0)
 #define KITH_SIM_HOST_FAULT_MAP(X)                                                                 \
     X(restart_kept, "crashed, restarted with its state", 600)                                      \
     X(restart_old, "crashed, restarted with an older state", 300)                                  \
     X(restart_torn, "crashed, restarted with a damaged state", 300)                                \
     X(restart_empty, "crashed, restarted with nothing but its key", 300)                           \
+    X(churn_exponential, "sessions of exponential length that ended", 400000)                      \
+    X(churn_weibull, "sessions of Weibull length (shape 1/2) that ended", 400000)                  \
+    X(gone, "ends of sessions that were for good", 300000)                                         \
+    X(crowd, "hosts in one /24", 400000)                                                           \
+    X(lie, "messages of liars that were lies", 200000)                                             \
     X(pause, "stood still for a while", 1000)                                                      \
     X(clock_jump, "had its wall clock set", 1000)                                                  \
     X(no_memory, "calls in which an allocation failed", 20000)                                     \
     X(send_failure, "datagrams that the system refused to send", 2000)
 #define KITH_SIM_WORLD_FAULT_MAP(X)                                                                \
+    X(join, "hosts that came, one by one", 20000)                                                  \
     X(mass_join, "hosts that came all at once", 4000)                                              \
     X(mass_leave, "hosts that went all at once", 4000)                                             \
     X(seeds_lost, "times that all seeds were gone", 3000)
@@ -49,8 +60,8 @@ struct kith_sim_fault_counts {
 #undef KITH_SIM_FAULT_COUNT
 };
 
-/* How much of each there is, in parts per million: of datagrams, of links, or per second and host.
- */
+/* How much of each there is, in parts per million: of datagrams, of links, of hosts, or per second
+ * and host. */
 struct kith_sim_fault_rates {
 #define KITH_SIM_FAULT_RATE(name, help, most) uint32_t name;
     KITH_SIM_FAULT_MAP(KITH_SIM_FAULT_RATE)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/core_internal.h"
 #include "sim/memory.h"
 
 enum {
@@ -27,13 +28,23 @@ enum {
     HEARD_MIN = 1024,
     MASS_MIN_PERCENT = 10,
     MASS_MAX_PERCENT = 60,
+    SESSION_MIN_S = 60, /* mean length */
+    SESSION_MAX_S = 1200,
 };
+
+enum churn { CHURN_NONE, CHURN_EXPONENTIAL, CHURN_WEIBULL };
 
 struct kith_sim_fault_host {
     struct kith_sim_disk disk;
     struct kith_sim_disk old; /* the same at some time before */
     struct kith_sim_nat nat;
     bool is_set_up;
+    bool gone; /* for good */
+    bool crowded;
+    bool lies;
+    struct kith_sim_liar liar;
+    enum churn churn;
+    uint64_t born;       /* this session */
     uint64_t down_until; /* while its core is gone */
     uint64_t paused_until;
     int64_t clock_off_us;
@@ -118,6 +129,10 @@ bool kith_sim_faults_heard(const struct kith_sim_faults *faults, const struct ki
            *heard_slot(faults, heard_hash(host, sender, endpoint)) != 0;
 }
 
+static bool draw(struct kith_sim_faults *faults, uint32_t ppm) {
+    return kith_sim_random_chance(&faults->random, ppm);
+}
+
 /* ---- the world's hooks ---- */
 
 static struct kith_sim_fault_host *state_of(struct kith_sim_faults *faults,
@@ -136,6 +151,13 @@ static void set_up(struct kith_sim_faults *faults, struct kith_sim_host *host) {
         return;
     }
     host->client = kith_sim_random_chance(&faults->random, CLIENT_PPM);
+    state->lies = draw(faults, faults->rates.lie);
+    state->liar = (struct kith_sim_liar){.random = &faults->random, .count = &faults->counts.lie};
+    if (draw(faults, faults->rates.churn_exponential)) {
+        state->churn = CHURN_EXPONENTIAL;
+    } else if (draw(faults, faults->rates.churn_weibull)) {
+        state->churn = CHURN_WEIBULL;
+    }
     if (kith_sim_random_chance(&faults->random, faults->rates.nat_refused)) {
         uint64_t kind = 1 + kith_sim_random_below(&faults->random, KITH_SIM_NAT_SYMMETRIC);
         uint64_t idle_s =
@@ -160,7 +182,9 @@ static void configure(void *context, struct kith_sim_host *host, struct kith_cor
 }
 
 static void enter(void *context, struct kith_sim_host *host) {
-    struct kith_sim_fault_host *state = state_of(context, host);
+    struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    kith_sim_liar_enter(state->lies && faults->on ? &state->liar : NULL);
     has_failed = false;
     lasting = state->fail_on;
     countdown = state->fail_at;
@@ -169,6 +193,7 @@ static void enter(void *context, struct kith_sim_host *host) {
 static void leave(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
     countdown = 0;
+    kith_sim_liar_enter(NULL);
     if (has_failed) {
         has_failed = false;
         faults->counts.no_memory++;
@@ -196,8 +221,15 @@ static bool may_send(void *context, struct kith_sim_host *host,
     if (!kith_sim_net_sent(&faults->net, host->index, &datagram->to, datagram->size)) {
         violate(faults, host, "sends more to an address than came from there in its name");
     }
-    if (state->nat.kind != KITH_SIM_NAT_NONE) {
+    if (state->nat.kind != KITH_SIM_NAT_NONE && datagram->to.family == 4) {
         bool is_new;
+        uint64_t *const counts[] = {
+            [KITH_SIM_NAT_FULL_CONE] = &faults->counts.nat_full_cone,
+            [KITH_SIM_NAT_RESTRICTED] = &faults->counts.nat_restricted,
+            [KITH_SIM_NAT_PORT_RESTRICTED] = &faults->counts.nat_port_restricted,
+            [KITH_SIM_NAT_SYMMETRIC] = &faults->counts.nat_symmetric,
+        };
+        ++*counts[state->nat.kind];
         *from = kith_sim_nat_out(&state->nat, &datagram->to, faults->world->now, &is_new);
         if (is_new) {
             kith_sim_network_bind(&faults->world->network, from, host->index);
@@ -211,7 +243,8 @@ static bool may_receive(void *context, struct kith_sim_host *host,
     struct kith_sim_faults *faults = context;
     struct kith_sim_fault_host *state = state_of(faults, host);
     uint64_t now = faults->world->now;
-    if (!kith_sim_nat_in(&state->nat, packet->to.port, &packet->from, now)) {
+    if (packet->to.family == 4 &&
+        !kith_sim_nat_in(&state->nat, packet->to.port, &packet->from, now)) {
         faults->counts.nat_refused++;
         return false;
     }
@@ -245,11 +278,21 @@ static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host
     }
 }
 
+/* A core that was just made. */
+static void begin(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    state->born = faults->world->now;
+    if (state->lies) {
+        host->core->swarm.dialect = kith_sim_liar_dialect();
+    }
+}
+
 static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     if (!kith_sim_world_start(faults->world, host)) {
         return; /* no memory: the next second tries again */
     }
+    begin(faults, host);
     enter(faults, host);
     kith_sim_disk_restore(&state->disk, host->core, faults->world->now);
     kith_sim_world_settle(faults->world, host);
@@ -257,11 +300,22 @@ static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
 }
 
 struct kith_sim_host *kith_sim_faults_add(struct kith_sim_faults *faults) {
-    struct kith_sim_host *host =
-        kith_sim_world_add(faults->world, &(struct kith_sim_host_options){4, false});
+    bool seed = faults->world->n_hosts < KITH_SIM_FAULTS_SEEDS;
+    bool crowded = !seed && draw(faults, faults->rates.crowd);
+    struct kith_sim_host_options options = {
+        .families = faults->families == 0 && draw(faults, KITH_SIM_PPM / 2) ? 0 : 4,
+        .beside = crowded ? faults->crowd : NULL,
+    };
+    struct kith_sim_host *host = kith_sim_world_add(faults->world, &options);
+    if (crowded) {
+        faults->counts.crowd++;
+        state_of(faults, host)->crowded = true;
+        faults->crowd = faults->crowd == NULL ? host : faults->crowd;
+    }
     if (host->core == NULL) {
         return NULL;
     }
+    begin(faults, host);
     introduce(faults, host);
     return host;
 }
@@ -309,10 +363,6 @@ static void lose_seeds(struct kith_sim_faults *faults) {
 
 /* ---- each second ---- */
 
-static bool draw(struct kith_sim_faults *faults, uint32_t ppm) {
-    return kith_sim_random_chance(&faults->random, ppm);
-}
-
 /* Returns whether it crashed. */
 static bool maybe_crash(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
@@ -340,6 +390,51 @@ static bool maybe_crash(struct kith_sim_faults *faults, struct kith_sim_host *ho
     return true;
 }
 
+/* floor of the square root */
+static uint64_t square_root(uint64_t x) {
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1) {
+        if ((root + bit) * (root + bit) <= x) {
+            root += bit;
+        }
+    }
+    return root;
+}
+
+/* In parts per million, that a session of this age ends within a second. Of Weibull's distribution
+ * with shape 1/2, whose mean is twice its scale, the hazard up to an age is the square root of
+ * their quotient: most sessions are short, a few very long. */
+static uint32_t end_of_session(const struct kith_sim_faults *faults,
+                               const struct kith_sim_fault_host *state) {
+    uint64_t age_s = (faults->world->now - state->born) / KITH_NS_PER_S;
+    uint64_t scale_s = faults->mean_session_s / 2;
+    const uint64_t square = (uint64_t)KITH_SIM_PPM * KITH_SIM_PPM;
+    switch (state->churn) {
+    case CHURN_NONE:
+        return 0;
+    case CHURN_EXPONENTIAL:
+        return KITH_SIM_PPM / faults->mean_session_s;
+    case CHURN_WEIBULL:
+        return (uint32_t)(square_root(square / scale_s * (age_s + 1)) -
+                          square_root(square / scale_s * age_s));
+    }
+    return 0;
+}
+
+/* Returns whether it left. */
+static bool maybe_leave(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    if (!draw(faults, end_of_session(faults, state))) {
+        return false;
+    }
+    faults->counts.churn_exponential += state->churn == CHURN_EXPONENTIAL;
+    faults->counts.churn_weibull += state->churn == CHURN_WEIBULL;
+    state->gone = draw(faults, faults->rates.gone);
+    faults->counts.gone += state->gone;
+    crash(faults, host, DOWN_S);
+    return true;
+}
+
 static void set_clock(struct kith_sim_faults *faults, struct kith_sim_host *host, int64_t off_us) {
     uint64_t now = faults->world->now;
     state_of(faults, host)->clock_off_us = off_us;
@@ -357,7 +452,7 @@ static void jump_clock(struct kith_sim_faults *faults, struct kith_sim_host *hos
 static void step_host(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     const struct kith_sim_fault_rates *rates = &faults->rates;
-    if (maybe_crash(faults, host)) {
+    if (maybe_crash(faults, host) || maybe_leave(faults, host)) {
         return;
     }
     if (draw(faults, SNAPSHOT_PPM)) {
@@ -386,7 +481,7 @@ void kith_sim_faults_step(struct kith_sim_faults *faults) {
     for (uint32_t i = 0; i < world->n_hosts; i++) {
         struct kith_sim_host *host = world->hosts[i];
         struct kith_sim_fault_host *state = state_of(faults, host);
-        if (host->core == NULL && state->down_until <= world->now) {
+        if (host->core == NULL && !state->gone && state->down_until <= world->now) {
             start(faults, host);
         }
         if (host->core != NULL && save) {
@@ -398,6 +493,9 @@ void kith_sim_faults_step(struct kith_sim_faults *faults) {
     }
     if (!faults->on) {
         return;
+    }
+    if (draw(faults, faults->rates.join) && world->n_hosts < faults->hosts_max) {
+        faults->counts.join += kith_sim_faults_add(faults) != NULL;
     }
     if (draw(faults, faults->rates.mass_leave)) {
         mass_leave(faults);
@@ -421,7 +519,9 @@ void kith_sim_faults_heal(struct kith_sim_faults *faults) {
         state->paused_until = 0;
         state->clock_off_us = 0;
         if (host->core == NULL) {
-            start(faults, host);
+            if (!state->gone) {
+                start(faults, host);
+            }
         } else {
             set_clock(faults, host, 0);
             kith_sim_world_settle(world, host); /* it may wake earlier now */
@@ -433,7 +533,17 @@ void kith_sim_faults_heal(struct kith_sim_faults *faults) {
 
 bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
                                const struct kith_sim_host *host) {
-    return !host->client && faults->hosts[host->index].nat.kind == KITH_SIM_NAT_NONE;
+    return host->core != NULL && !host->client &&
+           faults->hosts[host->index].nat.kind == KITH_SIM_NAT_NONE;
+}
+
+bool kith_sim_faults_gone(const struct kith_sim_faults *faults, const struct kith_sim_host *host) {
+    return faults->hosts[host->index].gone;
+}
+
+bool kith_sim_faults_crowded(const struct kith_sim_faults *faults,
+                             const struct kith_sim_host *host) {
+    return faults->hosts[host->index].crowded;
 }
 
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
@@ -448,14 +558,46 @@ static uint32_t draw_rate(struct kith_sim_random *random, uint32_t most) {
     return none ? 0 : (uint32_t)(most * part * part / 1000000);
 }
 
+/* Whether `name` is one of `names`, which commas separate. */
+static bool is_one_of(const char *name, const char *names) {
+    size_t size = strlen(name);
+    for (const char *at = names; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, size) == 0 && (at[size] == ',' || at[size] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kith_sim_faults_known(const char *names) {
+    unsigned n = 1;
+    unsigned known = 0;
+    for (const char *at = names; *at != '\0'; at++) {
+        n += *at == ',';
+    }
+#define COUNT(name, help, most) known += is_one_of(#name, names);
+    KITH_SIM_FAULT_MAP(COUNT)
+#undef COUNT
+    return known == n;
+}
+
 void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
-                          uint32_t hosts_max) {
+                          uint32_t hosts_max, const char *without) {
     *faults = (struct kith_sim_faults){.world = world, .on = true, .hosts_max = hosts_max};
     faults->hosts = kith_sim_allocate(hosts_max * sizeof(struct kith_sim_fault_host));
     kith_sim_random_seed(&faults->random, kith_sim_mix(world->config.seed, STREAM_FAULTS, 0));
 #define DRAW(name, help, most) faults->rates.name = draw_rate(&faults->random, most);
     KITH_SIM_FAULT_MAP(DRAW)
 #undef DRAW
+#define FORGO(name, help, most)                                                                    \
+    faults->rates.name = is_one_of(#name, without) ? 0 : faults->rates.name;
+    KITH_SIM_FAULT_MAP(FORGO)
+#undef FORGO
+    faults->families = draw(faults, KITH_SIM_PPM / 2) ? 4 : 0;
+    faults->mean_session_s =
+        SESSION_MIN_S +
+        (uint32_t)kith_sim_random_below(&faults->random, SESSION_MAX_S - SESSION_MIN_S + 1);
     kith_sim_net_init(&faults->net, world->config.seed, &world->network, &faults->rates,
                       &faults->counts);
     world->hooks = (struct kith_sim_hooks){

@@ -12,6 +12,7 @@
 #define KITH_SIM_FAULTS_H
 
 #include "sim/sim_disk.h"
+#include "sim/sim_liar.h"
 #include "sim/sim_nat.h"
 #include "sim/sim_net.h"
 #include "sim/stats.h"
@@ -29,6 +30,9 @@ struct kith_sim_faults {
     struct kith_sim_net net;
     struct kith_limits limits; /* of every host */
     bool on;
+    uint8_t families;            /* of hosts, see struct kith_sim_host_options; 0: some have both */
+    uint32_t mean_session_s;     /* of hosts that come and go */
+    struct kith_sim_host *crowd; /* the first in the /24 that many share, or NULL */
     uint32_t hosts_max;
     struct kith_sim_fault_host *hosts;
     /* Who was heard from where: (host and life, sender, endpoint), hashed. */
@@ -39,9 +43,12 @@ struct kith_sim_faults {
     uint32_t violator;
 };
 
-/* Draws what is to go wrong and takes the world's hooks and network. Before the first host. */
+/* Draws what is to go wrong and takes the world's hooks and network. Before the first host.
+ * `without`: names of classes, separated by commas, of which there shall be none; may be NULL. */
 void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
-                          uint32_t hosts_max);
+                          uint32_t hosts_max, const char *without);
+/* Whether there are classes of all these names. */
+bool kith_sim_faults_known(const char *names);
 /* Before the world is. */
 void kith_sim_faults_deinit(struct kith_sim_faults *faults);
 /* Another host, perhaps behind a NAT or a client, told of the seeds. NULL: no memory for it. */
@@ -53,6 +60,11 @@ void kith_sim_faults_heal(struct kith_sim_faults *faults);
 /* Whether strangers can reach it and it takes part as a full node. */
 bool kith_sim_faults_is_public(const struct kith_sim_faults *faults,
                                const struct kith_sim_host *host);
+/* Whether it left and never comes back. */
+bool kith_sim_faults_gone(const struct kith_sim_faults *faults, const struct kith_sim_host *host);
+/* Whether it shares its /24 with others, so that not all of them fit into tables. */
+bool kith_sim_faults_crowded(const struct kith_sim_faults *faults,
+                             const struct kith_sim_host *host);
 /* What stands before it. */
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
                                            const struct kith_sim_host *host);

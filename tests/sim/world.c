@@ -286,7 +286,10 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
     host->event.kind = KITH_SIM_EVENT_HOST;
     host->client = options->client;
     if (options->families != 6) {
-        kith_sim_network_new_address(&world->network, 4, &host->v4);
+        if (options->beside == NULL ||
+            !kith_sim_network_address_beside(&world->network, &options->beside->v4, &host->v4)) {
+            kith_sim_network_new_address(&world->network, 4, &host->v4);
+        }
         kith_sim_network_bind(&world->network, &host->v4, host->index);
     }
     if (options->families != 4) {
