@@ -327,6 +327,16 @@ static int save(struct kith_op *op, uint64_t now) {
     return 0;
 }
 
+/* Whether a republished record has lost against a newer one under our own key: another device
+ * published that, or we did, and came back with an older disk. Ours would be refused everywhere, and
+ * nobody would keep the newer one alive; so we go on with that instead. */
+static bool is_overtaken(const struct kith_op *op, const struct kith_record *newer) {
+    const struct kith_own_record *kept = kith_own_find(op->ops->own, &op->point, false);
+    return op->internal && kept != NULL && kept->kind == KITH_OWN_VALUE && newer->is_mutable &&
+           (op->flags & KITH_FLAG_HAS_RECORD) != 0 &&
+           kith_key_equal(&newer->key, &op->ops->env->identity.key);
+}
+
 /* The walk is over (or there was nobody to ask): sign, save, store. */
 static void publish(struct kith_op *op, uint64_t now) {
     bool ready_made = (op->flags & (KITH_FLAG_HAS_RECORD | KITH_FLAG_IMMUTABLE)) != 0;
@@ -343,6 +353,11 @@ static void publish(struct kith_op *op, uint64_t now) {
     }
     if (r == 0 && has_seen) {
         r = check_wins(op, &seen);
+        if (r == KITH_EOUTDATED && is_overtaken(op, &seen)) {
+            op->best = seen;
+            op->flags &= ~(uint32_t)KITH_FLAG_FORGET; /* it is kept from now on */
+            r = 0;
+        }
     }
     const struct kith_own_record *kept =
         is_announce(op) ? NULL : kith_own_find(op->ops->own, &op->point, false);

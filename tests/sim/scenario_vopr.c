@@ -399,7 +399,7 @@ static void draw_limits(struct vopr *v) {
     bool small = vopr_below(v, 3) == 0;
     v->faults.limits = (struct kith_limits){
         .sessions = small ? 24 + (uint32_t)vopr_below(v, 40) : 1024,
-        .sessions_per_prefix = small ? 8 : 256,
+        .sessions_per_prefix = small ? 16 : 256,
         .topic_peers = small ? 8 : 256,
         .records = small ? 400 : 65536,
         .record_bytes = small ? 256 * 1024 : 64 * 1024 * 1024,
@@ -422,6 +422,7 @@ static void report(struct vopr *v) {
 void kith_sim_scenario_vopr(struct kith_sim_run *run) {
     struct vopr *v = kith_sim_allocate(sizeof(*v));
     struct kith_sim_run quiet = *run;
+    struct kith_stats stats;
     quiet.options.loss_ppm = 0; /* sim_faults loses what is to be lost */
     v->run = run;
     kith_sim_swarm_init(&v->world, &quiet);
@@ -436,6 +437,10 @@ void kith_sim_scenario_vopr(struct kith_sim_run *run) {
     vopr_run_for(v, SETTLE_S, false);
     vopr_run_for(v, FAULTS_S, true);
     heal(v);
+    kith_sim_world_stats(&v->world, &stats);
+    kith_sim_expect(run, stats.drop_amplification == 0,
+                    "%llu answers were larger than their questions and stopped at the last moment",
+                    (unsigned long long)stats.drop_amplification);
     report(v);
     kith_sim_faults_deinit(&v->faults);
     free(v->asks);

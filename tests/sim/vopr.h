@@ -35,7 +35,9 @@ struct vopr {
     uint32_t n_read;
     uint32_t n_held;    /* records on the nodes nearest to them */
     uint32_t n_holders; /* those nodes, once for each record */
+    uint32_t n_outdated;
     uint32_t n_announced;
+    uint32_t n_updated;
     uint64_t entries_checked;
     uint64_t records_checked;
 };

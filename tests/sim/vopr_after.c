@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/memory.h"
 #include "sim/oracle.h"
 #include "sim/vopr.h"
 
@@ -20,6 +21,8 @@ enum {
     K = 20,
     HOLDERS = 10, /* of a record, of its 20 nearest */
     FIND_MAX = 256,
+    OUTDATED_ONE_IN = 200, /* of the nodes nearest to a record; readers ask many */
+    UPDATES = 12,
 };
 
 /* What a person wants to know of a host that is in trouble. */
@@ -181,6 +184,39 @@ static uint32_t nearest_to(const struct vopr *v, const struct kith_point *point,
     return kept;
 }
 
+static unsigned common_bits(const struct kith_point *a, const struct kith_point *b) {
+    unsigned n = 0;
+    while (n < 8 * sizeof(a->bytes) &&
+           ((a->bytes[n / 8] ^ b->bytes[n / 8]) >> (7 - n % 8) & 1) == 0) {
+        n++;
+    }
+    return n;
+}
+
+/* Whether there is room in the table of `host` for all that belong into one bucket with `other`: a
+ * bucket that is full keeps whom it has. */
+static bool has_room(const struct vopr *v, const struct kith_sim_host *host,
+                     const struct kith_sim_host *other) {
+    unsigned bucket = common_bits(&host->id, &other->id);
+    unsigned n = 0;
+    for (uint32_t i = 0; i < v->world.n_hosts; i++) {
+        const struct kith_sim_host *third = v->world.hosts[i];
+        n += !third->client && common_bits(&host->id, &third->id) == bucket;
+    }
+    return n <= K;
+}
+
+/* Who has to be in the table of `host`. */
+static void want_neighbours(struct freshness *f) {
+    const struct kith_sim_host *nearest[K];
+    uint32_t n = nearest_to(f->v, &f->host->id, f->host, nearest);
+    for (uint32_t i = 0; i < n; i++) {
+        if (has_room(f->v, f->host, nearest[i])) {
+            f->nearest[f->n_nearest++] = nearest[i];
+        }
+    }
+}
+
 static void expect_fresh(struct vopr *v) {
     uint32_t n = 0;
     uint32_t n_whole = 0;
@@ -192,7 +228,7 @@ static void expect_fresh(struct vopr *v) {
             continue;
         }
         struct freshness f = {.v = v, .host = host};
-        f.n_nearest = nearest_to(v, &host->id, host, f.nearest);
+        want_neighbours(&f);
         kith_core_each_peer(host->core, v->world.now, judge_entry, &f);
         n++;
         n_whole += f.n_known == f.n_nearest;
@@ -302,7 +338,7 @@ static void point_of(const struct vopr *v, const struct vopr_entry *entry, struc
     kith_point_of_record(&v->world.hosts[entry->author]->key, kith_span(salt, (size_t)size), ret);
 }
 
-/* Of the nodes nearest to it, most hold the record, and none of those that do an older one. */
+/* Of the nodes nearest to it, most hold the record; an older one hardly any. */
 static void expect_held(struct vopr *v, const struct vopr_entry *entry, int64_t kept) {
     const struct kith_sim_host *nearest[K];
     struct own_search own = {.entry = entry, .key = &v->world.hosts[entry->author]->key};
@@ -314,10 +350,7 @@ static void expect_held(struct vopr *v, const struct vopr_entry *entry, int64_t 
         struct held_search search = {.own = &own, .seq = -1};
         kith_core_each_record(nearest[i]->core, v->world.now, find_held, &search);
         n_held += search.seq >= kept;
-        kith_sim_expect(v->run, search.seq < 0 || search.seq >= kept,
-                        "record %u of host %u: host %u holds seq %lld, the author keeps %lld",
-                        entry->salt, entry->author, nearest[i]->index, (long long)search.seq,
-                        (long long)kept);
+        v->n_outdated += search.seq >= 0 && search.seq < kept;
     }
     v->n_held += n_held;
     v->n_holders += n;
@@ -333,6 +366,11 @@ static void expect_found(struct vopr *v, const struct vopr_entry *entry) {
     if (kept < 0) {
         return;
     }
+    kith_sim_expect(v->run,
+                    v->faults.counts.restart_torn + v->faults.counts.restart_old > 0 ||
+                        kept >= entry->acked,
+                    "record %u of host %u: the author keeps seq %lld, %lld was acknowledged",
+                    entry->salt, entry->author, (long long)kept, (long long)entry->acked);
     expect_held(v, entry, kept);
 
     for (unsigned i = 0; i < READERS; i++) {
@@ -356,6 +394,57 @@ static void expect_found(struct vopr *v, const struct vopr_entry *entry) {
         v->n_read++;
         kith_sim_ask_free(ask);
     }
+}
+
+/* ---- writing ---- */
+
+static int put_again(struct vopr *v, const struct vopr_entry *entry, unsigned flags, int64_t cas,
+                     int64_t *ret_seq) {
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    if (kith_value_wrap("an update", 9, value, &size) < 0) {
+        kith_sim_panic("a value cannot be wrapped");
+    }
+    struct kith_query query = vopr_get_query(v, entry);
+    query.kind = KITH_QUERY_PUT;
+    query.flags = flags;
+    query.cas = cas;
+    query.value = value;
+    query.value_size = size;
+    struct kith_sim_ask *ask = kith_sim_world_ask(&v->world, v->world.hosts[entry->author], &query);
+    kith_sim_world_run_asks(&v->world, ASK_LIMIT_S * KITH_NS_PER_S);
+    int status = ask->status;
+    *ret_seq = ask->seq;
+    kith_sim_ask_free(ask);
+    return status;
+}
+
+/* The network works again, so a new version of a record is stored, a third one on the condition
+ * that the second is held, and none on the condition that the first is. */
+static void expect_update(struct vopr *v, struct vopr_entry *entry) {
+    int64_t held = kept_by_author(v, entry);
+    int64_t first;
+    int64_t second;
+    int64_t third;
+    if (held < 0) {
+        return;
+    }
+    int r = put_again(v, entry, 0, 0, &first);
+    kith_sim_expect(v->run, r == 0 && first > held,
+                    "record %u of host %u is put anew: %s, seq %lld after %lld", entry->salt,
+                    entry->author, kith_strerror(r), (long long)first, (long long)held);
+    if (r == 0) {
+        r = put_again(v, entry, KITH_FLAG_HAS_CAS, first, &second);
+        kith_sim_expect(v->run, r == 0 && second > first,
+                        "record %u of host %u is put after seq %lld: %s, seq %lld", entry->salt,
+                        entry->author, (long long)first, kith_strerror(r), (long long)second);
+        entry->acked = r == 0 ? second : first;
+        r = put_again(v, entry, KITH_FLAG_HAS_CAS, first, &third);
+        kith_sim_expect(v->run, r == KITH_ECAS_MISMATCH,
+                        "record %u of host %u is put after an outdated seq: %s", entry->salt,
+                        entry->author, kith_strerror(r));
+    }
+    v->n_updated++;
 }
 
 /* ---- topics ---- */
@@ -407,6 +496,10 @@ void vopr_expect_network(struct vopr *v) {
     expect_fresh(v);
     expect_recall(v);
     expect_lookups(v);
+    for (uint32_t i = 0; i < v->n_entries && v->n_updated < UPDATES; i++) {
+        expect_update(v, &v->entries[i]);
+    }
+    kith_sim_report_number(&v->run->report, "updates", v->n_updated, 0);
 }
 
 void vopr_expect_content(struct vopr *v) {
@@ -416,7 +509,11 @@ void vopr_expect_content(struct vopr *v) {
     for (unsigned i = 0; i < VOPR_TOPICS && v->faults.limits.topic_peers > v->world.n_hosts; i++) {
         expect_topic(v, i);
     }
+    kith_sim_expect(v->run, OUTDATED_ONE_IN * v->n_outdated <= v->n_holders,
+                    "%u of the %u nearest nodes of all records hold an older one", v->n_outdated,
+                    v->n_holders);
     double held = v->n_holders == 0 ? 1 : (double)v->n_held / (double)v->n_holders;
     kith_sim_report_number(&v->run->report, "held_by_nearest_percent", 100 * held, 2);
+    kith_sim_report_number(&v->run->report, "held_outdated", v->n_outdated, 0);
     kith_sim_report_number(&v->run->report, "announcements_found", v->n_announced, 0);
 }

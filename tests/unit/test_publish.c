@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Own records in the network, seen from whole nodes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core_net.h"
+
+enum { N = 6 };
+
+static int take_own(const struct kith_record_info *info, void *user) {
+    if (info->own && info->salt_size == 1) {
+        *(int64_t *)user = info->seq;
+    }
+    return 0;
+}
+
+static int64_t own_seq(const struct net *net, unsigned i) {
+    int64_t seq = -1;
+    kith_core_each_record(net->nodes[i].core, net->now, take_own, &seq);
+    return seq;
+}
+
+/* A node that came back with an older disk, or whose key another device uses: it finds a newer
+ * record of its own, and from then on keeps that alive instead of one that everybody refuses. */
+static void newer_own_record_is_adopted(void **state) {
+    struct net net;
+    struct kith_identity identity;
+    struct kith_record newer;
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    (void)state;
+
+    net_swarm(&net, N);
+    assert_int_equal(kith_value_wrap("old", 3, value, &size), 0);
+    struct kith_query put = {.kind = KITH_QUERY_PUT,
+                             .flags = KITH_FLAG_HAS_SEQ,
+                             .seq = 10,
+                             .salt_size = 1,
+                             .salt = {'s'},
+                             .value = value,
+                             .value_size = size};
+    assert_int_equal(net_ask(&net, 1, &put), 0);
+    assert_int_equal(own_seq(&net, 1), 10);
+
+    kith_test_identity(&identity, 2); /* of node 1 */
+    assert_true(kith_key_equal(&identity.key, &net.nodes[1].key));
+    assert_int_equal(kith_value_wrap("new", 3, value, &size), 0);
+    assert_int_equal(kith_record_sign(&newer, &identity, &kith_curve_sodium, kith_span_text("s"),
+                                      20, kith_span(value, size)),
+                     0);
+    struct kith_query other = {
+        .kind = KITH_QUERY_PUT, .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET, .record = &newer};
+    assert_int_equal(net_ask(&net, 3, &other), 0);
+    assert_int_equal(own_seq(&net, 1), 10);
+
+    uint64_t limit = net.now + 4200 * KITH_NS_PER_S;
+    while (own_seq(&net, 1) == 10 && net_step(&net, limit)) {
+    }
+    assert_int_equal(own_seq(&net, 1), 20);
+    assert_int_equal(net.saved.seq, 20); /* on disk, too */
+    net_deinit(&net);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(newer_own_record_is_adopted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
