@@ -16,8 +16,8 @@ struct kith_sim_options {
     uint64_t seed;
     uint32_t nodes;
     uint32_t lookups;
-    uint32_t loss_ppm; /* of datagrams, each way */
-    uint32_t dead_ppm; /* of nodes, killed before the lookups */
+    uint32_t loss_ppm;    /* of datagrams, each way */
+    uint32_t dead_ppm;    /* of nodes, killed before the lookups */
     uint32_t hostile_ppm; /* of nodes, where a scenario has hostile ones */
     uint32_t duplicate_ppm;
     uint32_t reorder_ppm;

@@ -150,7 +150,10 @@ static void siege_deinit(struct siege *siege) {
 
 /* What a share of hostile nodes leaves of reading: the defensible figures of N = 10^4. */
 static double bound_of(uint32_t hostile_ppm) {
-    return hostile_ppm <= 200000 ? 0.999 : hostile_ppm <= 300000 ? 0.98 : hostile_ppm <= 400000 ? 0.93 : 0.80;
+    return hostile_ppm <= 200000   ? 0.999
+           : hostile_ppm <= 300000 ? 0.98
+           : hostile_ppm <= 400000 ? 0.93
+                                   : 0.80;
 }
 
 void kith_sim_scenario_hostile(struct kith_sim_run *run) {

@@ -183,6 +183,9 @@ static int check_entry(const struct kith_peer_info *info, void *user) {
         "from it there",
         (double)v->world.now / 1e9, check->host->index, owner, ip[0], ip[1], ip[2], ip[3],
         info->endpoint.port, info->live ? "" : " (not live)");
+    kith_sim_expect(v->run, !kith_sim_faults_banned(&v->faults, check->host, owner),
+                    "at %.3f s host %u has host %u in its table, which it banned",
+                    (double)v->world.now / 1e9, check->host->index, owner);
     if (info->live && check->n_live < TABLE_MAX) {
         check->live[check->n_live++] = *info;
     }

@@ -32,6 +32,7 @@
     X(nat_symmetric, "datagrams out through a symmetric NAT", 0)
 #define KITH_SIM_HOST_FAULT_MAP(X)                                                                 \
     X(restart_kept, "crashed, restarted with its state", 600)                                      \
+    X(restart_by_book, "restarted with nobody told of but its own book", 0)                        \
     X(restart_old, "crashed, restarted with an older state", 300)                                  \
     X(restart_torn, "crashed, restarted with a damaged state", 300)                                \
     X(restart_empty, "crashed, restarted with nothing but its key", 300)                           \
@@ -40,6 +41,7 @@
     X(gone, "ends of sessions that were for good", 300000)                                         \
     X(crowd, "hosts in one /24", 400000)                                                           \
     X(lie, "messages of liars that were lies", 200000)                                             \
+    X(ban, "peers that a host banned", 500)                                                        \
     X(pause, "stood still for a while", 1000)                                                      \
     X(clock_jump, "had its wall clock set", 1000)                                                  \
     X(no_memory, "calls in which an allocation failed", 20000)                                     \

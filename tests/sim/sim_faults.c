@@ -12,6 +12,7 @@
 
 #include "core/core_internal.h"
 #include "sim/memory.h"
+#include "sim/sim_alloc.h"
 
 enum {
     STREAM_FAULTS = 0x6661,
@@ -28,6 +29,8 @@ enum {
     HEARD_MIN = 1024,
     MASS_MIN_PERCENT = 10,
     MASS_MAX_PERCENT = 60,
+    BAN_SETTLED_S = 10, /* requests under way when a ban comes are done by then */
+    BOOK_ENOUGH = 8,    /* entries with which a host can do without its seeds */
     SESSION_MIN_S = 60, /* mean length */
     SESSION_MAX_S = 1200,
 };
@@ -44,6 +47,9 @@ struct kith_sim_fault_host {
     bool lies;
     struct kith_sim_liar liar;
     enum churn churn;
+    bool by_book;    /* not told of the seeds again: its own book has to do */
+    uint32_t banned; /* a host that it has banned, in this life; 0: none, seeds are spared */
+    uint64_t banned_at;
     uint64_t born;       /* this session */
     uint64_t down_until; /* while its core is gone */
     uint64_t paused_until;
@@ -51,40 +57,6 @@ struct kith_sim_fault_host {
     uint32_t fail_at; /* which allocation of a call is to fail; 0: none */
     bool fail_on;     /* and all after it in that call */
 };
-
-/* ---- the allocator ---- */
-
-static uint32_t countdown; /* of the core that is being called; 0: nothing fails */
-static bool lasting;
-static bool has_failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    if (countdown == 0 || --countdown > 0) {
-        return false;
-    }
-    countdown = lasting ? 1 : 0;
-    has_failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* ---- who was heard from where ---- */
 
@@ -185,17 +157,13 @@ static void enter(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
     struct kith_sim_fault_host *state = state_of(faults, host);
     kith_sim_liar_enter(state->lies && faults->on ? &state->liar : NULL);
-    has_failed = false;
-    lasting = state->fail_on;
-    countdown = state->fail_at;
+    kith_sim_alloc_fail(state->fail_at, state->fail_on);
 }
 
 static void leave(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
-    countdown = 0;
     kith_sim_liar_enter(NULL);
-    if (has_failed) {
-        has_failed = false;
+    if (kith_sim_alloc_done()) {
         faults->counts.no_memory++;
         state_of(faults, host)->fail_at = 0;
     }
@@ -209,6 +177,17 @@ static void violate(struct kith_sim_faults *faults, const struct kith_sim_host *
     }
 }
 
+/* Whether this goes to somebody who is banned. Who lies makes others write to places without
+ * knowing who lives there; and a question for a key, and the answer, name nobody. */
+static bool is_forbidden(const struct kith_sim_faults *faults,
+                         const struct kith_sim_fault_host *state,
+                         const struct kith_datagram *datagram) {
+    bool anonymous = datagram->bytes[0] == 3 || datagram->bytes[0] == 5 || datagram->bytes[0] == 6;
+    return state->banned != 0 && faults->rates.lie == 0 && !anonymous &&
+           faults->world->now > state->banned_at + BAN_SETTLED_S * KITH_NS_PER_S &&
+           kith_sim_network_find(&faults->world->network, &datagram->to) == state->banned;
+}
+
 static bool may_send(void *context, struct kith_sim_host *host,
                      const struct kith_datagram *datagram, struct kith_endpoint *from) {
     struct kith_sim_faults *faults = context;
@@ -220,6 +199,9 @@ static bool may_send(void *context, struct kith_sim_host *host,
     }
     if (!kith_sim_net_sent(&faults->net, host->index, &datagram->to, datagram->size)) {
         violate(faults, host, "sends more to an address than came from there in its name");
+    }
+    if (is_forbidden(faults, state, datagram)) {
+        violate(faults, host, "writes to a peer that it has banned");
     }
     if (state->nat.kind != KITH_SIM_NAT_NONE && datagram->to.family == 4) {
         bool is_new;
@@ -268,8 +250,13 @@ static void saved(void *context, struct kith_sim_host *host, const struct kith_c
 
 /* ---- hosts that come and go ---- */
 
-/* A shell tells its node of the configured seeds at every start. */
+/* A shell tells its node of the configured seeds at every start. Some have none configured, and
+ * were told of somebody once. */
 static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    if (state_of(faults, host)->by_book) {
+        faults->counts.restart_by_book++;
+        return;
+    }
     for (uint32_t i = 0; i < KITH_SIM_FAULTS_SEEDS; i++) {
         if (i != host->index && i < faults->world->n_hosts) {
             kith_sim_world_introduce(faults->world, host, faults->world->hosts[i],
@@ -287,6 +274,19 @@ static void begin(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     }
 }
 
+static int take_ban(const struct kith_ban_info *info, void *user) {
+    *(struct kith_ban_info *)user = *info;
+    return 1;
+}
+
+static void lift_bans(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_ban_info ban;
+    while (kith_core_each_ban(host->core, faults->world->now, take_ban, &ban) != 0 &&
+           kith_core_unban(host->core, &ban) == 0) {
+    }
+    state_of(faults, host)->banned = 0;
+}
+
 static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     if (!kith_sim_world_start(faults->world, host)) {
@@ -295,6 +295,9 @@ static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     begin(faults, host);
     enter(faults, host);
     kith_sim_disk_restore(&state->disk, host->core, faults->world->now);
+    if (!faults->on) {
+        lift_bans(faults, host);
+    }
     kith_sim_world_settle(faults->world, host);
     introduce(faults, host);
 }
@@ -329,6 +332,8 @@ static void crash(struct kith_sim_faults *faults, struct kith_sim_host *host, ui
     state->down_until = in_s(faults, down_s);
     state->paused_until = 0;
     state->fail_at = 0;
+    state->banned = 0;
+    state->by_book = false;
     kith_sim_world_kill(faults->world, host);
 }
 
@@ -386,6 +391,7 @@ static bool maybe_crash(struct kith_sim_faults *faults, struct kith_sim_host *ho
         faults->counts.restart_old++;
     } else {
         faults->counts.restart_kept++;
+        state->by_book = host->index % 3 == 1 && state->disk.n_blobs > BOOK_ENOUGH;
     }
     return true;
 }
@@ -432,6 +438,7 @@ static bool maybe_leave(struct kith_sim_faults *faults, struct kith_sim_host *ho
     state->gone = draw(faults, faults->rates.gone);
     faults->counts.gone += state->gone;
     crash(faults, host, DOWN_S);
+    state->by_book = host->index % 3 == 1 && state->disk.n_blobs > BOOK_ENOUGH;
     return true;
 }
 
@@ -449,6 +456,24 @@ static void jump_clock(struct kith_sim_faults *faults, struct kith_sim_host *hos
     set_clock(faults, host, hours[which] * 3600 * 1000000);
 }
 
+static void ban(struct kith_sim_faults *faults, struct kith_sim_host *host) {
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    uint32_t who = (uint32_t)kith_sim_random_below(&faults->random, faults->world->n_hosts);
+    struct kith_ban_info info = {
+        .is_key = true, .key = faults->world->hosts[who]->key, .left_s = UINT64_MAX};
+    if (who < KITH_SIM_FAULTS_SEEDS || who == host->index || state->banned != 0) {
+        return;
+    }
+    enter(faults, host);
+    int r = kith_core_ban(host->core, &info, faults->world->now);
+    kith_sim_world_settle(faults->world, host);
+    if (r == 0) {
+        faults->counts.ban++;
+        state->banned = who;
+        state->banned_at = faults->world->now;
+    }
+}
+
 static void step_host(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     const struct kith_sim_fault_rates *rates = &faults->rates;
@@ -461,6 +486,9 @@ static void step_host(struct kith_sim_faults *faults, struct kith_sim_host *host
     if (draw(faults, rates->pause)) {
         faults->counts.pause++;
         state->paused_until = in_s(faults, PAUSE_S);
+    }
+    if (draw(faults, rates->ban)) {
+        ban(faults, host);
     }
     if (draw(faults, rates->clock_jump)) {
         jump_clock(faults, host);
@@ -524,6 +552,7 @@ void kith_sim_faults_heal(struct kith_sim_faults *faults) {
             }
         } else {
             set_clock(faults, host, 0);
+            lift_bans(faults, host);
             kith_sim_world_settle(world, host); /* it may wake earlier now */
         }
     }
@@ -544,6 +573,11 @@ bool kith_sim_faults_gone(const struct kith_sim_faults *faults, const struct kit
 bool kith_sim_faults_crowded(const struct kith_sim_faults *faults,
                              const struct kith_sim_host *host) {
     return faults->hosts[host->index].crowded;
+}
+
+bool kith_sim_faults_banned(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                            uint32_t other) {
+    return other != 0 && faults->hosts[host->index].banned == other;
 }
 
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,

@@ -65,6 +65,9 @@ bool kith_sim_faults_gone(const struct kith_sim_faults *faults, const struct kit
 /* Whether it shares its /24 with others, so that not all of them fit into tables. */
 bool kith_sim_faults_crowded(const struct kith_sim_faults *faults,
                              const struct kith_sim_host *host);
+/* Whether `host` has banned host `other`. */
+bool kith_sim_faults_banned(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                            uint32_t other);
 /* What stands before it. */
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
                                            const struct kith_sim_host *host);

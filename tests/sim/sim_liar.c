@@ -109,7 +109,8 @@ static int encode_response(const struct kith_sender *from, const struct kith_txn
                : kith_dialect_kith.encode_response(from, txn, response, out, max, ret_size);
 }
 
-/* Writes: forged, or at another point than the record's own, which the receiver has to notice. */
+/* Writes are forged. Reads ask for more than there is room for in an answer as long as they are: an
+ * initiation is padded for what was really wanted. */
 static int encode_request(const struct kith_sender *from, const struct kith_txn *txn,
                           const struct kith_request *request, uint8_t *out, size_t max,
                           size_t *ret_size) {
@@ -118,6 +119,9 @@ static int encode_request(const struct kith_sender *from, const struct kith_txn 
     if (writes && lies_now()) {
         ++*speaker->count;
         forge(&bent.record);
+    } else if (request->method == KITH_METHOD_FIND && lies_now()) {
+        ++*speaker->count;
+        bent.n = kith_dialect_kith.k;
     }
     return kith_dialect_kith.encode_request(from, txn, &bent, out, max, ret_size);
 }

@@ -19,8 +19,9 @@ enum {
     SPIKE_MS = 3000,
     SLOW_MS = 800, /* more in the slow direction of a link */
     SPOOF_MS = 200,
-    MTU = 1200,    /* UDP payload */
-    FLIPS_MAX = 4, /* bits */
+    SPOOF_OPENING = 8, /* times as many of what opens a conversation */
+    MTU = 1200,        /* UDP payload */
+    FLIPS_MAX = 4,     /* bits */
     JITTER_MS = 2,
     PLANE_MS = 120, /* one way across the plane, in each of two dimensions */
     ACCESS_MS = 15, /* to a host, at most */
@@ -157,10 +158,15 @@ static void damage(struct kith_sim_net *net, struct kith_sim_flight *flight, uin
 /* What somebody on the path sends on in a victim's name. Mainline, in the clear and without proofs
  * of address, has a budget for such answers instead of a limit. */
 static void spoof(struct kith_sim_net *net, const struct kith_sim_flight *flight, uint64_t now) {
-    if (flight->bytes[0] == 'd' || !kith_sim_random_chance(&net->random, net->rates->spoof)) {
+    bool opens = flight->bytes[0] == 1 || flight->bytes[0] == 5; /* what strangers answer */
+    uint32_t ppm = opens ? SPOOF_OPENING * net->rates->spoof : net->rates->spoof;
+    if (flight->bytes[0] == 'd' || !kith_sim_random_chance(&net->random, ppm)) {
         return;
     }
     struct kith_sim_flight copy = *flight;
+    if (flight->bytes[0] == 5 && kith_sim_random_chance(&net->random, KITH_SIM_PPM / 2)) {
+        copy.size = 1 + (size_t)kith_sim_random_below(&net->random, flight->size);
+    }
     uint64_t victim = kith_sim_random_below(&net->random, KITH_SIM_VICTIMS);
     copy.from = net->victims[victim];
     net->counts->spoof++;
