@@ -116,6 +116,11 @@ void kith_endpoint_nets(const struct kith_endpoint *endpoint, struct kith_nets *
     }
 }
 
+bool kith_endpoint_same_prefix(const struct kith_endpoint *a, const struct kith_endpoint *b) {
+    size_t size = a->family == 4 ? PREFIX_IP4_SIZE : PREFIX_IP6_SIZE;
+    return a->family == b->family && memcmp(a->ip, b->ip, size) == 0;
+}
+
 bool kith_endpoint_exempt(const struct kith_endpoint *endpoint) {
     return kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
 }

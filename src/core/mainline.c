@@ -212,8 +212,11 @@ static void on_node(void *context, const struct kith_node_ref *node, bool answer
     if (!answered) {
         return;
     }
+    bool exempt = kith_endpoint_exempt(&node->endpoint);
     for (uint32_t i = 0; i < family->n_known; i++) {
-        if (kith_endpoint_same_ip(&family->known[i], &node->endpoint)) {
+        /* One of a prefix: who has many addresses must not be all that we remember. */
+        if (exempt ? kith_endpoint_equal(&family->known[i], &node->endpoint)
+                   : kith_endpoint_same_prefix(&family->known[i], &node->endpoint)) {
             family->known[i] = node->endpoint;
             return;
         }
@@ -275,13 +278,9 @@ static bool is_poor(const struct kith_mainline *m) {
 /* How many of `n` endpoints are of the prefix of this one. */
 static unsigned count_prefix(const struct kith_endpoint *endpoints, uint32_t n,
                              const struct kith_endpoint *endpoint) {
-    struct kith_prefix prefix;
     unsigned count = 0;
-    kith_endpoint_prefix(endpoint, &prefix);
     for (uint32_t i = 0; i < n && !kith_endpoint_exempt(endpoint); i++) {
-        struct kith_prefix other;
-        kith_endpoint_prefix(&endpoints[i], &other);
-        count += memcmp(prefix.bytes, other.bytes, sizeof(prefix.bytes)) == 0;
+        count += kith_endpoint_same_prefix(&endpoints[i], endpoint);
     }
     return count;
 }

@@ -42,8 +42,6 @@ struct kith_endpoint kith_votes_majority_ip(const struct kith_votes *votes) {
 /* One party has one vote, however many keys it makes. */
 static bool same_voter(const struct kith_vote *vote, const struct kith_key *by,
                        const struct kith_endpoint *from) {
-    struct kith_prefix a;
-    struct kith_prefix b;
     if (by != NULL && vote->has_key && kith_key_equal(&vote->by, by)) {
         return true;
     }
@@ -51,9 +49,7 @@ static bool same_voter(const struct kith_vote *vote, const struct kith_key *by,
         bool keys_tell = by != NULL && vote->has_key;
         return !keys_tell && kith_endpoint_equal(&vote->from, from);
     }
-    kith_endpoint_prefix(&vote->from, &a);
-    kith_endpoint_prefix(from, &b);
-    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+    return kith_endpoint_same_prefix(&vote->from, from);
 }
 
 static struct kith_vote *vote_of(struct kith_votes *votes, const struct kith_key *by,

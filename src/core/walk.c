@@ -217,16 +217,12 @@ static bool address_is_silent(const struct kith_walk *walk, const struct kith_ca
 /* Without keys one host can be as many nodes as it likes, all of them nearer than anybody else, so
  * there a walk takes one of each prefix, the first that it hears of (as libtorrent does). */
 static bool is_crowded(const struct kith_walk *walk, const struct kith_endpoint *endpoint) {
-    struct kith_prefix prefix;
-    struct kith_prefix other;
     if (walk->swarm->sessions != NULL || kith_endpoint_exempt(endpoint)) {
         return false;
     }
-    kith_endpoint_prefix(endpoint, &prefix);
     for (unsigned i = 0; i < walk->n_candidates; i++) {
-        kith_endpoint_prefix(&walk->order[i]->node.endpoint, &other);
         if (walk->order[i]->state != KITH_CANDIDATE_GIVEN_UP &&
-            memcmp(prefix.bytes, other.bytes, sizeof(prefix.bytes)) == 0) {
+            kith_endpoint_same_prefix(&walk->order[i]->node.endpoint, endpoint)) {
             return true;
         }
     }

@@ -316,6 +316,53 @@ static void test_both_swarms(void **state) {
     net_deinit(&net);
 }
 
+/* A swarm of IPv6 alone (BEP 32): ids of IPv6 addresses, 38-byte contacts, 18-byte peers. */
+static void test_ipv6(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    uint8_t seed[KITH_SEED_SIZE];
+    char network[16];
+    net_init(&net);
+    for (unsigned i = 0; i < 20; i++) {
+        struct kith_core_config config = net_config(&net, i, seed);
+        snprintf(network, sizeof(network), "net-%u", i);
+        config.network = network;
+        config.mainline = true;
+        config.has_v4 = false;
+        config.has_v6 = true;
+        net_add_config(&net, &config);
+        net.nodes[i].endpoint = net_endpoint6(i);
+        kith_core_set_bound(net.nodes[i].core, &net.nodes[i].endpoint, 1, net.now);
+        if (i > 0) {
+            join_mainline(&net, i, 0);
+        }
+    }
+    net_run(&net, 120 * KITH_NS_PER_S);
+    for (unsigned i = 0; i < net.n; i++) {
+        struct kith_mainline_status status = status_of(&net, i);
+        assert_false(status.families[0].on);
+        assert_true(status.families[1].ready && status.families[1].nodes >= 8);
+        assert_true(kith_target_id_valid(&status.families[1].id, &net.nodes[i].endpoint));
+        assert_int_equal(status.reachable, KITH_REACHABLE_YES);
+    }
+    struct kith_query q = put_query("six", KITH_SWARM_MAINLINE, value);
+    assert_int_equal(net_ask(&net, 3, &q), 0);
+    assert_int_equal(net.seen.result.asked, 8);
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[3].key};
+    assert_int_equal(net_ask(&net, 12, &get), 0);
+    struct kith_query peers = {.kind = KITH_QUERY_ANNOUNCE_PEER,
+                               .flags = KITH_FLAG_HAS_POINT,
+                               .point = {{0xaa, 6}},
+                               .port = 6881};
+    assert_int_equal(net_ask(&net, 4, &peers), 0);
+    peers.kind = KITH_QUERY_PEERS;
+    assert_int_equal(net_ask(&net, 13, &peers), 0);
+    assert_memory_equal(net.seen.a_peer.ip, net.nodes[4].endpoint.ip, 16);
+    net_deinit(&net);
+}
+
 /* Two nodes that share nothing but the name of a network meet in Mainline, and a peer record is
  * found there too. */
 static void test_rendezvous(void **state) {
@@ -416,6 +463,7 @@ int main(void) {
         cmocka_unit_test(test_peers_without_scrape),
         cmocka_unit_test(test_pace_to_one_node),
         cmocka_unit_test(test_both_swarms),
+        cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_rendezvous),
         cmocka_unit_test(test_unknown_query),
         cmocka_unit_test(test_forged_replies),
