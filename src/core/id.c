@@ -47,6 +47,24 @@ int kith_point_compare(const struct kith_point *target, const struct kith_point 
     return 0;
 }
 
+void kith_point_fraction(double fraction, struct kith_point *ret) {
+    for (size_t i = 0; i < sizeof(ret->bytes); i++) {
+        fraction = fraction >= 1 ? 256 : fraction * 256;
+        double byte = fraction >= 255 ? 255 : (double)(uint8_t)fraction;
+        ret->bytes[i] = (uint8_t)byte;
+        fraction -= byte;
+    }
+}
+
+double kith_point_distance(const struct kith_point *a, const struct kith_point *b) {
+    double fraction = 0;
+
+    for (size_t i = sizeof(a->bytes); i > 0; i--) {
+        fraction = (fraction + (a->bytes[i - 1] ^ b->bytes[i - 1])) / 256;
+    }
+    return fraction;
+}
+
 /* BLAKE2b-256 of three parts, each of which may be empty. With constant sizes it cannot fail. */
 static void point_hash(struct kith_span kind, struct kith_span first, struct kith_span second,
                        struct kith_point *ret) {

@@ -37,6 +37,11 @@ static inline bool kith_point_bit(const struct kith_point *p, unsigned index) {
     return (p->bytes[index / 8] >> (7 - index % 8)) & 1;
 }
 
+/* The distance that is such a fraction of the space, 0..1 and more, to 53 bits. */
+void kith_point_fraction(double fraction, struct kith_point *ret);
+/* Distance as a fraction of the space, to the full precision of a double however small. */
+double kith_point_distance(const struct kith_point *a, const struct kith_point *b);
+
 /* Node id of a key: BLAKE2b-256 of "kith-node-1" || key. */
 void kith_point_of_node(const struct kith_key *key, struct kith_point *ret);
 /* Storage point of a mutable record: BLAKE2b-256 of "kith-record-1" || key || salt. */

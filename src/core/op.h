@@ -21,8 +21,7 @@
 enum {
     KITH_OP_TIMEOUT_S = 30,
     KITH_OP_PROGRESS_MS = 100, /* between two progress events of an op */
-    KITH_OP_TARGETS_MAX = 32,  /* nodes a put stores on: k and stale holders */
-    KITH_PUT_QUORUM = 15,      /* of k = 20 */
+    KITH_OP_TARGETS_MAX = 80,  /* nodes a put stores on: the region's and stale holders */
     KITH_FIND_MAX = 256,       /* peers one find reports */
     KITH_PEERS_MAX = 1000,     /* peers of an info-hash that one query reports */
     KITH_PING_MAX = 1000,
@@ -80,7 +79,7 @@ struct kith_leg {
     void (*on_over)(struct kith_leg *leg, uint64_t now); /* nothing is left to ask here */
     /* Of a put. */
     bool well_held; /* nothing needs to be sent: enough nodes have it */
-    uint32_t asked; /* the nearest; targets beyond are holders of older records */
+    uint32_t asked; /* the first ones; targets beyond are holders of older records and late finds */
     uint32_t acks;
     uint32_t quorum;
     uint32_t n_targets;
@@ -95,6 +94,7 @@ struct kith_op {
     bool told;     /* DONE was reported; working in the background */
     bool waiting;  /* for a first live contact */
     bool hasty;    /* its walks do not await slow nodes */
+    bool region;   /* its walks see to all nodes as near as the k nearest should be */
     enum kith_query_kind kind;
     uint32_t flags;
     struct kith_query query; /* pointers in it lead into `value`, `record`, `protocol` below */
@@ -212,7 +212,8 @@ void kith_op_report_peer(struct kith_op *op, const struct kith_endpoint *peer, u
 /* Reports the info-hashes that one node told. */
 void kith_op_report_sample(struct kith_op *op, const struct kith_endpoint *from,
                            const struct kith_response *response, uint64_t now);
-/* A leg whose walk is over sends a write to the k nearest. `request` without its token. */
+/* A leg whose walk is over sends a write to the k nearest and the rest of the region. `request`
+ * without its token. */
 void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now);
 /* All legs have sent theirs: the op ends when enough of them are acknowledged. */
 void kith_op_stored(struct kith_op *op, uint64_t now);

@@ -3,10 +3,14 @@
  * Put and announce: find the k nodes nearest to the point, see what they hold, sign, store on all.
  *
  * The record is signed after the walk, so that a seq chosen here is newer than anything met on the
- * way. The walk does not wait for slow nodes: the next nearest take their places, or one dead
- * neighbour would hold up every put. A put is told done at the quorum and goes on storing on the
- * rest. Nodes off the k nearest that were seen holding an older record are told too, so that nobody
- * later meets it first. Without a network the record is kept and published when there is one.
+ * way. It is stored on all nodes of the region in which most of the k nearest should be in a
+ * network of this size, not only on the k nearest: twenty nodes ground next to the point would be
+ * those (SR-DHT-Store, arXiv 2505.01139). For the same reason disjoint paths look for nodes that
+ * the walk has not met. The walk does not wait for slow nodes: the next nearest take their places,
+ * or one dead neighbour would hold up every put. A put is told done at the quorum and goes on
+ * storing on the rest. Nodes off the k nearest that were seen holding an older record are told too,
+ * so that nobody later meets it first. Without a network the record is kept and published when
+ * there is one.
  *
  * A record goes to our disk before it goes to the swarm; a conflict found on the way changes
  * nothing.
@@ -15,15 +19,17 @@
 
 #include "core/target.h"
 
-enum { COPIES_ENOUGH = 8 };
+enum {
+    COPIES_ENOUGH = 8,
+    ROUNDS = 2, /* of paths, always; none of what the node publishes by itself, and again */
+};
 
 static bool is_announce(const struct kith_op *op) {
     return op->kind == KITH_QUERY_ANNOUNCE;
 }
 
 static uint32_t quorum_of(uint32_t asked) {
-    uint32_t three_quarters = (3 * asked + 3) / 4;
-    return three_quarters < KITH_PUT_QUORUM ? three_quarters : KITH_PUT_QUORUM;
+    return (3 * asked + 3) / 4; /* 15 of k = 20 */
 }
 
 /* ---- storing ---- */
@@ -95,12 +101,18 @@ static int partial_status(struct kith_op *op, uint32_t missing) {
 /* Tells the end as soon as it is certain; ends the op when no answer is awaited any more. */
 static void check_end(struct kith_op *op, uint64_t now) {
     struct standing standing = count_acks(op);
+    bool resolved = op->n_resolved == standing.n_targets;
+    if (!op->told && !standing.enough && resolved && op->n_conflicts + op->n_cas > 0) {
+        kith_op_stop_walks(op); /* whoever they find will refuse it, too */
+    }
+    bool walking = kith_op_walking(op);
+    bool open = standing.open || walking;
     if (!op->told && standing.enough) {
         op->result.seq = op->best.seq;
-        kith_op_finish(op, partial_status(op, standing.missing), standing.open, now);
-    } else if (!op->told && op->n_resolved == standing.n_targets) {
-        kith_op_finish(op, failure_status(op), standing.open, now);
-    } else if (!standing.open) {
+        kith_op_finish(op, partial_status(op, standing.missing), open, now);
+    } else if (!op->told && resolved && !walking) {
+        kith_op_finish(op, failure_status(op), open, now);
+    } else if (!open) {
         kith_op_end(op);
     }
 }
@@ -153,7 +165,7 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
 }
 
 static void send_to(struct kith_leg *leg, const struct kith_request *request,
-                    const struct kith_candidate *c, uint64_t now) {
+                    struct kith_candidate *c, uint64_t now) {
     if (leg->n_targets == KITH_OP_TARGETS_MAX || (leg->swarm->dialect->tokens && !c->has_token)) {
         return;
     }
@@ -164,6 +176,7 @@ static void send_to(struct kith_leg *leg, const struct kith_request *request,
         (struct kith_target){.leg = leg, .has_same = c->has_record && c->seq == leg->op->best.seq};
     if (kith_swarm_ask(leg->swarm, &c->node, &to_this, 0, on_stored, target, now, &target->rpc) ==
         0) {
+        c->written = true;
         leg->n_targets++;
         leg->op->extra_messages++;
     }
@@ -191,7 +204,7 @@ static bool is_well_held(const struct kith_leg *leg, struct kith_candidate **nea
 
 void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now) {
     struct kith_candidate *nearest[KITH_OP_TARGETS_MAX];
-    size_t n = kith_walk_answered(&leg->walk, leg->walk.k, nearest);
+    size_t n = kith_walk_answered(&leg->walk, KITH_WALK_REACH_MAX, nearest);
     leg->well_held = is_well_held(leg, nearest, n);
     if (leg->well_held) {
         return;
@@ -203,26 +216,91 @@ void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uin
     leg->quorum = quorum_of(leg->n_targets);
 }
 
-/* Stores on the k nearest that answered, and on whoever was seen with an older record. */
+static void make_request(const struct kith_leg *leg, struct kith_request *ret) {
+    const struct kith_op *op = leg->op;
+    *ret = kith_swarm_request(leg->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
+    ret->target = leg->point;
+    kith_record_view(&op->best, &ret->record);
+}
+
+/* Stores on the nearest that answered, and on whoever was seen with an older record. */
 static void store_on_all(struct kith_leg *leg, uint64_t now) {
-    struct kith_op *op = leg->op;
-    struct kith_request request =
-        kith_swarm_request(leg->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
-    request.target = leg->point;
-    kith_record_view(&op->best, &request.record);
+    const struct kith_op *op = leg->op;
+    struct kith_request request;
+    make_request(leg, &request);
     request.has_cas = (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
     request.cas = op->query.cas;
     kith_op_store(leg, &request, now);
     if (leg->asked == 0) {
         return;
     }
-    struct kith_point farthest = leg->targets[leg->asked - 1].rpc->node.id;
     request.has_cas = false;
     for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
-        const struct kith_candidate *c = leg->walk.order[i];
-        if (c->has_record && kith_point_compare(&leg->point, &c->node.id, &farthest) > 0) {
+        struct kith_candidate *c = leg->walk.order[i];
+        if (c->has_record && !c->written) {
             send_to(leg, &request, c, now);
         }
+    }
+}
+
+/* ---- looking around ---- */
+
+static bool looks_wrong(const struct kith_leg *leg) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < leg->walk.n_candidates; i++) {
+        const struct kith_candidate *c = leg->walk.order[i];
+        n += c->state == KITH_CANDIDATE_ANSWERED && kith_walk_in_reach(&leg->walk, c);
+    }
+    return kith_swarm_looks_wrong(leg->swarm, n);
+}
+
+/* Whoever belongs to the region, or holds an older record, and was found by this path is told. */
+static bool store_on_path(struct kith_leg *leg, const struct kith_walk *path, uint64_t now) {
+    struct kith_request request;
+    uint32_t before = leg->n_targets;
+    make_request(leg, &request);
+    for (unsigned i = 0; i < path->n_candidates; i++) {
+        struct kith_candidate *c = path->order[i];
+        if (c->state == KITH_CANDIDATE_ANSWERED && !c->written &&
+            (c->has_record || kith_walk_in_reach(path, c))) {
+            send_to(leg, &request, c, now);
+        }
+    }
+    return leg->n_targets > before;
+}
+
+static unsigned n_rounds(const struct kith_op *op) {
+    return op->internal ? 0 : ROUNDS;
+}
+
+static bool on_path_answer(struct kith_walk *walk, struct kith_candidate *from,
+                           const struct kith_response *response, uint64_t now) {
+    (void)walk;
+    (void)now;
+    from->has_record = response->has_record; /* whatever it is */
+    return true;
+}
+
+static void on_round_over(struct kith_leg *leg, uint64_t now);
+
+/* A put finds nothing, so that a walk which was led astray does not show. Rounds of paths follow
+ * while the record is stored already: ROUNDS of them, and as long as they find somebody new or
+ * something looks wrong. */
+static bool look_around(struct kith_leg *leg, uint64_t now) {
+    static const struct kith_walk_hooks hooks = {.on_answer = on_path_answer,
+                                                 .on_over = on_round_over};
+    return kith_op_widen(leg, leg->walk.request.method, &leg->point, &hooks, now);
+}
+
+static void on_round_over(struct kith_leg *leg, uint64_t now) {
+    const struct kith_walk *path;
+    bool found = false;
+    for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
+        found = store_on_path(leg, path, now) || found;
+    }
+    bool enough = leg->paths->round >= n_rounds(leg->op) && !found && !looks_wrong(leg);
+    if (enough || !look_around(leg, now)) {
+        check_end(leg->op, now);
     }
 }
 
@@ -378,6 +456,10 @@ static void publish(struct kith_op *op, uint64_t now) {
             store_on_all(&op->legs[i], now);
         }
     }
+    struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
+    if (kith->n_targets > 0 && (n_rounds(op) > 0 || looks_wrong(kith))) {
+        (void)look_around(kith, now);
+    }
     kith_op_stored(op, now);
 }
 
@@ -509,6 +591,7 @@ void kith_op_begin_put(struct kith_op *op, uint64_t now) {
     op->legs[KITH_LEG_MAINLINE4].point = op->result.target;
     op->legs[KITH_LEG_MAINLINE6].point = op->result.target;
     op->hasty = true;
+    op->region = true;
     if (!kith_op_walk_all(op, is_announce(op) ? KITH_METHOD_FIND : KITH_METHOD_GET, &hooks, now)) {
         publish(op, now);
     }

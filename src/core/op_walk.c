@@ -58,6 +58,9 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     if (leg->op->internal && leg->op->kind == KITH_QUERY_TRACE && leg->op->query.n != 0) {
         walk->k = leg->op->query.n;
     }
+    if (leg->op->region) {
+        kith_swarm_reach(leg->swarm, &walk->reach);
+    }
     set_hooks(leg, walk, hooks);
     leg->started = true;
     leg->running = true; /* before it starts: its first answer may end the op */
@@ -190,6 +193,7 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
         walk->requests_max = KITH_PATH_REQUESTS_MAX;
         walk->candidates_max = KITH_PATH_CANDIDATES_MAX;
         walk->asked = &paths->asked;
+        kith_swarm_reach(leg->swarm, &walk->reach);
         set_hooks(leg, walk, hooks);
         walk->on_done = path_over;
     }

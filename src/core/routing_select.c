@@ -197,16 +197,6 @@ size_t kith_routing_count_live(const struct kith_routing *r) {
     return r->n_live;
 }
 
-/* Distance as a fraction of the space, to the full precision of a double however small. */
-static double point_fraction(const struct kith_point *a, const struct kith_point *b) {
-    double fraction = 0;
-
-    for (size_t i = sizeof(a->bytes); i > 0; i--) {
-        fraction = (fraction + (a->bytes[i - 1] ^ b->bytes[i - 1])) / 256;
-    }
-    return fraction;
-}
-
 uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
     const struct kith_entry *nearest[KITH_ROUTING_K_MAX];
     size_t k = r->config.k;
@@ -214,7 +204,7 @@ uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
     if (kith_routing_closest(r, &r->config.own_id, k, true, nearest) < k || k < 3) {
         return 0;
     }
-    double x = point_fraction(&r->config.own_id, &nearest[k - 1]->node.id);
+    double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->node.id);
     double others = (double)(k - 1) / x;
     /* Ids ground next to ours can claim any density; what they claim must still be a number. */
     return others >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(others + 0.5) + 1;

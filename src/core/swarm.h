@@ -26,6 +26,7 @@ struct kith_silent {
     uint32_t tag;  /* of its id: a node taken for another is asked a minute later */
     uint32_t at_s; /* in seconds of `now` */
 };
+enum { KITH_SWARM_DENSITIES = 15 };
 
 struct kith_swarm {
     struct kith_env *env;
@@ -42,6 +43,10 @@ struct kith_swarm {
     struct kith_rpcs rpcs;
     struct kith_silent silent[KITH_SILENT_MAX];
     uint32_t next_silent; /* the oldest of them */
+    uint64_t
+        densities[KITH_SWARM_DENSITIES]; /* a ring: the network's size, as single walks met it */
+    uint8_t n_densities;
+    uint8_t next_density;
     /* Of the layer above. */
     void (*on_request)(void *context, const struct kith_delivery *delivery,
                        const struct kith_message *message, uint64_t now);
@@ -133,6 +138,17 @@ size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_poin
                           const struct kith_entry **out);
 struct kith_entry *kith_swarm_find(const struct kith_swarm *swarm, const struct kith_point *id);
 size_t kith_swarm_count_live(const struct kith_swarm *swarm);
+/* A walk to the end found the nodes around its target as dense as in a network of this size. */
+void kith_swarm_note_density(struct kith_swarm *swarm, uint64_t nodes);
+/* Nodes in the network; 0: too few to say. The median of what the last walks met and of what our
+ * own neighbourhood says: whoever grinds ids makes one place dense, not half of all places. */
+uint64_t kith_swarm_size(const struct kith_swarm *swarm);
+/* The distance within which the region around a point ends: where three quarters of k nodes are to
+ * be expected. Zero: not known. */
+void kith_swarm_reach(const struct kith_swarm *swarm, struct kith_point *ret);
+/* Whether `n` nodes in such a region are too few or too many to be all there are, and no others. In
+ * an honest network one region in ten. */
+bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n);
 /* A request with the families that we can use filled in. */
 struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method);
 

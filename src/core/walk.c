@@ -11,6 +11,10 @@
  * full of made-up nodes at a victim's address must not make us flood it: unanswered questions to
  * one public address are few.
  *
+ * Keys cost nothing, so twenty nodes next to a target may be one machine. Of the k nearest a /24
+ * can be two, a /16 four (IPv6: /56 two, /48 four, /32 eight); more of them are asked, but somebody
+ * else has to be there in their place.
+ *
  * Of several walks that share their set of asked nodes, only the first to get there asks a node.
  * For the others it is as good as asked: it takes one of the k places, so that a walk which arrives
  * where another has been ends there.
@@ -22,7 +26,6 @@
 
 #include <stdlib.h>
 
-#include "core/endpoint.h"
 #include "core/target.h"
 
 /* ---- whom several walks have asked ---- */
@@ -175,6 +178,7 @@ static bool try_elsewhere(struct kith_candidate *c) {
     }
     c->at++;
     c->node.endpoint = c->endpoints[c->at];
+    kith_endpoint_nets(&c->node.endpoint, &c->nets);
     c->state = KITH_CANDIDATE_NEW;
     return true;
 }
@@ -259,6 +263,7 @@ void kith_walk_add(struct kith_walk *walk, const struct kith_node_ref *node, uin
         .depth = depth,
         .seq = -1,
     };
+    kith_endpoint_nets(&node->endpoint, &c->nets);
     memmove(&walk->order[at + 1], &walk->order[at],
             (walk->n_candidates - at) * sizeof(struct kith_candidate *));
     walk->order[at] = c;
@@ -389,6 +394,56 @@ static bool may_hold(const struct kith_walk *walk, const struct kith_candidate *
     return !walk->swarm->enforce_ids || kith_target_id_valid(&c->node.id, &c->node.endpoint);
 }
 
+/* ---- who counts ---- */
+
+/* The nearest seen so far that count as such. */
+struct census {
+    const struct kith_walk *walk;
+    unsigned n;
+    const struct kith_candidate *counted[KITH_WALK_CANDIDATES_MAX];
+};
+
+/* Of the k nearest, those of one neighbourhood may be so many. */
+static const uint8_t SHARES[KITH_NETS] = {2, 4, 8};
+
+static bool crowded(const struct census *census, const struct kith_candidate *c) {
+    for (unsigned net = 0; net < KITH_NETS; net++) {
+        unsigned same = 0;
+        for (unsigned i = 0; i < census->n && c->nets.of[net] != 0; i++) {
+            same += census->counted[i]->nets.of[net] == c->nets.of[net];
+        }
+        if (same >= SHARES[net]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next in order of distance. Returns whether it counts. */
+static bool count(struct census *census, const struct kith_candidate *c) {
+    if (!may_hold(census->walk, c) || crowded(census, c)) {
+        return false;
+    }
+    census->counted[census->n++] = c;
+    return true;
+}
+
+bool kith_walk_in_reach(const struct kith_walk *walk, const struct kith_candidate *c) {
+    struct kith_point farthest = walk->target;
+    for (size_t i = 0; i < sizeof(farthest.bytes); i++) {
+        farthest.bytes[i] ^= walk->reach.bytes[i];
+    }
+    return kith_point_compare(&walk->target, &c->node.id, &farthest) <= 0;
+}
+
+/* Whether the walk has to do with the candidate that comes next. */
+static bool concerns(const struct census *census, const struct kith_candidate *c) {
+    return census->n < census->walk->k ||
+           (census->n < KITH_WALK_REACH_MAX && kith_walk_in_reach(census->walk, c));
+}
+
+/* ---- going on ---- */
+
 /* Asks one more node if one may be asked. Returns whether it did; *ret_waiting tells whether the k
  * nearest are still incomplete. */
 static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
@@ -398,9 +453,11 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     }
     walk->stats.in_flight = in_slots;
     *ret_waiting = false;
-    unsigned considered = 0;
+    struct census census;
+    census.walk = walk;
+    census.n = 0;
     unsigned slow = 0;
-    for (unsigned i = 0; i < walk->n_candidates && considered < walk->k; i++) {
+    for (unsigned i = 0; i < walk->n_candidates && concerns(&census, walk->order[i]); i++) {
         struct kith_candidate *c = walk->order[i];
         switch (c->state) {
         case KITH_CANDIDATE_GIVEN_UP:
@@ -426,12 +483,31 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
         case KITH_CANDIDATE_PASSED:
             break;
         }
-        considered += may_hold(walk, c);
+        (void)count(&census, c);
     }
     /* Where nobody takes their places, the slow ones are awaited after all: in a small network
      * they are part of it. */
-    *ret_waiting |= slow > 0 && considered < walk->k;
+    *ret_waiting |= slow > 0 && census.n < walk->k;
     return false;
+}
+
+/* What the walk says about the size of the network. Paths do not look for the nearest, but for
+ * others. */
+static void note_density(const struct kith_walk *walk) {
+    const struct kith_candidate *last = NULL;
+    unsigned n = 0;
+    for (unsigned i = 0; i < walk->n_candidates && n < walk->k; i++) {
+        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED) {
+            last = walk->order[i];
+            n++;
+        }
+    }
+    double x = n < walk->k || n < 3 ? 0 : kith_point_distance(&walk->target, &last->node.id);
+    if (walk->asked == NULL && walk->k == walk->swarm->dialect->k && x > 0) {
+        double nodes = (double)(n - 1) / x;
+        kith_swarm_note_density(walk->swarm,
+                                nodes >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(nodes + 1.5));
+    }
 }
 
 /* Sends what may be sent. Returns whether anything is still to be waited for. */
@@ -443,6 +519,7 @@ static bool pump(struct kith_walk *walk, uint64_t now) {
     walk->pumping = false;
     if (!waiting) {
         kith_walk_stop(walk);
+        note_density(walk);
         walk->swarm->env->stats.walks_finished++;
     }
     return waiting;
@@ -490,13 +567,31 @@ void kith_walk_deinit(struct kith_walk *walk) {
     walk->n_candidates = 0;
 }
 
+static bool can_be_written_to(const struct kith_walk *walk, const struct kith_candidate *c) {
+    return c->state == KITH_CANDIDATE_ANSWERED && may_hold(walk, c) &&
+           (c->has_token || !walk->swarm->dialect->tokens);
+}
+
 size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out) {
-    size_t count = 0;
-    for (unsigned i = 0; i < walk->n_candidates && count < n; i++) {
-        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED && may_hold(walk, walk->order[i]) &&
-            (walk->order[i]->has_token || !walk->swarm->dialect->tokens)) {
-            out[count++] = walk->order[i];
+    struct kith_candidate *left[KITH_WALK_CANDIDATES_MAX];
+    struct census census;
+    census.walk = walk;
+    census.n = 0;
+    size_t n_out = 0;
+    size_t n_left = 0;
+    for (unsigned i = 0; i < walk->n_candidates && n_out < n; i++) {
+        struct kith_candidate *c = walk->order[i];
+        if (!can_be_written_to(walk, c) || !concerns(&census, c)) {
+            continue;
+        }
+        if (count(&census, c)) {
+            out[n_out++] = c;
+        } else {
+            left[n_left++] = c;
         }
     }
-    return count;
+    for (size_t i = 0; i < n_left && n_out < n && n_out < walk->k; i++) {
+        out[n_out++] = left[i];
+    }
+    return n_out;
 }

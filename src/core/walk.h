@@ -10,6 +10,7 @@
 #ifndef KITH_CORE_WALK_H
 #define KITH_CORE_WALK_H
 
+#include "core/endpoint.h"
 #include "core/swarm.h"
 #include "kith/op.h"
 
@@ -20,6 +21,7 @@ enum {
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
     KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */
     KITH_ASKED_MAX = 720,     /* nodes that all walks of one lookup ask */
+    KITH_WALK_REACH_MAX = 60, /* nodes of the region around the target, beyond the k nearest */
 };
 
 /* Whom the walks of one lookup have asked, so that no two of them ask the same node. Zeroed at
@@ -51,10 +53,12 @@ struct kith_candidate {
     uint8_t at;
     struct kith_endpoint endpoints[KITH_WALK_ENDPOINTS_MAX]; /* in the order we were told of them */
     struct kith_rpc *rpc;                                    /* in flight, or NULL */
+    struct kith_nets nets;                                   /* of `node.endpoint` */
     enum kith_candidate_state state;
     uint8_t depth;    /* 1: known from the start */
     bool asked_twice; /* its first answer was truncated */
     bool has_record;  /* the owner's mark: it holds a valid record */
+    bool written;     /* the owner's mark: what it stores was sent to it */
     int64_t seq;      /* the owner's mark: of that record */
     bool has_token;   /* Mainline: it may be written to */
     uint8_t token_size;
@@ -65,6 +69,9 @@ struct kith_walk {
     struct kith_swarm *swarm;
     struct kith_request request; /* what every node is asked; spans borrowed from the owner */
     struct kith_point target;
+    /* Besides the k nearest, all up to this distance have to answer, up to KITH_WALK_REACH_MAX;
+     * zero: none. Set by the owner. */
+    struct kith_point reach;
     unsigned k;
     unsigned alpha;
     bool hasty;               /* do not await slow nodes: the next nearest take their places */
@@ -103,7 +110,11 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now);
 void kith_walk_stop(struct kith_walk *walk);
 /* Stops and frees the candidates. */
 void kith_walk_deinit(struct kith_walk *walk);
-/* The nearest `n` that answered and can be written to, nearest first. Returns their number. */
+/* Whether this candidate is in the region, see `reach`. */
+bool kith_walk_in_reach(const struct kith_walk *walk, const struct kith_candidate *c);
+/* Those that answered and can be written to: the k nearest of them, of which no neighbourhood has
+ * more than its share unless there are no others, and the rest of the region. Up to `n`. Returns
+ * their number. */
 size_t kith_walk_answered(const struct kith_walk *walk, size_t n, struct kith_candidate **out);
 
 #endif

@@ -44,6 +44,8 @@ static const struct kith_sim_scenario scenarios[] = {
      100, 100, 0, 0, &kith_sim_fast_curve},
     {"churn", kith_sim_scenario_churn, "nodes come and go; those that are there find each other",
      60, 200, 0, 0, &kith_sim_fast_curve, 300, 300},
+    {"cluster", kith_sim_scenario_cluster,
+     "20 nodes ground next to a record, on 1 and 27 addresses", 60, 30, 0, 0, &kith_sim_fast_curve},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };

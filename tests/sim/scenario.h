@@ -69,6 +69,7 @@ void kith_sim_scenario_idle(struct kith_sim_run *run);
 void kith_sim_scenario_mainline(struct kith_sim_run *run);
 void kith_sim_scenario_vopr(struct kith_sim_run *run);
 void kith_sim_scenario_hostile(struct kith_sim_run *run);
+void kith_sim_scenario_cluster(struct kith_sim_run *run);
 void kith_sim_scenario_poison(struct kith_sim_run *run);
 void kith_sim_scenario_siege(struct kith_sim_run *run);
 void kith_sim_scenario_churn(struct kith_sim_run *run);

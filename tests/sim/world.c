@@ -290,6 +290,7 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
             !kith_sim_network_address_beside(&world->network, &options->beside->v4, &host->v4)) {
             kith_sim_network_new_address(&world->network, 4, &host->v4);
         }
+        host->v4 = options->v4 != NULL ? *options->v4 : host->v4;
         kith_sim_network_bind(&world->network, &host->v4, host->index);
     }
     if (options->families != 4) {
@@ -298,6 +299,9 @@ struct kith_sim_host *kith_sim_world_add(struct kith_sim_world *world,
     }
     kith_sim_random_seed(&host->random, kith_sim_mix(world->config.seed, host->index, 0));
     kith_sim_random_fill(&host->random, host->seed, sizeof(host->seed));
+    if (options->seed != NULL) {
+        memcpy(host->seed, options->seed, sizeof(host->seed));
+    }
     uint8_t secret[64];
     world->config.curve->sign_keypair(host->key.bytes, secret, host->seed);
     kith_point_of_node(&host->key, &host->id);

@@ -163,11 +163,48 @@ static void other_sizes_are_no_endpoints(void **state) {
     }
 }
 
+static struct kith_nets nets_of(const char *text) {
+    struct kith_endpoint endpoint;
+    struct kith_nets nets;
+    assert_int_equal(kith_endpoint_parse(text, &endpoint, NULL), 0);
+    kith_endpoint_nets(&endpoint, &nets);
+    return nets;
+}
+
+/* How many of the three neighbourhoods two addresses share. */
+static unsigned shared(const char *a, const char *b) {
+    struct kith_nets of_a = nets_of(a);
+    struct kith_nets of_b = nets_of(b);
+    unsigned n = 0;
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        n += of_a.of[i] != 0 && of_a.of[i] == of_b.of[i];
+    }
+    return n;
+}
+
+static void test_nets(void **state) {
+    (void)state;
+    assert_int_equal(shared("20.1.2.3:1", "20.1.2.9:2"), 2);
+    assert_int_equal(shared("20.1.2.3:1", "20.1.3.3:1"), 1);
+    assert_int_equal(shared("20.1.2.3:1", "20.2.2.3:1"), 0);
+    assert_int_equal(shared("[2a00:1:2:3400::1]:1", "[2a00:1:2:34ff::2]:2"), 3);
+    assert_int_equal(shared("[2a00:1:2:3400::1]:1", "[2a00:1:2:3500::1]:1"), 2);
+    assert_int_equal(shared("[2a00:1:2:3400::1]:1", "[2a00:1:3:3400::1]:1"), 1);
+    assert_int_equal(shared("[2a00:1:2:3400::1]:1", "[2a00:2:2:3400::1]:1"), 0);
+    assert_int_equal(shared("10.1.2.3:1", "10.1.2.3:1"), 0);
+    assert_int_equal(shared("[fd00::1]:1", "[fd00::1]:1"), 0);
+    assert_int_equal(shared("127.0.0.1:1", "127.0.0.1:1"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scopes),    cmocka_unit_test(no_family_is_unusable),
-        cmocka_unit_test(equality),  cmocka_unit_test(prefixes),
-        cmocka_unit_test(wire_form), cmocka_unit_test(other_sizes_are_no_endpoints),
+        cmocka_unit_test(test_nets),
+        cmocka_unit_test(scopes),
+        cmocka_unit_test(no_family_is_unusable),
+        cmocka_unit_test(equality),
+        cmocka_unit_test(prefixes),
+        cmocka_unit_test(wire_form),
+        cmocka_unit_test(other_sizes_are_no_endpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,8 +170,29 @@ static void every_error_has_text_and_name(void **state) {
     assert_string_equal(kith_error_name(0), "OK");
 }
 
+/* The distance that is a fraction of the space, and back. */
+static void test_fraction(void **state) {
+    (void)state;
+    static const double fractions[] = {0, 0.5, 0.75, 1.0 / 3, 1e-4, 0x1p-60, 0x1.8p-200};
+    struct kith_point zero = {{0}};
+    struct kith_point point;
+    for (size_t i = 0; i < sizeof(fractions) / sizeof(fractions[0]); i++) {
+        kith_point_fraction(fractions[i], &point);
+        double error = kith_point_distance(&zero, &point) - fractions[i];
+        assert_true(error <= 0 && error >= -fractions[i] * 0x1p-50);
+    }
+    static const double all[] = {1, 1.5, 1e300};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        kith_point_fraction(all[i], &point);
+        for (size_t j = 0; j < sizeof(point.bytes); j++) {
+            assert_int_equal(point.bytes[j], 0xff);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fraction),
         cmocka_unit_test(common_bits_counts_from_the_top),
         cmocka_unit_test(compare_agrees_with_xor),
         cmocka_unit_test(points_are_hashes_with_a_kind),
