@@ -7,7 +7,6 @@
 
 #include "core/id.h"
 #include "core/outbox.h"
-#include "core/paths.h"
 #include "kith/op.h"
 
 static void point(const struct kith_record_view *view, struct kith_point *ret) {
@@ -50,7 +49,7 @@ const struct kith_dialect kith_dialect_kith = {
     .sendings_max = 8, /* with 30% loss each way, one sending fails 51%, seven 1% */
     .txn_end = 6,      /* array, kind, uint32 and its four bytes */
     .deviations = 4,   /* too early would cost a handshake */
-    .rounds = KITH_PATHS_ROUNDS,
+    .rounds = 3,
     .sessions = true,
     .datagram_max = KITH_DATAGRAM_MAX,
     .answer_max = KITH_DATAGRAM_MAX,
