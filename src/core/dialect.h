@@ -8,6 +8,10 @@
 
 #include "core/msgpack_codec.h"
 
+enum {
+    KITH_PATHS_ROUNDS = 3, /* at most, see core/paths.h */
+};
+
 /* What an encoder says of the sender besides the message. Only dialects without sessions read it.
  */
 struct kith_sender {

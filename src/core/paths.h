@@ -22,7 +22,6 @@
 #include "core/walk.h"
 
 enum {
-    KITH_PATHS_ROUNDS = 3,
     KITH_PATHS_MAX = 16, /* of one round */
     KITH_PATH_REQUESTS_MAX = 40,
     KITH_PATH_CANDIDATES_MAX = 48,

@@ -11,52 +11,19 @@
 
 #include <cmocka.h>
 
-#include "core_net.h"
-#include "nomem.h"
+#include "nomem_net.h"
 
 /* ---- scenarios ---- */
 
-enum { N = 4, AFTER_S = 20 };
-
-/* Starts the query in a swarm that has memory, and then fails once. Returns false when the scenario
- * ended before the failure came. */
-static bool query_without_memory(const struct kith_query *query, long n, bool lasting) {
-    struct net net;
-    net_swarm(&net, N);
-    for (unsigned i = 0; i < net.n; i++) {
-        assert_int_equal(kith_core_talk_handle(net.nodes[i].core, "echo", true), 0);
+static void four(struct net *net) {
+    net_swarm(net, 4);
+    for (unsigned i = 0; i < net->n; i++) {
+        assert_int_equal(kith_core_talk_handle(net->nodes[i].core, "echo", true), 0);
     }
-    net.seen = (struct net_seen){0};
-    nomem_begin(n, lasting);
-    uint64_t op;
-    if (kith_core_start(net.nodes[0].core, query, net.now, &op) == 0) {
-        net.seen.op = op;
-        net_drain(&net, 0);
-        net_run(&net, 35 * KITH_NS_PER_S);
-        if (query->kind == KITH_QUERY_WATCH && !net.seen.done) {
-            kith_core_cancel(net.nodes[0].core, op, net.now);
-            net_drain(&net, 0);
-        }
-        assert_true(net.seen.done);
-    }
-    bool failed = nomem_end();
-    net_run(&net, AFTER_S * KITH_NS_PER_S);
-    struct kith_status status;
-    kith_core_status(net.nodes[0].core, net.now, &status);
-    assert_int_equal(status.ops, 0);
-    assert_true(status.ready);
-    net_deinit(&net);
-    return failed;
 }
 
 static void each_failure(const struct kith_query *query) {
-    for (int i = 0; i < 2; i++) {
-        long n = 1;
-        while (query_without_memory(query, n, i == 1)) {
-            n += 1 + n / 12;
-        }
-        assert_true(n > 3);
-    }
+    nomem_each(four, query);
 }
 
 static struct kith_query key_query(enum kith_query_kind kind, uint8_t node) {
@@ -161,7 +128,8 @@ static void test_join(void **state) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    nomem_arguments(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new),
         cmocka_unit_test(test_join),

@@ -174,7 +174,8 @@ static int send_request(struct client *client, const char *method, const struct 
 static bool text_of(const msgpack_object *object, char *text, size_t size) {
     if (object->type != MSGPACK_OBJECT_STR || object->via.str.size >= size)
         return false;
-    memcpy(text, object->via.str.ptr, object->via.str.size);
+    if (object->via.str.size > 0) /* else it has no bytes to point to */
+        memcpy(text, object->via.str.ptr, object->via.str.size);
     text[object->via.str.size] = '\0';
     return true;
 }

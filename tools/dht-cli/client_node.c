@@ -268,6 +268,7 @@ static int join(struct node_transport *transport, const struct client_node_optio
 int client_open_node(struct client **ret_client, const struct client_node_options *options,
                      struct kith_error_info *info) {
     struct node_transport *transport = calloc(1, sizeof(*transport));
+    struct client *client;
     int r;
 
     if (!transport)
@@ -286,9 +287,10 @@ int client_open_node(struct client **ret_client, const struct client_node_option
         node_free(transport);
         return r;
     }
-    transport->client = client_new(&node_transport, transport);
-    if (!transport->client)
+    client = client_new(&node_transport, transport); /* takes it in any case */
+    if (!client)
         return KITH_ENOMEM;
-    *ret_client = transport->client;
+    transport->client = client;
+    *ret_client = client;
     return 0;
 }

@@ -180,7 +180,8 @@ static int pack_json(const char *text, size_t size, msgpack_sbuffer *packed) {
     r = json_to_msgpack(json, packed);
     json_decref(json);
     if (r < 0)
-        cli_complain("VALUE: JSON nested deeper than %d", JSON_MSGPACK_DEPTH_MAX);
+        cli_complain("VALUE: JSON nested deeper than %d, or no memory for it",
+                     JSON_MSGPACK_DEPTH_MAX);
     return r < 0 ? CLI_USAGE : CLI_OK;
 }
 
@@ -195,10 +196,12 @@ static int make_value(const struct cli *cli, uint8_t value[KITH_VALUE_MAX], uint
     if (status)
         return status;
     msgpack_sbuffer_init(&packed);
-    if (cli->json_value)
+    if (cli->json_value) {
         status = pack_json(bytes, size, &packed);
-    else if (msgpack_sbuffer_write(&packed, bytes, size) < 0)
+    } else if (msgpack_sbuffer_write(&packed, bytes, size) < 0) {
+        cli_complain("%s", kith_strerror(KITH_ENOMEM));
         status = CLI_INTERNAL;
+    }
     if (status == CLI_OK && kith_value_wrap(packed.data, packed.size, value, ret_size) < 0) {
         cli_complain("value too large: %zu bytes, at most %d fit", packed.size, VALUE_BYTES_MAX);
         status = CLI_USAGE;

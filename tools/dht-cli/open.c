@@ -81,8 +81,10 @@ int cli_open(struct cli *cli) {
         cli_complain("%s", info.message);
         return CLI_USAGE;
     }
-    if (r != KITH_EUNREACHABLE)
+    if (r != KITH_EUNREACHABLE) {
+        cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
         return cli_exit_of(r);
+    }
     if (cli->control || cli->command->flags & CLI_FLAG_DAEMON)
         return unreachable(path, &info);
     if (!cli->quiet)

@@ -197,14 +197,17 @@ static int set_pace(double *field, const char *value) {
     return 0;
 }
 
-static int set_list(struct config_list *list, const char *value) {
+/* What was wrong, where it was not the value. */
+static const char no_memory[] = "out of memory";
+
+static const char *set_list(struct config_list *list, const char *value) {
     if (list->n_items == CONFIG_LIST_MAX)
-        return -1;
+        return "at most 64 of these";
     list->items[list->n_items] = strdup(value);
     if (!list->items[list->n_items])
-        return -1;
+        return no_memory;
     list->n_items++;
-    return 0;
+    return NULL;
 }
 
 static bool one_of(const char *value, const char *const *words) {
@@ -240,14 +243,14 @@ static const char *set_key(struct config *config, const struct key *key, const c
     case KEY_LIST:
         if (value[0] == '\0')
             return "a value";
-        return set_list(field, value) < 0 ? "at most 64 of these" : NULL;
+        return set_list(field, value);
     case KEY_TEXT:
     case KEY_SECRET:
         break;
     }
     if (value[0] == '\0')
         return "a value";
-    return set_text(field, value) < 0 ? "more memory" : NULL;
+    return set_text(field, value) < 0 ? no_memory : NULL;
 }
 
 static const struct key *find_key(const char *section, const char *name) {
@@ -307,6 +310,10 @@ int config_set(struct config *config, const char *section, const char *name, con
     wanted = set_key(config, key, value);
     if (!wanted)
         return 0;
+    if (wanted == no_memory) {
+        snprintf(error, CONFIG_ERROR_SIZE, "%s", no_memory);
+        return -1;
+    }
     /* A secret does not go into a log, not even a mistyped one. */
     snprintf(error, CONFIG_ERROR_SIZE, "[%s] %s = '%.100s': expected %s", section, name,
              key->kind == KEY_SECRET ? "..." : value, wanted);
