@@ -142,6 +142,7 @@ struct freshness {
     const struct kith_sim_host *host;
     const struct kith_sim_host *nearest[K]; /* who ought to be in its table */
     uint32_t n_nearest;
+    bool known[K]; /* of those */
     uint32_t n_known;
     uint32_t n_live;
     uint32_t n_stale;
@@ -165,7 +166,9 @@ static int judge_entry(const struct kith_peer_info *info, void *user) {
     }
     f->n_stale += owner == NULL || owner->core == NULL || !is_at(owner, &info->endpoint);
     for (uint32_t i = 0; i < f->n_nearest; i++) {
-        f->n_known += info->endpoint.family == 4 && f->nearest[i] == owner;
+        bool found = info->endpoint.family == 4 && f->nearest[i] == owner;
+        f->known[i] |= found;
+        f->n_known += found;
     }
     return 0;
 }
@@ -217,6 +220,17 @@ static void want_neighbours(struct freshness *f) {
     }
 }
 
+static void print_unknown(const struct vopr *v, const struct freshness *f) {
+    print_host(v, f->host);
+    fprintf(stderr, "  knows %u of the %u nearest; not host", f->n_known, f->n_nearest);
+    for (uint32_t i = 0; i < f->n_nearest; i++) {
+        if (!f->known[i]) {
+            fprintf(stderr, " %u", f->nearest[i]->index);
+        }
+    }
+    fputc('\n', stderr);
+}
+
 static void expect_fresh(struct vopr *v) {
     uint32_t n = 0;
     uint32_t n_whole = 0;
@@ -230,12 +244,15 @@ static void expect_fresh(struct vopr *v) {
         struct freshness f = {.v = v, .host = host};
         want_neighbours(&f);
         kith_core_each_peer(host->core, v->world.now, judge_entry, &f);
-        n++;
-        n_whole += f.n_known == f.n_nearest;
         n_live += f.n_live;
         n_stale += f.n_stale;
+        if (!kith_sim_faults_is_public(&v->faults, host)) {
+            continue; /* nobody tells it of newcomers: it learns of them when it asks */
+        }
+        n++;
+        n_whole += f.n_known == f.n_nearest;
         if (f.n_known < f.n_nearest) {
-            fprintf(stderr, "host %u knows %u of the %u nearest\n", i, f.n_known, f.n_nearest);
+            print_unknown(v, &f);
         }
     }
     double whole = n == 0 ? 1 : (double)n_whole / n;
