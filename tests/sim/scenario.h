@@ -58,6 +58,7 @@ struct kith_sim_scenario {
     uint32_t duration_s;
 };
 
+void kith_sim_scenario_standard(struct kith_sim_run *run);
 void kith_sim_scenario_join(struct kith_sim_run *run);
 void kith_sim_scenario_loss(struct kith_sim_run *run);
 void kith_sim_scenario_determinism(struct kith_sim_run *run);

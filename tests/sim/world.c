@@ -252,7 +252,8 @@ bool kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *ho
         .mainline = world->config.mainline,
         .no_rendezvous = true,
         .outbox_keep = 0,
-        .book_buckets = 4, /* a few hundred contacts: memory, again */
+        /* a few hundred contacts: memory, again */
+        .book_buckets = world->config.book_buckets == 0 ? 4 : world->config.book_buckets,
     };
     kith_sim_random_seed(&host->random,
                          kith_sim_mix(world->config.seed, STREAM_HOST + host->lives, host->index));
