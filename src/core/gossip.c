@@ -8,6 +8,9 @@
 #include <stdlib.h>
 
 #include "core/endpoint.h"
+#include "core/id.h"
+
+enum { SEEN_MIN = 8 };
 
 void kith_gossip_deinit(struct kith_gossip *gossip) {
     free(gossip->seen);
@@ -15,27 +18,37 @@ void kith_gossip_deinit(struct kith_gossip *gossip) {
     kith_cards_deinit(&gossip->cards);
 }
 
-/* Remembers a record; false if it, or a newer one of its key, is remembered already. */
-static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
-    if (gossip->seen == NULL) {
-        gossip->seen = calloc(KITH_GOSSIP_SEEN_MAX, sizeof(*gossip->seen));
-        if (gossip->seen == NULL) {
-            return false;
-        }
-        for (unsigned i = 0; i < KITH_GOSSIP_SEEN_MAX; i++) {
-            gossip->seen[i].seq = -1;
-        }
+/* Without memory the ring stays as it is: it then remembers fewer. */
+static void seen_grow(struct kith_gossip *gossip) {
+    uint32_t capacity = gossip->seen_capacity == 0 ? SEEN_MIN : 2 * gossip->seen_capacity;
+    struct kith_gossip_seen *seen = realloc(gossip->seen, capacity * sizeof(*seen));
+    if (seen != NULL) {
+        gossip->seen = seen;
+        gossip->seen_capacity = capacity;
+        gossip->next_seen = gossip->n_seen;
     }
-    for (unsigned i = 0; i < KITH_GOSSIP_SEEN_MAX; i++) {
+}
+
+/* Remembers a record; false if it, or a newer one of its key, is remembered already, or if it
+ * cannot be. */
+static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
+    for (uint32_t i = 0; i < gossip->n_seen; i++) {
         struct kith_gossip_seen *seen = &gossip->seen[i];
-        if (seen->seq >= 0 && memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
+        if (memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
             bool newer = seq > seen->seq;
             seen->seq = newer ? seq : seen->seq;
             return newer;
         }
     }
-    struct kith_gossip_seen *seen = &gossip->seen[gossip->next_seen];
-    gossip->next_seen = (gossip->next_seen + 1) % KITH_GOSSIP_SEEN_MAX;
+    if (gossip->n_seen == gossip->seen_capacity && gossip->seen_capacity < KITH_GOSSIP_SEEN_MAX) {
+        seen_grow(gossip);
+    }
+    if (gossip->seen_capacity == 0) {
+        return false;
+    }
+    gossip->next_seen %= gossip->seen_capacity;
+    struct kith_gossip_seen *seen = &gossip->seen[gossip->next_seen++];
+    gossip->n_seen += gossip->n_seen < gossip->seen_capacity;
     memcpy(seen->key.bytes, key, KITH_KEY_SIZE);
     seen->seq = seq;
     return true;
@@ -82,12 +95,13 @@ static void tell(struct kith_gossip *gossip, const struct kith_record_view *reco
 }
 
 void kith_gossip_own(struct kith_gossip *gossip, const struct kith_record *record, uint64_t now) {
-    if (gossip->told_size == record->value_size &&
-        memcmp(gossip->told, record->value, record->value_size) == 0) {
+    struct kith_point value;
+    kith_point_of_value(kith_span(record->value, record->value_size), &value);
+    if (gossip->has_told && kith_point_equal(&gossip->told, &value)) {
         return;
     }
-    gossip->told_size = record->value_size;
-    memcpy(gossip->told, record->value, record->value_size);
+    gossip->has_told = true;
+    gossip->told = value;
     struct kith_record_view view;
     kith_record_view(record, &view);
     tell(gossip, &view, KITH_GOSSIP_FANOUT, KITH_GOSSIP_FANOUT / 2, NULL, now);

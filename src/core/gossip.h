@@ -38,9 +38,11 @@ struct kith_gossip {
     const struct kith_own *own;
     struct kith_cards cards; /* what others published, of peers that answered us */
     struct kith_pace pace;   /* of verifying */
-    uint16_t told_size; /* the value last told of ourselves */
-    uint8_t told[KITH_VALUE_MAX];
-    struct kith_gossip_seen *seen; /* ring, allocated with the first */
+    bool has_told;
+    struct kith_point told;        /* hash of the value last told of ourselves */
+    struct kith_gossip_seen *seen; /* ring; grows up to KITH_GOSSIP_SEEN_MAX */
+    uint32_t seen_capacity;
+    uint32_t n_seen;
     uint32_t next_seen;
 };
 

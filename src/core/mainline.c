@@ -531,6 +531,7 @@ static void free_family(struct kith_mainline *m, size_t i) {
     kith_maintain_stop(&family->maintain);
     kith_swarm_deinit(&family->swarm);
     kith_torrents_free(family->torrents);
+    kith_votes_deinit(&family->votes);
     free(family->known);
     free(family);
 }

@@ -36,6 +36,8 @@ void kith_publish_deinit(struct kith_publish *publish) {
         kith_timer_stop(&publish->env->timers, &publish->soon);
         kith_timer_stop(&publish->env->timers, &publish->verdict);
         kith_own_deinit(&publish->own);
+        kith_votes_deinit(&publish->v4);
+        kith_votes_deinit(&publish->v6);
     }
 }
 

@@ -6,6 +6,8 @@
  */
 #include "core/reach.h"
 
+#include <stdlib.h>
+
 #include "core/endpoint.h"
 
 enum {
@@ -40,6 +42,8 @@ int kith_reach_start(struct kith_reach *reach, uint64_t now) {
 void kith_reach_stop(struct kith_reach *reach) {
     if (reach->env != NULL) {
         kith_timer_stop(&reach->env->timers, &reach->timer);
+        free(reach->pending);
+        reach->pending = NULL;
     }
 }
 
@@ -180,7 +184,10 @@ static bool ask_third(struct kith_reach_pending *pending, const struct kith_node
 }
 
 static struct kith_reach_pending *free_slot(struct kith_reach *reach) {
-    for (unsigned i = 0; i < KITH_REACH_PENDING; i++) {
+    if (reach->pending == NULL) {
+        reach->pending = calloc(KITH_REACH_PENDING, sizeof(*reach->pending));
+    }
+    for (unsigned i = 0; reach->pending != NULL && i < KITH_REACH_PENDING; i++) {
         if (!reach->pending[i].used) {
             return &reach->pending[i];
         }

@@ -256,7 +256,9 @@ void kith_serve_deinit(struct kith_serve *serve) {
     kith_quota_deinit(&serve->exchange_peers);
     kith_quota_deinit(&serve->exchange_prefixes);
     free(serve->pending);
+    free(serve->names);
     serve->pending = NULL;
+    serve->names = NULL;
 }
 
 /* Keys and prefixes are told apart by 64 bits of theirs: those of a chosen key cannot be met. */
@@ -463,6 +465,12 @@ int kith_serve_talk_handle(struct kith_serve *serve, const char *protocol, bool 
     if (serve->pending == NULL) {
         serve->pending = calloc(KITH_TALK_PENDING_MAX, sizeof(*serve->pending));
         if (serve->pending == NULL) {
+            return KITH_ENOMEM;
+        }
+    }
+    if (serve->names == NULL) {
+        serve->names = calloc(KITH_TALK_NAMES_MAX, sizeof(*serve->names));
+        if (serve->names == NULL) {
             return KITH_ENOMEM;
         }
     }

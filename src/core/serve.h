@@ -40,7 +40,7 @@ struct kith_serve {
     struct kith_quota exchange_peers; /* by key */
     struct kith_quota exchange_prefixes;
     unsigned n_names;
-    char names[KITH_TALK_NAMES_MAX][KITH_PROTOCOL_NAME_MAX + 1];
+    char (*names)[KITH_PROTOCOL_NAME_MAX + 1]; /* KITH_TALK_NAMES_MAX, made for the first */
     uint64_t next_token;
     struct kith_talk_pending *pending; /* KITH_TALK_PENDING_MAX, allocated with the first name */
 };

@@ -4,6 +4,7 @@
  */
 #include "core/votes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/id.h"
@@ -62,6 +63,11 @@ static struct kith_vote *vote_of(struct kith_votes *votes, const struct kith_key
     return NULL;
 }
 
+void kith_votes_deinit(struct kith_votes *votes) {
+    free(votes->votes);
+    *votes = (struct kith_votes){0};
+}
+
 bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
                      const struct kith_endpoint *from, const struct kith_endpoint *endpoint) {
     bool local = kith_endpoint_scope(endpoint) != KITH_SCOPE_GLOBAL;
@@ -73,6 +79,12 @@ bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
     struct kith_vote *mine = vote_of(votes, by, from);
     if (mine != NULL && kith_endpoint_equal(&mine->endpoint, endpoint)) {
         return false;
+    }
+    if (votes->votes == NULL) {
+        votes->votes = calloc(KITH_VOTES_MAX, sizeof(*votes->votes));
+        if (votes->votes == NULL) {
+            return false;
+        }
     }
     if (mine == NULL) {
         mine = &votes->votes[votes->next];

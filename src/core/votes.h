@@ -26,12 +26,13 @@ struct kith_vote {
 
 struct kith_votes {
     uint32_t n;
-    uint32_t next; /* ring */
-    struct kith_vote votes[KITH_VOTES_MAX];
+    uint32_t next;               /* ring */
+    struct kith_vote *votes;     /* KITH_VOTES_MAX, made for the first; or NULL */
     struct kith_endpoint winner; /* family 0: none */
     bool questioned;             /* the winner is from before a change of the network */
 };
 
+void kith_votes_deinit(struct kith_votes *votes);
 /* Writes down a vote, and leaves it to the caller what follows. Returns whether it is a new one. */
 bool kith_votes_cast(struct kith_votes *votes, const struct kith_key *by,
                      const struct kith_endpoint *from, const struct kith_endpoint *endpoint);

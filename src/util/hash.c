@@ -10,8 +10,8 @@
  * keeping its order. Since the number of chains doubles, chain i feeds only i and i + n.
  *
  * O(1) expected, given hashes the other side cannot predict. The array doubles at one node per
- * chain and never shrinks. When it cannot grow, longer chains are better than a refusal: only the
- * first allocation can fail an insertion.
+ * chain and is halved when all but an eighth is gone. When it cannot grow, longer chains are better
+ * than a refusal: only the first allocation can fail an insertion.
  */
 #include "util/hash.h"
 
@@ -20,6 +20,7 @@
 
 enum {
     HASH_CHAINS_MIN = 8, /* a power of two; one cache line */
+    SHRINK_BELOW = 8,    /* nodes per so many chains: far from where it grows */
 };
 
 static struct kith_hash_node **hash_chain(const struct kith_hash *table, uint64_t hash) {
@@ -53,6 +54,27 @@ static int hash_grow(struct kith_hash *table) {
     table->chains = chains;
     table->n_chains = n_chains;
     return 0;
+}
+
+/* Half as many chains: chain i + n goes to the end of chain i. What cannot be allocated stays. */
+static void hash_shrink(struct kith_hash *table) {
+    size_t n_chains = table->n_chains / 2;
+    struct kith_hash_node **chains = malloc(n_chains * sizeof(*chains));
+
+    if (chains == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < n_chains; i++) {
+        struct kith_hash_node **tail = &chains[i];
+        *tail = table->chains[i];
+        while (*tail != NULL) {
+            tail = &(*tail)->next;
+        }
+        *tail = table->chains[i + n_chains];
+    }
+    free(table->chains);
+    table->chains = chains;
+    table->n_chains = n_chains;
 }
 
 void kith_hash_init(struct kith_hash *table) {
@@ -91,6 +113,9 @@ void kith_hash_remove(struct kith_hash *table, struct kith_hash_node *node) {
     *link = node->next;
     node->next = NULL;
     table->n--;
+    if (table->n < table->n_chains / SHRINK_BELOW && table->n_chains > HASH_CHAINS_MIN) {
+        hash_shrink(table);
+    }
 }
 
 /* `node` or the first after it with this hash. */

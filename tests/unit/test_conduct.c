@@ -227,7 +227,7 @@ static void test_bad_record_in_push(void **state) {
         liar.push = i == BAD;
         struct watch before = look(net);
         /* told as if it were new, by node 1 of node 2 */
-        core->gossip.told_size = 0;
+        core->gossip.has_told = false;
         kith_gossip_own(&core->gossip, &record, net->now);
         net_drain(net, 1);
         net_run(net, KITH_NS_PER_S);

@@ -88,6 +88,40 @@ static void removed_nodes_are_gone(void **state) {
     kith_hash_deinit(&table);
 }
 
+/* All but a few go: so does the memory, and what is left keeps its order. */
+static void emptied_table_shrinks(void **state) {
+    struct kith_hash table;
+    struct item items[N_ITEMS];
+
+    fill(&table, items);
+    size_t most = table.n_chains;
+    for (unsigned i = 0; i < N_ITEMS - 2 * N_HASHES; i++) {
+        kith_hash_remove(&table, &items[i].node);
+    }
+    for (unsigned i = N_ITEMS - 2 * N_HASHES; i < N_ITEMS; i++) {
+        if (i % N_HASHES >= 5) {
+            kith_hash_remove(&table, &items[i].node);
+        }
+    }
+    assert_int_equal(table.n, 10);
+    assert_true(table.n_chains < most / 4 && table.n_chains >= 8);
+    for (unsigned h = 1; h < 5; h++) {
+        struct kith_hash_node *node = kith_hash_first(&table, hash_of(h));
+        assert_int_equal(number_of(node), N_ITEMS - N_HASHES + h);
+        node = kith_hash_next(node);
+        assert_int_equal(number_of(node), N_ITEMS - 2 * N_HASHES + h);
+        assert_null(kith_hash_next(node));
+    }
+    for (unsigned i = 0; i < N_ITEMS; i++) {
+        bool left = i >= N_ITEMS - 2 * N_HASHES && i % N_HASHES < 5;
+        if (left) {
+            kith_hash_remove(&table, &items[i].node);
+        }
+    }
+    assert_int_equal(table.n, 0);
+    kith_hash_deinit(&table);
+}
+
 static void table_can_be_used_after_deinit(void **state) {
     struct kith_hash table;
     struct item item = {.number = 1};
@@ -106,6 +140,7 @@ int main(void) {
         cmocka_unit_test(empty_table_finds_nothing),
         cmocka_unit_test(equal_hashes_come_newest_first),
         cmocka_unit_test(removed_nodes_are_gone),
+        cmocka_unit_test(emptied_table_shrinks),
         cmocka_unit_test(table_can_be_used_after_deinit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

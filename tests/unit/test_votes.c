@@ -37,6 +37,7 @@ static void test_majority(void **state) {
     assert_winner(&votes, "21.0.0.2:7");
     assert_false(vote(&votes, 4, "20.0.4.1:1", "21.0.0.2:7"));
     assert_int_equal(votes.n, 4);
+    kith_votes_deinit(&votes);
 }
 
 /* Behind a NAT that maps differently for everybody, nobody wins anew once there are three. */
@@ -52,6 +53,7 @@ static void test_one_alone_does_not_win(void **state) {
     }
     assert_winner(&votes, "21.0.0.1:7001");
     assert_int_equal(votes.n, KITH_VOTES_MAX);
+    kith_votes_deinit(&votes);
 }
 
 /* The address is what more than half name, whatever the ports; a strong minority is none. */
@@ -77,6 +79,7 @@ static void test_majority_ip(void **state) {
     assert_int_equal(ip.ip[3], 1);
     (void)vote(&votes, 10, "20.0.10.1:1", "21.0.0.9:7");
     assert_int_equal(kith_votes_majority_ip(&votes).family, 0); /* five to five */
+    kith_votes_deinit(&votes);
 }
 
 static void test_one_vote_each(void **state) {
@@ -91,6 +94,7 @@ static void test_one_vote_each(void **state) {
         (void)vote(&votes, i, "20.9.9.1:1", "21.0.0.4:7");
     }
     assert_int_equal(votes.n, 1);
+    kith_votes_deinit(&votes);
 }
 
 static void test_voters_without_keys(void **state) {
@@ -106,6 +110,7 @@ static void test_voters_without_keys(void **state) {
     assert_int_equal(votes.n, 2);
     assert_false(vote(&votes, 0, "20.0.2.7:1", "21.0.0.1:7"));
     assert_int_equal(votes.n, 2);
+    kith_votes_deinit(&votes);
 }
 
 static void test_exempt_addresses(void **state) {
@@ -125,6 +130,7 @@ static void test_exempt_addresses(void **state) {
     assert_false(vote(&votes, 0, "10.0.0.1:1", "127.0.0.1:7"));
     assert_false(vote(&votes, 3, "127.0.0.2:2", "127.0.0.1:7"));
     assert_int_equal(votes.n, 5);
+    kith_votes_deinit(&votes);
 }
 
 static void test_what_is_ignored(void **state) {
@@ -140,6 +146,7 @@ static void test_what_is_ignored(void **state) {
     assert_true(vote(&votes, 1, "10.0.0.2:1", "10.0.0.1:7"));
     votes = (struct kith_votes){0};
     assert_true(vote(&votes, 1, "[2001:db8::1]:1", "[2001:db8:1::1]:7"));
+    kith_votes_deinit(&votes);
 }
 
 /* The oldest of 17 is forgotten. */
@@ -156,6 +163,7 @@ static void test_ring(void **state) {
         assert_int_equal(vote(&votes, 0, from, "21.0.0.2:7"), i == KITH_VOTES_MAX / 2 - 1);
     }
     assert_winner(&votes, "21.0.0.2:7");
+    kith_votes_deinit(&votes);
 }
 
 int main(void) {
