@@ -313,6 +313,7 @@ static int init_keeper(struct kith_core *core, const struct kith_core_config *co
         .own_key = core->env.identity.key,
         .buckets_new = 4 * config->book_buckets,
         .buckets_tried = config->book_buckets,
+        .slots = config->book_slots,
         .strictness = config->lab ? KITH_BOOK_LAB : KITH_BOOK_NORMAL,
         .on_event = config->peer_events ? kith_news_take : NULL,
         .context = &core->news,

@@ -53,6 +53,7 @@ struct kith_core_config {
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
     bool peer_events; /* tell changes of the address book */
     uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
+    uint32_t book_slots;   /* of a bucket; 0: default */
     uint64_t wall_us;      /* Unix microseconds at `now` of kith_core_new() */
     size_t
         outbox_keep; /* bytes of send queue kept when idle; 0: none (simulations of many nodes) */

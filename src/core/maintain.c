@@ -34,6 +34,7 @@ enum {
     SELF_LOOKUP_SECOND_S = 12,
     SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
+    SETTLED_LOOKUPS = 8, /* the pause is the longest by then */
     FILL_PAUSE_MS = 100,
     FILL_K = 8,         /* a walk ends when so many are found: their answers name enough others */
     FILL_FIRST_S = 60,  /* pause after the first round of filling */
@@ -478,6 +479,24 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
 }
 
 /* ---- the whole ---- */
+
+static void set_within(struct kith_maintain *m, struct kith_timer *timer, kith_timer_fn fn,
+                       uint64_t period, uint64_t now) {
+    int r = kith_timer_set(&m->env->timers, timer, fn,
+                           now + kith_random_below(&m->env->random, period));
+    (void)r; /* revive() */
+}
+
+void kith_maintain_settle(struct kith_maintain *m, uint64_t now) {
+    m->ready = true;
+    m->since = now;
+    m->n_self_lookups = SETTLED_LOOKUPS;
+    m->fill_pause_s = FILL_ROUND_MAX_S;
+    m->fill_live = kith_swarm_count_live(m->swarm);
+    set_within(m, &m->refresh, on_refresh, m->refresh_ns, now);
+    set_within(m, &m->self_lookup, on_self_lookup, SELF_LOOKUP_S * KITH_NS_PER_S, now);
+    set_within(m, &m->fill, on_fill, FILL_ROUND_MAX_S * KITH_NS_PER_S, now);
+}
 
 /* Timers that could not be set for want of memory. A walk that is under way sets its own. */
 static void revive(struct kith_maintain *m, uint64_t now) {

@@ -70,6 +70,9 @@ void kith_maintain_key(struct kith_maintain *m, const struct kith_key *key,
                        const struct kith_endpoint *endpoint, uint64_t now);
 /* Our id changed: who is near is to be found out again. */
 void kith_maintain_again(struct kith_maintain *m, uint64_t now);
+/* The tables hold what those of a node hold that has been in the swarm for a day: upkeep goes on as
+ * it would then, from a random moment of each round. For simulations of large networks. */
+void kith_maintain_settle(struct kith_maintain *m, uint64_t now);
 /* After each call into the core: notices the first contact and the loss of the last. */
 void kith_maintain_look(struct kith_maintain *m, uint64_t now);
 /* Whether some contact may still lead into the swarm. */

@@ -18,8 +18,8 @@
 #include "sim/sim_faults.h"
 
 static const struct kith_sim_scenario scenarios[] = {
-    {"standard", kith_sim_scenario_standard, "the figures of the standard condition", 300, 200, 10000,
-     100000, &kith_sim_fast_curve},
+    {"standard", kith_sim_scenario_standard, "the figures of the standard condition", 300, 200,
+     10000, 100000, &kith_sim_fast_curve},
     {"join", kith_sim_scenario_join, "nodes join, then find each other: all of them", 300, 200, 0,
      0, &kith_sim_fast_curve},
     {"loss", kith_sim_scenario_loss, "the same with loss, and nodes that died unnoticed", 300, 200,
@@ -77,6 +77,7 @@ static void print_usage(FILE *out) {
           "  --session S       mean session in seconds, where nodes come and go\n"
           "  --weibull         of shape 1/2, not exponential\n"
           "  --duration S      of the measurement, in virtual seconds\n"
+          "  --warm            standard: nodes begin with the tables they would come to have\n"
           "  --curve fast|sodium\n"
           "  --json            the summary as one JSON object\n"
           "  --without F,G..   vopr: none of these faults\n"
@@ -162,6 +163,9 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 'a':
         options->join_per_s = (uint32_t)parse_number(value, 1, 1000000);
         break;
+    case 'w':
+        options->warm = true;
+        break;
     case 'c':
         options->curve = parse_curve(value);
         break;
@@ -207,6 +211,7 @@ static const struct option long_options[] = {
     {"duplicate", required_argument, NULL, 'u'},
     {"reorder", required_argument, NULL, 'r'},
     {"join-rate", required_argument, NULL, 'a'},
+    {"warm", no_argument, NULL, 'w'},
     {"curve", required_argument, NULL, 'c'},
     {"json", no_argument, NULL, 'j'},
     {"trace-lookup", required_argument, NULL, 't'},
@@ -257,6 +262,9 @@ static void print_replay(const struct command_line *line, FILE *out) {
     }
     if (o->hostile_ppm != KITH_SIM_HOSTILE_PPM) {
         fprintf(out, " --hostile %g", (double)o->hostile_ppm / KITH_SIM_PPM);
+    }
+    if (o->warm) {
+        fputs(" --warm", out);
     }
     if (o->join_per_s != 0) {
         fprintf(out, " --join-rate %u", o->join_per_s);

@@ -24,6 +24,7 @@ struct kith_sim_options {
     uint32_t join_per_s; /* 0: a hundredth of the nodes, at least 5 */
     const char *without; /* vopr: faults that shall not happen, separated by commas; NULL: none */
     uint64_t shown;      /* number of the operation to show as it goes, 0: none */
+    bool warm;           /* standard: nodes begin with the tables they would come to have */
     const struct kith_curve *curve;
     uint32_t session_s;  /* mean session of a node, where nodes come and go */
     uint32_t duration_s; /* of the measurement, where it lasts a given time */

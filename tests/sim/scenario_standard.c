@@ -24,9 +24,11 @@
 enum {
     JOIN_PER_S_MIN = 5,
     JOIN_SHARE = 1000,
-    REST_S = 900,   /* sessions of joining end, the rounds of upkeep become rare */
-    UPKEEP_S = 300, /* measured */
+    REST_S = 900,      /* sessions of joining end, the rounds of upkeep become rare */
+    REST_WARM_S = 150, /* longer than an idle session lasts */
+    UPKEEP_S = 100,    /* measured */
     VALUE_SIZE = 24,
+    BOOK_SLOTS = 16, /* address books of 16 tried and 64 new contacts */
     MANY_DEAD_PPM = 300000,
     SUCCESS_PERCENT = 99,
     GET_P99_MS = 800,
@@ -68,6 +70,23 @@ static void measure_upkeep(struct kith_sim_run *run, struct kith_sim_world *worl
                            (double)(after.tx_bytes - before.tx_bytes) / node_seconds, 1);
 }
 
+/* What the memory is for. */
+static void report_contents(struct kith_sim_run *run, const struct kith_sim_world *world) {
+    uint64_t sessions = 0;
+    uint64_t contacts = 0;
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < world->n_hosts; i++) {
+        struct kith_status status;
+        kith_core_status(world->hosts[i]->core, world->now, &status);
+        sessions += status.sessions;
+        contacts += status.nodes_v4;
+        records += status.records;
+    }
+    kith_sim_report_number(&run->report, "rest_sessions", (double)sessions / world->n_hosts, 1);
+    kith_sim_report_number(&run->report, "rest_contacts", (double)contacts / world->n_hosts, 1);
+    kith_sim_report_number(&run->report, "rest_records", (double)records / world->n_hosts, 1);
+}
+
 static void build(struct kith_sim_run *run, struct kith_sim_world *world) {
     uint32_t nodes = run->options.nodes;
     if (run->options.join_per_s == 0) {
@@ -78,16 +97,23 @@ static void build(struct kith_sim_run *run, struct kith_sim_world *world) {
     size_t before = kith_sim_memory_used();
     kith_sim_swarm_init(world, run);
     world->config.book_buckets = 1;
-    kith_sim_swarm_grow(run, world, nodes);
+    world->config.book_slots = BOOK_SLOTS;
+    if (run->options.warm) {
+        kith_sim_swarm_warm(world, nodes);
+    } else {
+        kith_sim_swarm_grow(run, world, nodes);
+    }
     kith_sim_report_number(&run->report, "built_cpu_s", cpu_seconds() - cpu, 1);
     kith_sim_report_number(&run->report, "built_virtual_s",
                            (double)(world->now - KITH_SIM_START) / 1e9, 0);
-    kith_sim_world_run_until(world, world->now + REST_S * KITH_NS_PER_S);
+    uint64_t rest_s = run->options.warm ? REST_WARM_S : REST_S;
+    kith_sim_world_run_until(world, world->now + rest_s * KITH_NS_PER_S);
     size_t after = kith_sim_memory_used();
     if (after != 0) {
         kith_sim_report_number(&run->report, "bytes_per_node_at_rest",
                                (double)(after - before - kith_sim_world_memory(world)) / nodes, 0);
     }
+    report_contents(run, world);
     measure_upkeep(run, world);
 }
 

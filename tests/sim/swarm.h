@@ -14,6 +14,8 @@ void kith_sim_swarm_join(struct kith_sim_world *world, struct kith_sim_host *hos
 /* Adds hosts one by one, options.join_per_s in a second of virtual time, until there are `nodes`,
  * waits until it is quiet, and measures memory. */
 void kith_sim_swarm_grow(struct kith_sim_run *run, struct kith_sim_world *world, uint32_t nodes);
+/* `nodes` hosts with full tables, as of a network that has been up for long (warm.c). */
+void kith_sim_swarm_warm(struct kith_sim_world *world, uint32_t nodes);
 /* Runs until everybody has joined and traffic is down to upkeep; expects that within 15 minutes. */
 void kith_sim_swarm_wait(struct kith_sim_run *run, struct kith_sim_world *world);
 /* Kills a share of the hosts, seeds included. */

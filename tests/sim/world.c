@@ -252,6 +252,7 @@ bool kith_sim_world_start(struct kith_sim_world *world, struct kith_sim_host *ho
         .mainline = world->config.mainline,
         .no_rendezvous = true,
         .outbox_keep = 0,
+        .book_slots = world->config.book_slots,
         /* a few hundred contacts: memory, again */
         .book_buckets = world->config.book_buckets == 0 ? 4 : world->config.book_buckets,
     };

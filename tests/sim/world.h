@@ -49,6 +49,7 @@ struct kith_sim_world_config {
     struct kith_sim_network_config network; /* `seed` is filled in by the world */
     struct kith_limits limits;
     uint32_t book_buckets; /* of tried in each address book; 0: 4 */
+    uint32_t book_slots;   /* of a bucket; 0: 64 */
     bool mainline; /* hosts meet in the Mainline DHT and nowhere else */
     bool progress;  /* a line on stderr every few seconds of wall time */
     uint64_t shown; /* number of the operation to show as it goes, 0: none */
