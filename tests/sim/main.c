@@ -163,7 +163,7 @@ static void apply_option(struct command_line *line, int option, const char *valu
     case 'a':
         options->join_per_s = (uint32_t)parse_number(value, 1, 1000000);
         break;
-    case 'w':
+    case 'm':
         options->warm = true;
         break;
     case 'c':
@@ -211,7 +211,7 @@ static const struct option long_options[] = {
     {"duplicate", required_argument, NULL, 'u'},
     {"reorder", required_argument, NULL, 'r'},
     {"join-rate", required_argument, NULL, 'a'},
-    {"warm", no_argument, NULL, 'w'},
+    {"warm", no_argument, NULL, 'm'},
     {"curve", required_argument, NULL, 'c'},
     {"json", no_argument, NULL, 'j'},
     {"trace-lookup", required_argument, NULL, 't'},
