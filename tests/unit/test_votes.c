@@ -144,7 +144,7 @@ static void test_what_is_ignored(void **state) {
     assert_false(vote(&votes, 1, "20.0.1.1:1", "[2001:db8::1]:7"));
     assert_int_equal(votes.n, 0);
     assert_true(vote(&votes, 1, "10.0.0.2:1", "10.0.0.1:7"));
-    votes = (struct kith_votes){0};
+    kith_votes_deinit(&votes);
     assert_true(vote(&votes, 1, "[2001:db8::1]:1", "[2001:db8:1::1]:7"));
     kith_votes_deinit(&votes);
 }
