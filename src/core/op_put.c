@@ -470,6 +470,9 @@ void kith_op_stored(struct kith_op *op, uint64_t now) {
                                       : kith_own_find(op->ops->own, &op->point, is_announce(op));
     if (own != NULL) {
         own->pending = standing.missing != 0; /* goes out once that swarm is joined */
+        if (kith_op_in_mainline(op) && (standing.missing & KITH_SWARM_MAINLINE) == 0) {
+            own->mainline_at = now;
+        }
     }
     bool well_held =
         op->legs[KITH_LEG_MAINLINE4].well_held || op->legs[KITH_LEG_MAINLINE6].well_held;

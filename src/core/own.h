@@ -40,6 +40,8 @@ struct kith_own_record {
     struct kith_point point; /* storage point, or topic */
     uint64_t stored;
     uint32_t swarms; /* KITH_SWARM_* it is published in */
+    uint64_t
+        mainline_at; /* when it last reached Mainline, where that is due by the hour; 0: never */
     bool pending;    /* reached nobody yet: to be published as soon as there is somebody */
     struct kith_record record;
 };

@@ -297,12 +297,17 @@ static void put_in_mainline(struct kith_publish *publish, const struct kith_reco
     }
 }
 
+/* kith's own swarm may need it sooner, by how long its nodes stay: Mainline by the hour (BEP 44).
+ */
+static bool is_due_in_mainline(uint64_t last, uint64_t now) {
+    return last == 0 || now - last >= KITH_REPUBLISH_S * 9 / 10 * KITH_NS_PER_S;
+}
+
 /* The peer record reached nobody: again before the hour is over. */
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
     /* A node that is alone in kith's own swarm, or young, publishes there every minute or so. */
-    bool due = publish->told_at == 0 ||
-               now - publish->told_at >= KITH_REPUBLISH_S * 9 / 10 * KITH_NS_PER_S;
+    bool due = is_due_in_mainline(publish->told_at, now);
     if (op->has_best && (due || digest_of(&op->best) != publish->told_digest)) {
         put_in_mainline(publish, &op->best, now);
     }
@@ -383,10 +388,17 @@ static void republish_topic(struct kith_publish *publish, const struct kith_own_
 
 static void republish_value(struct kith_publish *publish, const struct kith_own_record *own,
                             uint64_t now) {
+    uint32_t where = own->swarms;
+    if (!is_due_in_mainline(own->mainline_at, now)) {
+        where &= ~(uint32_t)KITH_SWARM_MAINLINE;
+    }
+    if (where == 0) {
+        return;
+    }
     struct kith_query query = {
         .kind = KITH_QUERY_PUT,
         .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
-        .swarms = own->swarms,
+        .swarms = where,
         .record = &own->record,
     };
     int r = kith_ops_start_internal(publish->ops, NULL, &query, on_republished, publish, now);
