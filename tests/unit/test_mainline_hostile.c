@@ -264,7 +264,8 @@ static void test_enforced_ids(void **state) {
         struct kith_query q = put_query("v", KITH_SWARM_MAINLINE, value);
         assert_int_equal(net_ask(&net, node, &q), 0);
         assert_int_equal(net.seen.result.asked, 8);
-        assert_int_equal(sybil.n_puts, enforced ? 0 : 8);
+        /* Neighbours are trusted with some of the copies only, with enforcement with none. */
+        assert_true(enforced ? sybil.n_puts == 0 : sybil.n_puts > 2);
     }
     sybil.hosts = false;
     net_deinit(&net);
