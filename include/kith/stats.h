@@ -58,6 +58,7 @@
     X(records_stored, "records accepted from others")                                              \
     X(records_refused, "records refused: full, over a share, or too old")                          \
     X(records_expired, "records dropped at the end of their lifetime")                             \
+    X(records_repaired, "records of others put again on the nodes nearest to them")                \
     X(gossip_sent, "changed peer records pushed to neighbours")                                    \
     X(gossip_received, "changed peer records learned from pushes")                                 \
     X(gossip_duplicates, "pushes seen before")                                                     \

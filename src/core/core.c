@@ -377,6 +377,8 @@ static int init_parts(struct kith_core *core, const struct kith_core_config *con
     core->serve.book = core->keeper.book;
     core->serve.reach = &core->reach;
     core->serve.gossip = &core->gossip;
+    core->serve.repair = &core->repair;
+    kith_repair_init(&core->repair, &core->ops);
     kith_serve_init(&core->serve);
     core->gossip = (struct kith_gossip){
         .env = &core->env,
@@ -452,6 +454,7 @@ struct kith_core *kith_core_free(struct kith_core *core) {
     kith_keeper_stop(&core->keeper);
     kith_news_deinit(&core->news);
     kith_maintain_stop(&core->maintain);
+    kith_repair_stop(&core->repair);
     kith_ops_deinit(&core->ops);
     core->mainline = kith_mainline_free(core->mainline);
     kith_publish_deinit(&core->publish);
@@ -504,6 +507,7 @@ static void deliver(struct kith_core *core, struct kith_delivery *delivery, uint
 
 static void look(struct kith_core *core, uint64_t now) {
     kith_maintain_look(&core->maintain, now);
+    kith_repair_look(&core->repair, now);
     if (core->mainline != NULL) {
         kith_mainline_look(core->mainline, now);
     }
@@ -663,6 +667,7 @@ static int restore_held(struct kith_core *core, const struct kith_core_saved *sa
     core->restoring = true;
     int r = kith_store_put(core->store, &put, now, NULL);
     core->restoring = false;
+    kith_repair_stored(&core->repair, &put.point, view, true, now);
     return r == KITH_STORE_FULL ? KITH_EFULL : r < 0 ? r : 0;
 }
 

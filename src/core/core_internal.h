@@ -13,6 +13,7 @@
 #include "core/news.h"
 #include "core/publish.h"
 #include "core/reach.h"
+#include "core/repair.h"
 #include "core/serve.h"
 
 enum {
@@ -43,6 +44,7 @@ struct kith_core {
     struct kith_gossip gossip;
     struct kith_change change;
     bool book_header_taken;
+    struct kith_repair repair;
     struct kith_serve serve;
     struct kith_maintain maintain;
     struct kith_mainline *mainline; /* NULL: off */

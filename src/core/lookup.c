@@ -242,6 +242,25 @@ int kith_ops_start_internal(struct kith_ops *ops, const struct kith_swarm *only,
     return 0;
 }
 
+int kith_ops_start_repair(struct kith_ops *ops, const struct kith_record *record, uint64_t expires,
+                          void (*on_end)(struct kith_op *, int, uint64_t, void *), void *context,
+                          uint64_t now) {
+    struct kith_query query = {.kind = KITH_QUERY_PUT,
+                               .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+                               .swarms = KITH_SWARM_KITH,
+                               .record = record};
+    struct kith_op *op;
+    int r = new_op(ops, NULL, &query, true, now, &op);
+    if (r < 0) {
+        return r;
+    }
+    op->expires = expires;
+    op->on_end = on_end;
+    op->on_end_context = context;
+    begin(op, now);
+    return 0;
+}
+
 static void stop_waiting(struct kith_op *op) {
     if (op->waiting) {
         op->waiting = false;

@@ -84,6 +84,7 @@ struct kith_request {
     bool has_seq;   /* get: only if newer; exchange: the answerer's own record likewise */
     bool has_cas;   /* put */
     uint8_t family; /* reach */
+    uint32_t ttl_s; /* put: how long to hold it, at most; 0: as long as is granted */
     uint32_t n;     /* arrive: to how many to pass it on; find, exchange: contacts wanted; topic: announcements wanted */
     int64_t seq;
     int64_t cas;

@@ -245,6 +245,8 @@ static bool read_arg(void *out, unsigned name, const msgpack_object *value) {
         return request->has_seq;
     case KITH_ARG_T:
         return copy_fixed(value, request->target.bytes, sizeof(request->target.bytes));
+    case KITH_ARG_TTL:
+        return get_u32(value, &request->ttl_s) && request->ttl_s > 0;
     case KITH_ARG_W:
         return read_wants(value, request);
     case KITH_N_ARGS:

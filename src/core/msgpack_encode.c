@@ -27,7 +27,7 @@ static const struct kith_method_shape method_shapes[] = {
     [KITH_METHOD_PING] = {"ping", ARG(RO), 0},
     [KITH_METHOD_FIND] = {"find", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_GET] = {"get", ARG(RO) | ARG(S) | ARG(T) | ARG(W), ARG(T)},
-    [KITH_METHOD_PUT] = {"put", ARG(CAS) | ARG(R) | ARG(RO), ARG(R)},
+    [KITH_METHOD_PUT] = {"put", ARG(CAS) | ARG(R) | ARG(RO) | ARG(TTL), ARG(R)},
     [KITH_METHOD_TOPIC] = {"topic", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_ANNOUNCE] = {"announce", ARG(R) | ARG(RO) | ARG(T), ARG(R) | ARG(T)},
     [KITH_METHOD_EXCHANGE] = {"exchange", ARG(N) | ARG(RO) | ARG(S) | ARG(W), 0},
@@ -129,6 +129,7 @@ static unsigned present_args(const struct kith_request *request, unsigned known)
     absent |= request->read_only ? 0 : ARG(RO);
     absent |= request->has_seq ? 0 : ARG(S);
     absent |= request->method == KITH_METHOD_REACH && request->bytes.size == 0 ? ARG(D) : 0;
+    absent |= request->ttl_s > 0 ? 0 : ARG(TTL);
     absent |= request->want_v4 || request->want_v6 ? 0 : ARG(W);
     return known & ~absent;
 }
@@ -161,6 +162,9 @@ static void pack_arg(msgpack_packer *pk, const struct kith_request *request, enu
         break;
     case KITH_ARG_T:
         kith_msgpack_pack_bytes(pk, request->target.bytes, sizeof(request->target.bytes));
+        break;
+    case KITH_ARG_TTL:
+        msgpack_pack_uint32(pk, request->ttl_s);
         break;
     case KITH_ARG_W:
         msgpack_pack_uint8(pk, (uint8_t)((request->want_v4 ? KITH_WANT_V4 : 0) |

@@ -21,6 +21,7 @@
     X(RO, "ro")                                                                                    \
     X(S, "s")                                                                                      \
     X(T, "t")                                                                                      \
+    X(TTL, "ttl")                                                                                  \
     X(W, "w")
 
 /* fields of a result */

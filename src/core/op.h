@@ -116,6 +116,7 @@ struct kith_op {
     uint8_t salt[KITH_SALT_MAX];
     bool has_best;
     struct kith_record best; /* newest valid record; put: the one to publish */
+    uint64_t expires;        /* put: a repair, for what is left until then; 0: it is the publisher's */
     int64_t newest_seen;     /* put: newest seq of a valid record met on the way, -1 none */
     uint32_t stage;          /* of the op's own machine */
     uint32_t n_resolved;
@@ -243,6 +244,12 @@ KITH_MUST_CHECK int kith_ops_start_internal(struct kith_ops *ops, const struct k
                                             const struct kith_query *query,
                                             void (*on_end)(struct kith_op *, int, uint64_t, void *),
                                             void *context, uint64_t now);
+/* An op of the node itself that puts a record of somebody else again, in kith's own swarm, for what is
+ * left of its life. */
+KITH_MUST_CHECK int kith_ops_start_repair(struct kith_ops *ops, const struct kith_record *record,
+                                          uint64_t expires,
+                                          void (*on_end)(struct kith_op *, int, uint64_t, void *),
+                                          void *context, uint64_t now);
 void kith_ops_cancel(struct kith_ops *ops, uint64_t id, uint64_t now);
 /* A live contact exists, or none can be hoped for any more: those of the waiting ops begin that it
  * concerns. */

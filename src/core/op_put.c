@@ -230,6 +230,10 @@ static void store_on_all(struct kith_leg *leg, uint64_t now) {
     make_request(leg, &request);
     request.has_cas = (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
     request.cas = op->query.cas;
+    if (op->expires != 0) {
+        uint64_t left = op->expires > now ? (op->expires - now) / KITH_NS_PER_S : 0;
+        request.ttl_s = left > 0 ? (uint32_t)left : 1;
+    }
     kith_op_store(leg, &request, now);
     if (leg->asked == 0) {
         return;

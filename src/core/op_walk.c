@@ -49,6 +49,10 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     }
     struct kith_request request = kith_swarm_request(leg->swarm, method);
     request.target = *target;
+    if (leg->op->expires != 0 && leg->op->record->is_mutable) {
+        request.has_seq = true; /* holders of what is repaired need not show it */
+        request.seq = leg->op->record->seq;
+    }
     kith_walk_init(walk, leg->swarm, &request);
     walk->stats.messages = before.messages;
     walk->stats.answered = before.answered;

@@ -42,7 +42,7 @@ enum {
     ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
-    STAY_START_S = 900, /* as if one entry had died after so long */
+    STAY_START_S = 900, /* assumed for who is likely gone: soon learned where nodes come and go */
     DEATHS_MAX = 64,    /* remembered: with twice as many, what was before counts half */
 };
 
@@ -402,9 +402,8 @@ static bool entry_may_move(const struct kith_routing *r, const struct kith_bucke
 
 /* ---- how long nodes stay ---- */
 
-uint64_t kith_routing_stay_ns(const struct kith_routing *r) {
-    uint64_t start = STAY_START_S * UINT64_C(1000000000);
-    return (r->exposure_ns + start) / (r->n_deaths + 1);
+uint64_t kith_routing_stay_ns(const struct kith_routing *r, uint64_t first_ns) {
+    return (r->exposure_ns + first_ns) / (r->n_deaths + 1);
 }
 
 /* An entry was alive for so long; or it was found gone, some time within it. */
@@ -415,7 +414,7 @@ static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now
         r->n_deaths /= 2;
         r->exposure_ns /= 2;
     }
-    uint64_t limit = kith_routing_stay_ns(r) / 2;
+    uint64_t limit = kith_routing_stay_ns(r, STAY_START_S * UINT64_C(1000000000)) / 2;
     r->fresh_since = now > limit ? now - limit : 0;
 }
 

@@ -101,8 +101,8 @@ unsigned kith_routing_depth(const struct kith_routing *r);
 /* Nodes in the network, from the density of the k entries nearest to us; 0: too few to say. */
 uint64_t kith_routing_size_estimate(const struct kith_routing *r);
 /* How long a node that has just answered is going to stay, on average: what entries live through,
- * divided by their deaths. Starts at a quarter of an hour and knows better soon. */
-uint64_t kith_routing_stay_ns(const struct kith_routing *r);
+ * divided by their deaths, where one death after `first_ns` is assumed to begin with. */
+uint64_t kith_routing_stay_ns(const struct kith_routing *r, uint64_t first_ns);
 /* In order of bucket. A return value other than 0 ends it. */
 int kith_routing_each(const struct kith_routing *r,
                       int (*fn)(const struct kith_entry *entry, unsigned bucket, bool replacement,

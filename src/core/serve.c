@@ -175,7 +175,11 @@ static void check_failed(const struct request *q, int error) {
 
 /* Stores a verified record and tells how it went. */
 static void store(const struct request *q, const struct kith_point *point, bool is_announcement) {
-    uint64_t lifetime_s = is_announcement ? 7200 : 24 * 3600;
+    uint64_t lifetime_s = is_announcement ? 7200 : KITH_RECORD_LIFETIME_S;
+    bool by_holder = q->args->ttl_s != 0;
+    if (by_holder && q->args->ttl_s < lifetime_s) {
+        lifetime_s = q->args->ttl_s;
+    }
     struct kith_store_put put = {
         .view = &q->args->record,
         .point = *point,
@@ -190,6 +194,9 @@ static void store(const struct request *q, const struct kith_point *point, bool 
     case 0:
     case KITH_STORE_SAME: {
         struct kith_response response;
+        if (!is_announcement) {
+            kith_repair_stored(q->serve->repair, point, put.view, by_holder, q->now);
+        }
         init_response(q, &response);
         response.has_seq = q->args->record.is_mutable;
         response.seq = seq;

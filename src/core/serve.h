@@ -13,6 +13,7 @@
 #include "core/own.h"
 #include "core/quota.h"
 #include "core/reach.h"
+#include "core/repair.h"
 #include "core/store.h"
 #include "core/swarm.h"
 
@@ -35,6 +36,7 @@ struct kith_serve {
     struct kith_own *own;
     struct kith_events *events;
     struct kith_reach *reach;
+    struct kith_repair *repair;
     struct kith_gossip *gossip;       /* for the peer records that go with it */
     struct kith_book *book;           /* what an exchange samples */
     struct kith_quota exchange_peers; /* by key */

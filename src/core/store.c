@@ -31,9 +31,9 @@
 
 enum {
     SIGNED_SIZE = KITH_KEY_SIZE + KITH_SIGNATURE_SIZE,
-    /* Slots in the hash (two after doubling), both heaps (likewise) and, rounded up, malloc's own.
+    /* Slots in the hash (two after doubling), three heaps (likewise) and, rounded up, malloc's own.
      */
-    ITEM_OVERHEAD = 6 * sizeof(void *) + 16,
+    ITEM_OVERHEAD = 8 * sizeof(void *) + 16,
     SHARE_OVERHEAD = sizeof(struct kith_store_share) + 2 * sizeof(void *) + 16,
     TOPIC_OVERHEAD = sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 + SHARE_OVERHEAD,
     ITEM_COST_MIN = sizeof(struct kith_store_item) + ITEM_OVERHEAD + SHARE_OVERHEAD,
@@ -96,6 +96,14 @@ static bool expires_before(const struct kith_heap_node *a_node,
     const struct kith_store_item *b = kith_container_of(b_node, struct kith_store_item, by_expiry);
 
     return a->expires != b->expires ? a->expires < b->expires : a->serial < b->serial;
+}
+
+static bool repaired_before(const struct kith_heap_node *a_node,
+                            const struct kith_heap_node *b_node) {
+    const struct kith_store_item *a = kith_container_of(a_node, struct kith_store_item, by_repair);
+    const struct kith_store_item *b = kith_container_of(b_node, struct kith_store_item, by_repair);
+
+    return a->repair_at != b->repair_at ? a->repair_at < b->repair_at : a->serial < b->serial;
 }
 
 static void item_view(const struct kith_store_item *item, struct kith_record_view *ret) {
@@ -223,6 +231,7 @@ static int item_link(struct kith_store *store, struct kith_store_item *item) {
 static void item_unlink(struct kith_store *store, struct kith_store_item *item) {
     kith_heap_remove(&store->by_distance, &item->by_distance);
     kith_heap_remove(&store->by_expiry, &item->by_expiry);
+    kith_heap_remove(&store->by_repair, &item->by_repair);
     kith_hash_remove(&store->items, &item->node);
     kith_list_remove(&item->arrival);
     store->n--;
@@ -406,6 +415,7 @@ int kith_store_new(struct kith_store **ret, const struct kith_store_config *conf
     kith_hash_init(&store->shares);
     kith_heap_init(&store->by_distance, farther);
     kith_heap_init(&store->by_expiry, expires_before);
+    kith_heap_init(&store->by_repair, repaired_before);
     kith_list_init(&store->arrival);
     *ret = store;
     return 0;
@@ -426,6 +436,7 @@ struct kith_store *kith_store_free(struct kith_store *store) {
     kith_hash_deinit(&store->shares);
     kith_heap_deinit(&store->by_distance);
     kith_heap_deinit(&store->by_expiry);
+    kith_heap_deinit(&store->by_repair);
     free(store);
     return NULL;
 }
@@ -466,6 +477,46 @@ bool kith_store_get(const struct kith_store *store, const struct kith_point *poi
     const struct kith_store_item *item = item_find(store, &distance, NULL);
 
     if (item == NULL || item->expires <= now) {
+        return false;
+    }
+    kith_store_item_held(store, item, ret);
+    return true;
+}
+
+void kith_store_repair_at(struct kith_store *store, const struct kith_point *point, uint64_t at) {
+    struct kith_point distance = kith_store_distance(store, point);
+    struct kith_store_item *item = item_find(store, &distance, NULL);
+
+    if (item == NULL) {
+        return;
+    }
+    item->repair_at = at;
+    if (at == UINT64_MAX) {
+        kith_heap_remove(&store->by_repair, &item->by_repair);
+    } else if (item->by_repair.place != 0) {
+        kith_heap_update(&store->by_repair, &item->by_repair);
+    } else {
+        int r = kith_heap_insert(&store->by_repair, &item->by_repair);
+        (void)r; /* without memory others repair it */
+    }
+}
+
+static const struct kith_store_item *repair_first(const struct kith_store *store) {
+    const struct kith_heap_node *node = kith_heap_first(&store->by_repair);
+
+    return node == NULL ? NULL : kith_container_of(node, struct kith_store_item, by_repair);
+}
+
+uint64_t kith_store_repair_deadline(const struct kith_store *store) {
+    const struct kith_store_item *item = repair_first(store);
+
+    return item == NULL ? UINT64_MAX : item->repair_at;
+}
+
+bool kith_store_repair_first(const struct kith_store *store, uint64_t now, struct kith_held *ret) {
+    const struct kith_store_item *item = repair_first(store);
+
+    if (item == NULL || item->repair_at > now) {
         return false;
     }
     kith_store_item_held(store, item, ret);
@@ -562,6 +613,10 @@ const char *kith_store_check(const struct kith_store *store) {
     }
     if (n > store->config.limits.records || bytes > store->config.limits.bytes) {
         return "the store is over its limits";
+    }
+    wrong = check_heap(&store->by_repair, store->by_repair.n);
+    if (wrong != NULL || store->by_repair.n > n) {
+        return "more is to be repaired than there is, or out of order";
     }
     wrong = check_heap(&store->by_distance, n);
     return wrong != NULL ? wrong : check_heap(&store->by_expiry, n);

@@ -81,6 +81,13 @@ bool kith_store_get(const struct kith_store *store, const struct kith_point *poi
 /* A uniform sample of a topic's announcements. Returns their number. */
 size_t kith_store_topic(const struct kith_store *store, const struct kith_point *topic,
                         uint64_t now, size_t n, struct kith_held *out);
+/* When the holder is to put this record again (see core/repair.h); KITH_NEVER: not at all, which is
+ * how every new version starts. Ignored if there is no such record, or no memory. */
+void kith_store_repair_at(struct kith_store *store, const struct kith_point *point, uint64_t at);
+/* When the first of them is due, or KITH_NEVER. */
+uint64_t kith_store_repair_deadline(const struct kith_store *store);
+/* That one, if it is due. */
+bool kith_store_repair_first(const struct kith_store *store, uint64_t now, struct kith_held *ret);
 /* Drops what has expired. */
 void kith_store_expire(struct kith_store *store, uint64_t now);
 /* When the next record expires, or UINT64_MAX. */

@@ -45,12 +45,14 @@ struct kith_store_item {
     struct kith_hash_node node;
     struct kith_heap_node by_distance;
     struct kith_heap_node by_expiry;
+    struct kith_heap_node by_repair; /* of those that are to be repaired */
     struct kith_list arrival;
     struct kith_store_account account;
     struct kith_point distance; /* point XOR own id: the order of eviction, and the point again */
     uint64_t serial;            /* of arrival; breaks ties */
     uint64_t stored;
     uint64_t expires;
+    uint64_t repair_at;
     int64_t seq;
     bool is_announcement;
     bool is_mutable;
@@ -67,6 +69,7 @@ struct kith_store {
     struct kith_hash shares;
     struct kith_heap by_distance; /* farthest first */
     struct kith_heap by_expiry;
+    struct kith_heap by_repair; /* due first */
     struct kith_list arrival;
     uint64_t serial;
     uint32_t n;

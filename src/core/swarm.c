@@ -18,6 +18,7 @@ enum {
     ANSWER_BASE = 96,
     VERIFY_PER_S = 2, /* unknown askers that are asked back */
     VERIFY_BURST = 16,
+    STAY_START_S = 7200, /* publications are hourly until nodes are known to stay for less */
 };
 
 /* The largest answer that fits a response to an initiation of full size. */
@@ -163,8 +164,9 @@ static void note_silence(struct kith_swarm *swarm, const struct kith_node_ref *n
 }
 
 uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm) {
-    uint64_t v4 = swarm->v4 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v4);
-    uint64_t v6 = swarm->v6 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v6);
+    uint64_t first = STAY_START_S * KITH_NS_PER_S;
+    uint64_t v4 = swarm->v4 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v4, first);
+    uint64_t v6 = swarm->v6 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v6, first);
     return v4 < v6 ? v4 : v6;
 }
 

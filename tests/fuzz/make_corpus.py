@@ -67,6 +67,7 @@ MESSAGES = {
     "find": [0, 2, "find", {"n": 20, "t": TARGET, "w": 3}],
     "get": [0, 3, "get", {"s": 5, "t": TARGET, "w": 1}],
     "put": [0, 4, "put", {"cas": 1, "r": MUTABLE}],
+    "put-ttl": [0, 4, "put", {"r": MUTABLE, "ttl": 3600}],
     "put-immutable": [0, 5, "put", {"r": IMMUTABLE}],
     "topic": [0, 6, "topic", {"n": 8, "t": TARGET, "w": 3}],
     "announce": [0, 7, "announce", {"r": MUTABLE, "t": TARGET}],

@@ -25,7 +25,7 @@ CORE_LEVELS = [
      "env", "core.h", "bloom", "torrents", "krpc", "plain"],
     ["rpc", "swarm", "own", "events"],
     ["walk", "local", "gossip", "news"],
-    ["lookup", "publish", "op", "paths"],
+    ["lookup", "publish", "op", "paths", "repair"],
     ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline", "change"],
 ]
 

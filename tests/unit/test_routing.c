@@ -521,18 +521,18 @@ static void test_stay(void **state) {
     struct fixture f;
 
     start(&f, 19, K, 256);
-    assert_int_equal(kith_routing_stay_ns(f.table), 900 * SECOND);
+    assert_int_equal(kith_routing_stay_ns(f.table, 900 * SECOND), 900 * SECOND);
     for (uint64_t minute = 0; minute <= 60; minute++) {
         for (uint8_t i = 0; i < K; i++) {
             (void)answered(&f, node_private(&f, 5, i), (1 + 60 * minute) * SECOND);
         }
     }
     struct kith_node_ref gone = node_private(&f, 5, 0);
-    assert_int_equal(kith_routing_stay_ns(f.table), (K * 3600 + 900) * SECOND);
+    assert_int_equal(kith_routing_stay_ns(f.table, 900 * SECOND), (K * 3600 + 900) * SECOND);
     for (unsigned i = 0; i < KITH_ROUTING_FAILURES_MAX; i++) {
         kith_routing_failed(f.table, &gone.id, (3661 + i) * SECOND);
     }
-    assert_in_range(kith_routing_stay_ns(f.table) / SECOND, (K * 3600 + 900) / 2,
+    assert_in_range(kith_routing_stay_ns(f.table, 900 * SECOND) / SECOND, (K * 3600 + 900) / 2,
                     (K * 3600 + 1000) / 2);
     end(&f);
 }
