@@ -216,24 +216,24 @@ void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uin
     leg->quorum = quorum_of(leg->n_targets);
 }
 
-static void make_request(const struct kith_leg *leg, struct kith_request *ret) {
+static void make_request(const struct kith_leg *leg, struct kith_request *ret, uint64_t now) {
     const struct kith_op *op = leg->op;
     *ret = kith_swarm_request(leg->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
     ret->target = leg->point;
     kith_record_view(&op->best, &ret->record);
+    if (op->expires != 0) { /* a repair never lengthens a life */
+        uint64_t left = op->expires > now ? (op->expires - now) / KITH_NS_PER_S : 0;
+        ret->ttl_s = left > 0 ? (uint32_t)left : 1;
+    }
 }
 
 /* Stores on the nearest that answered, and on whoever was seen with an older record. */
 static void store_on_all(struct kith_leg *leg, uint64_t now) {
     const struct kith_op *op = leg->op;
     struct kith_request request;
-    make_request(leg, &request);
+    make_request(leg, &request, now);
     request.has_cas = (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
     request.cas = op->query.cas;
-    if (op->expires != 0) {
-        uint64_t left = op->expires > now ? (op->expires - now) / KITH_NS_PER_S : 0;
-        request.ttl_s = left > 0 ? (uint32_t)left : 1;
-    }
     kith_op_store(leg, &request, now);
     if (leg->asked == 0) {
         return;
@@ -262,7 +262,7 @@ static bool looks_wrong(const struct kith_leg *leg) {
 static bool store_on_path(struct kith_leg *leg, const struct kith_walk *path, uint64_t now) {
     struct kith_request request;
     uint32_t before = leg->n_targets;
-    make_request(leg, &request);
+    make_request(leg, &request, now);
     for (unsigned i = 0; i < path->n_candidates; i++) {
         struct kith_candidate *c = path->order[i];
         if (c->state == KITH_CANDIDATE_ANSWERED && !c->written &&
