@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/curve.h"
 #include "sim/fast_curve.h"
@@ -53,6 +54,8 @@ static const struct kith_sim_scenario scenarios[] = {
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };
+
+enum { LARGE = 1000 }; /* nodes */
 
 enum { N_SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
 
@@ -347,9 +350,22 @@ static double wall_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* A large network is gigabytes of small objects: with huge pages a datagram takes a fifth less
+ * time. glibc (from 2.35 on) takes this from the environment when a program starts, and not later.
+ */
+static void use_huge_pages(char **argv) {
+    if (getenv("GLIBC_TUNABLES") == NULL &&
+        setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 1) == 0) {
+        (void)execv("/proc/self/exe", argv); /* if it cannot, it is slower */
+    }
+}
+
 int main(int argc, char **argv) {
     struct command_line line = {0};
     parse_command_line(&line, argc, argv);
+    if (line.options.nodes >= LARGE) {
+        use_huge_pages(argv);
+    }
     if (sodium_init() < 0) {
         fputs("kith-sim: libsodium does not start\n", stderr);
         return 3;
