@@ -19,7 +19,7 @@
 #include "sim/sim_faults.h"
 
 static const struct kith_sim_scenario scenarios[] = {
-    {"standard", kith_sim_scenario_standard, "the figures of the standard condition", 300, 200,
+    {"standard", kith_sim_scenario_standard, "the figures of the standard condition", 150, 100,
      10000, 100000, &kith_sim_fast_curve},
     {"join", kith_sim_scenario_join, "nodes join, then find each other: all of them", 300, 200, 0,
      0, &kith_sim_fast_curve},
