@@ -126,8 +126,8 @@ static void deliver(struct fuzz_net *net, const struct fuzz_packet *packet) {
         }
         if (i < net->n_cores) {
             fuzz_net_give(net, i, &packet->from, packet->bytes, packet->size);
-        } else if (i >= FUZZ_CORES) {
-            net->on_datagram(net, i - FUZZ_CORES, packet);
+        } else { /* where no core is, the first of the played ones lives as well */
+            net->on_datagram(net, i < FUZZ_CORES ? 0 : i - FUZZ_CORES, packet);
         }
     }
 }
@@ -336,6 +336,7 @@ static void meet(struct fuzz_net *net, struct kith_core *core, uint8_t argument)
     FUZZ_REQUIRE(r <= 0);
     if ((argument & 4) != 0) {
         kith_core_remove_contact(core, &contact.endpoint);
+        kith_core_mainline_remove(core, &contact.endpoint);
     }
 }
 
@@ -370,9 +371,14 @@ static void edit_book(struct fuzz_net *net, struct kith_core *core, uint8_t argu
                                   : 0;
     FUZZ_REQUIRE(r <= 0);
     if ((argument & 3) == 3) {
-        while (kith_core_book_next_dirty(core, &net->blob)) {
+        struct kith_book_blob blob;
+        while (kith_core_book_next_dirty(core, &blob)) {
+            net->blob = blob.removed ? net->blob : blob;
         }
         kith_core_book_mark_dirty(core);
+        r = kith_core_book_load(core, kith_span(net->blob.key, net->blob.key_size),
+                                kith_span(net->blob.value, net->blob.value_size), net->now);
+        FUZZ_REQUIRE(r <= 0);
     }
 }
 
@@ -419,6 +425,11 @@ static int count_ban(const struct kith_ban_info *info, void *user) {
     return 0;
 }
 
+static int count_session(const struct kith_session_info *info, void *user) {
+    ++*(unsigned *)user;
+    return 0;
+}
+
 static void ask_all(struct fuzz_net *net, struct kith_core *core) {
     struct kith_status status;
     struct kith_book_status book;
@@ -430,6 +441,7 @@ static void ask_all(struct fuzz_net *net, struct kith_core *core) {
     kith_core_book_status(core, net->now, &book);
     FUZZ_REQUIRE(kith_core_each_record(core, net->now, count_info, &n) == 0);
     FUZZ_REQUIRE(kith_core_each_peer(core, net->now, count_peer, &n) == 0);
+    FUZZ_REQUIRE(kith_core_each_session(core, net->now, count_session, &n) == 0);
     FUZZ_REQUIRE(kith_core_each_local(core, net->now, count_local, &n) == 0);
     FUZZ_REQUIRE(kith_core_each_book(core, net->now, count_book, &n) == 0);
     FUZZ_REQUIRE(kith_core_each_ban(core, net->now, count_ban, &n) == 0);

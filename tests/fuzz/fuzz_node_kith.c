@@ -9,6 +9,7 @@
 #include "unit/testing.h"
 
 struct played {
+    struct kith_endpoint at; /* now: the first one roams */
     struct kith_random random;
     uint64_t chance[4];
     struct kith_outbox outbox;
@@ -25,6 +26,7 @@ struct swarm {
 static void played_init(struct fuzz_net *net, unsigned i) {
     struct played *p = &((struct swarm *)net->context)->played[i];
     p->random = kith_test_random(p->chance, 100 + i);
+    p->at = fuzz_net_endpoint(FUZZ_CORES + i);
     kith_outbox_init(&p->outbox, 4096, 1 << 16, &p->stats);
     kith_timers_init(&p->timers);
     struct kith_sessions_config config = {
@@ -44,10 +46,9 @@ static void played_init(struct fuzz_net *net, unsigned i) {
 
 static void played_drain(struct fuzz_net *net, unsigned i) {
     struct played *p = &((struct swarm *)net->context)->played[i];
-    struct kith_endpoint from = fuzz_net_endpoint(FUZZ_CORES + i);
     struct kith_datagram d;
     while (kith_outbox_next(&p->outbox, &d)) {
-        fuzz_net_push(net, &from, &d.to, kith_span(d.bytes, d.size));
+        fuzz_net_push(net, &p->at, &d.to, kith_span(d.bytes, d.size));
     }
 }
 
@@ -124,6 +125,9 @@ static void on_step(struct fuzz_net *net, uint8_t what) {
                              .fresh = (what & 64) != 0,
                              .answer_hope = (what & 128) != 0 ? 600 : 0};
     kith_timers_run(&p->timers, net->now);
+    if (i == 0 && what % 16 == 13) {
+        p->at = fuzz_net_endpoint(p->at.ip[2] == FUZZ_CORES ? FUZZ_CORES - 1 : FUZZ_CORES);
+    }
     int r;
     if (what % 16 == 15) {
         send.payload = fuzz_net_bytes(net);

@@ -353,7 +353,8 @@ def node_random(seed, n, mainline):
 
 
 def node_seeds(mainline):
-    return {"empty": b"", "quiet": b"\0" + bytes([3, 4] * 12), "hours": b"\1" + bytes([3, 12] * 8),
+    moves = b"" if mainline else b"".join(bytes([13, 0, 1, 9, 0, 0, 0x30]) + bytes([200] * 8) for _ in range(8))
+    return {"empty": b"", "moves": b"\0\x30\3\4" + moves, "quiet": b"\0" + bytes([3, 4] * 12), "hours": b"\1" + bytes([3, 12] * 8),
             **{"life-%02d" % seed: node_random(seed + 100 * mainline, 40, mainline) for seed in range(16)}}
 
 
