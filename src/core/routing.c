@@ -50,26 +50,22 @@ enum {
 struct claim {
     struct kith_entry *holder; /* of exactly this endpoint, with another id */
     bool ip_taken;             /* by another port of the same IP */
-    unsigned in_bucket;        /* entries of the same prefix */
-    unsigned in_table;
+    struct kith_nets nets;
+    unsigned in_bucket[KITH_NETS]; /* entries of the same neighbourhood */
+    unsigned in_table[KITH_NETS];
 };
 
 uint32_t kith_routing_tag(const struct kith_endpoint *endpoint) {
     const uint32_t fnv_prime = 16777619; /* FNV-1a: any mixing does, a collision costs a compare */
     uint32_t tag = 2166136261;
-    struct kith_prefix prefix;
+    /* The widest neighbourhood: whoever shares a narrower one shares it as well. */
+    bool exempt = kith_endpoint_exempt(endpoint);
+    size_t size = exempt ? sizeof(endpoint->ip) : endpoint->family == 6 ? 4 : 2;
 
-    if (!kith_endpoint_exempt(endpoint)) {
-        kith_endpoint_prefix(endpoint, &prefix);
-        for (size_t i = 0; i < sizeof(prefix.bytes); i++) {
-            tag = (tag ^ prefix.bytes[i]) * fnv_prime;
-        }
-        return tag;
-    }
-    for (size_t i = 0; i < sizeof(endpoint->ip); i++) {
+    for (size_t i = 0; i < size; i++) {
         tag = (tag ^ endpoint->ip[i]) * fnv_prime;
     }
-    return (tag ^ endpoint->port) * fnv_prime;
+    return exempt ? (tag ^ endpoint->port) * fnv_prime : tag;
 }
 
 static unsigned bucket_index(const struct kith_routing *r, const struct kith_point *id) {
@@ -141,25 +137,31 @@ static int cache_grow(struct kith_bucket *bucket) {
     return 0;
 }
 
-/* Adds what entry `i` of the bucket means for an endpoint to its claim. */
+static struct claim claim_new(const struct kith_endpoint *endpoint) {
+    struct claim claim = {.holder = NULL};
+
+    kith_endpoint_nets(endpoint, &claim.nets);
+    return claim;
+}
+
+/* Adds what an entry means for the endpoint of the claim. */
 static void claim_add(struct claim *claim, struct kith_entry *entry, bool same_bucket,
                       const struct kith_endpoint *endpoint) {
-    struct kith_prefix ours;
-    struct kith_prefix theirs;
+    struct kith_nets theirs;
 
     if (kith_endpoint_equal(&entry->node.endpoint, endpoint)) {
         claim->holder = entry;
         return;
     }
-    if (kith_endpoint_exempt(endpoint)) {
-        return;
+    if (claim->nets.of[0] == 0) {
+        return; /* exempt */
     }
     claim->ip_taken |= kith_endpoint_same_ip(&entry->node.endpoint, endpoint);
-    kith_endpoint_prefix(endpoint, &ours);
-    kith_endpoint_prefix(&entry->node.endpoint, &theirs);
-    if (memcmp(ours.bytes, theirs.bytes, sizeof(ours.bytes)) == 0) {
-        claim->in_table++;
-        claim->in_bucket += same_bucket;
+    kith_endpoint_nets(&entry->node.endpoint, &theirs);
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        bool same = theirs.of[i] != 0 && theirs.of[i] == claim->nets.of[i];
+        claim->in_table[i] += same;
+        claim->in_bucket[i] += same && same_bucket;
     }
 }
 
@@ -169,7 +171,7 @@ static struct claim claim_find(const struct kith_routing *r, unsigned index,
                                const struct kith_endpoint *endpoint,
                                const struct kith_entry *ignored) {
     uint32_t tag = kith_routing_tag(endpoint);
-    struct claim claim = {.holder = NULL};
+    struct claim claim = claim_new(endpoint);
 
     for (unsigned b = 0; b < r->n_buckets; b++) {
         const struct kith_bucket *bucket = &r->buckets[b];
@@ -187,9 +189,13 @@ static struct claim claim_find(const struct kith_routing *r, unsigned index,
 }
 
 static bool claim_granted(const struct kith_routing *r, const struct claim *claim) {
-    return claim->holder == NULL && !claim->ip_taken &&
-           claim->in_bucket < r->config.per_prefix_bucket &&
-           claim->in_table < r->config.per_prefix_table;
+    bool granted = claim->holder == NULL && !claim->ip_taken;
+
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        granted = granted && claim->in_bucket[i] < r->config.per_net_bucket[i] &&
+                  claim->in_table[i] < r->config.per_net_table[i];
+    }
+    return granted;
 }
 
 static void notify(struct kith_routing *r, const struct kith_node_ref *node, bool added) {
@@ -298,12 +304,12 @@ static struct kith_entry *bucket_worst(const struct kith_bucket *bucket) {
 /* The IP is in the cache under another id, or its prefix has its share of the cache. */
 static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket *bucket,
                           const struct kith_endpoint *endpoint) {
-    struct claim claim = {.holder = NULL};
+    struct claim claim = claim_new(endpoint);
 
     for (unsigned i = 0; i < bucket->n_cache; i++) {
         claim_add(&claim, &bucket->cache[i], true, endpoint);
     }
-    return claim.holder != NULL || claim.ip_taken || claim.in_bucket >= r->config.per_prefix_bucket;
+    return !claim_granted(r, &claim);
 }
 
 /* The newest replacement is the likeliest to be still there: it goes to the end, the oldest out. */

@@ -3,10 +3,10 @@
  * routing: one family's Kademlia table (Maymounkov and Mazieres 2002, flat by common prefix).
  *
  * Only nodes that answered us enter. Live ones are never evicted for newcomers, who wait in a
- * bucket's replacement cache. One entry per IP, a share per /24 (/56) in each bucket and in the
- * table; loopback and private ranges exempt. An endpoint that changes its key loses its entry.
- * k-closest visits buckets in order of distance and orders inside a bucket only: O(k + n of the
- * last bucket).
+ * bucket's replacement cache. One entry per IP, a share per /24 and /16 (IPv6: /56, /48, /32) in
+ * each bucket and in the table; loopback and private ranges exempt. An endpoint that changes its
+ * key loses its entry. k-closest visits buckets in order of distance and orders inside a bucket
+ * only: O(k + n of the last bucket).
  */
 #ifndef KITH_CORE_ROUTING_H
 #define KITH_CORE_ROUTING_H
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/endpoint.h"
 #include "core/message.h"
 #include "core/random.h"
 #include "kith/stats.h"
@@ -22,10 +23,12 @@ struct kith_routing; /* opaque */
 
 struct kith_routing_config {
     struct kith_point own_id;
-    unsigned id_bits;                 /* 256 or 160 */
-    unsigned k;                       /* bucket size */
-    unsigned per_prefix_bucket;       /* 2 */
-    unsigned per_prefix_table;        /* 10 */
+    unsigned id_bits; /* 256 or 160 */
+    unsigned k;       /* bucket size */
+    /* Entries that one neighbourhood may have (/24, /16; IPv6 /56, /48, /32), in a bucket, and in
+     * the table. */
+    uint8_t per_net_bucket[KITH_NETS];
+    uint8_t per_net_table[KITH_NETS];
     const struct kith_random *random; /* borrowed */
     struct kith_stats *stats;         /* borrowed */
     /* BEP 42: whether an id belongs to an address. NULL: not looked at. In a full bucket a valid

@@ -283,25 +283,26 @@ static const char *check_bucket(const struct kith_routing *r, unsigned index) {
 struct share {
     const struct kith_routing *r;
     const struct kith_entry *entry;
-    struct kith_prefix prefix;
+    struct kith_nets nets;
     unsigned bucket;
-    unsigned in_bucket;
-    unsigned in_table;
+    unsigned in_bucket[KITH_NETS];
+    unsigned in_table[KITH_NETS];
     const char *wrong;
 };
 
 static int share_count(const struct kith_entry *entry, unsigned bucket, bool replacement,
                        void *user) {
     struct share *share = user;
-    struct kith_prefix prefix;
+    struct kith_nets nets;
 
     if (replacement) {
         return 0;
     }
-    kith_endpoint_prefix(&entry->node.endpoint, &prefix);
-    if (memcmp(prefix.bytes, share->prefix.bytes, sizeof(prefix.bytes)) == 0) {
-        share->in_table++;
-        share->in_bucket += bucket == share->bucket;
+    kith_endpoint_nets(&entry->node.endpoint, &nets);
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        bool same = nets.of[i] != 0 && nets.of[i] == share->nets.of[i];
+        share->in_table[i] += same;
+        share->in_bucket[i] += same && bucket == share->bucket;
     }
     if (entry == share->entry) {
         return 0;
@@ -323,12 +324,13 @@ static int share_check(const struct kith_entry *entry, unsigned bucket, bool rep
     if (replacement) {
         return 0;
     }
-    kith_endpoint_prefix(&entry->node.endpoint, &share.prefix);
+    kith_endpoint_nets(&entry->node.endpoint, &share.nets);
     (void)kith_routing_each(share.r, share_count, &share);
-    if (share.wrong == NULL && !kith_endpoint_exempt(&entry->node.endpoint) &&
-        (share.in_bucket > share.r->config.per_prefix_bucket ||
-         share.in_table > share.r->config.per_prefix_table)) {
-        share.wrong = "a prefix is over its share";
+    for (unsigned i = 0; i < KITH_NETS && share.wrong == NULL; i++) {
+        if (share.in_bucket[i] > share.r->config.per_net_bucket[i] ||
+            share.in_table[i] > share.r->config.per_net_table[i]) {
+            share.wrong = "a neighbourhood is over its share";
+        }
     }
     all->wrong = share.wrong;
     return share.wrong != NULL;

@@ -212,8 +212,9 @@ static int new_table(struct kith_swarm *swarm, struct kith_routing **ret) {
         .own_id = swarm->own_id,
         .id_bits = swarm->dialect->id_bits,
         .k = swarm->dialect->k,
-        .per_prefix_bucket = 2,
-        .per_prefix_table = 10,
+        /* A whole swarm may live in one /16, a data centre's: that is only kept from owning tables. */
+        .per_net_bucket = {1, 255, 255},
+        .per_net_table = {3, 64, 128},
         .id_valid = swarm->sessions == NULL ? kith_target_id_valid : NULL,
         .enforce_ids = swarm->enforce_ids,
         .random = &swarm->env->random,

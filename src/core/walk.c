@@ -407,6 +407,11 @@ struct census {
 static const uint8_t SHARES[KITH_NETS] = {2, 4, 8};
 
 static bool crowded(const struct census *census, const struct kith_candidate *c) {
+    for (unsigned i = 0; i < census->n && c->nets.of[0] != 0; i++) {
+        if (kith_endpoint_same_ip(&census->counted[i]->node.endpoint, &c->node.endpoint)) {
+            return true; /* one host */
+        }
+    }
     for (unsigned net = 0; net < KITH_NETS; net++) {
         unsigned same = 0;
         for (unsigned i = 0; i < census->n && c->nets.of[net] != 0; i++) {

@@ -54,8 +54,8 @@ static void start(struct fixture *f, uint64_t seed, unsigned k, unsigned id_bits
         .own_id = f->own,
         .id_bits = id_bits,
         .k = k,
-        .per_prefix_bucket = 2,
-        .per_prefix_table = 10,
+        .per_net_bucket = {2, 5, 9},
+        .per_net_table = {10, 20, 30},
         .random = &f->random,
         .stats = &f->stats,
         .on_change = on_change,
@@ -315,6 +315,37 @@ static void test_prefix_shares(void **state) {
     assert_int_equal(answered(&f, b, SECOND), KITH_ROUTING_ADDED);
     assert_int_equal(answered(&f, c, SECOND), KITH_ROUTING_REFUSED);
     assert_int_equal(answered(&f, d, SECOND), KITH_ROUTING_ADDED);
+    end(&f);
+}
+
+/* Of a /16, and of IPv6 a /48 and a /32, however many /24s or /56s are in it. */
+static void test_wide_shares(void **state) {
+    struct fixture f;
+
+    start(&f, 7, K, 256);
+    unsigned n = 0;
+    for (uint8_t i = 0; i < 64; i++) { /* eight of a bucket, each in a /24 of its own */
+        struct kith_node_ref node = node_at(&f, i / 8, i, "192.0.2.1:1");
+        node.endpoint.ip[2] = i;
+        bool fits = i % 8 < 5 && n < 20;
+        n += fits;
+        assert_int_equal(answered(&f, node, SECOND),
+                         fits ? KITH_ROUTING_ADDED : KITH_ROUTING_REFUSED);
+    }
+    assert_int_equal(kith_routing_count(f.table), 20);
+    for (uint8_t i = 0; i < 12; i++) { /* six /48s of two /56s each, in one /32 */
+        struct kith_node_ref node = node_at(&f, 20, i, "[2001:db8::1]:1");
+        node.endpoint.ip[5] = i / 2;
+        node.endpoint.ip[6] = i;
+        assert_int_equal(answered(&f, node, SECOND),
+                         i < 9 ? KITH_ROUTING_ADDED : KITH_ROUTING_REFUSED);
+    }
+    for (uint8_t i = 0; i < 6; i++) { /* one /48 */
+        struct kith_node_ref node = node_at(&f, 21, i, "[2001:db9::1]:1");
+        node.endpoint.ip[6] = i;
+        assert_int_equal(answered(&f, node, SECOND),
+                         i < 5 ? KITH_ROUTING_ADDED : KITH_ROUTING_REFUSED);
+    }
     end(&f);
 }
 
@@ -656,8 +687,8 @@ static void test_valid_ids_are_preferred(void **state) {
     struct kith_routing_config config = {.own_id = f.own,
                                          .id_bits = 160,
                                          .k = 8,
-                                         .per_prefix_bucket = 2,
-                                         .per_prefix_table = 10,
+                                         .per_net_bucket = {2, 5, 9},
+                                         .per_net_table = {10, 20, 30},
                                          .id_valid = is_even,
                                          .random = &f.random,
                                          .stats = &f.stats,
@@ -719,6 +750,7 @@ int main(void) {
         cmocka_unit_test(test_newcomer_takes_a_failed_place),
         cmocka_unit_test(test_one_entry_per_ip),
         cmocka_unit_test(test_prefix_shares),
+        cmocka_unit_test(test_wide_shares),
         cmocka_unit_test(test_endpoint_that_changes_its_key),
         cmocka_unit_test(test_entry_moves),
         cmocka_unit_test(test_rtt_is_smoothed),
