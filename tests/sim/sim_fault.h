@@ -41,7 +41,7 @@
     X(gone, "ends of sessions that were for good", 300000)                                         \
     X(crowd, "hosts in one /24", 400000)                                                           \
     X(lie, "messages of liars that were lies", 200000)                                             \
-    X(ban, "peers that a host banned", 500)                                                        \
+    X(ban, "peers that a host banned", 10000)                                                      \
     X(pause, "stood still for a while", 1000)                                                      \
     X(clock_jump, "had its wall clock set", 1000)                                                  \
     X(no_memory, "calls in which an allocation failed", 20000)                                     \

@@ -183,7 +183,7 @@ static bool is_forbidden(const struct kith_sim_faults *faults,
                          const struct kith_sim_fault_host *state,
                          const struct kith_datagram *datagram) {
     bool anonymous = datagram->bytes[0] == 3 || datagram->bytes[0] == 5 || datagram->bytes[0] == 6;
-    return state->banned != 0 && faults->rates.lie == 0 && !anonymous &&
+    return state->banned != 0 && faults->counts.lie == 0 && !anonymous &&
            faults->world->now > state->banned_at + BAN_SETTLED_S * KITH_NS_PER_S &&
            kith_sim_network_find(&faults->world->network, &datagram->to) == state->banned;
 }
