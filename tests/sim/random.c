@@ -71,3 +71,13 @@ static uint64_t table_uniform(void *context) {
 struct kith_random kith_sim_random_table(struct kith_sim_random *r) {
     return (struct kith_random){table_secure, table_uniform, r};
 }
+
+uint64_t kith_sim_square_root(uint64_t x) {
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1) {
+        if ((root + bit) * (root + bit) <= x) {
+            root += bit;
+        }
+    }
+    return root;
+}

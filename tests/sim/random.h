@@ -31,5 +31,7 @@ bool kith_sim_random_chance(struct kith_sim_random *r, uint32_t ppm);
 void kith_sim_random_fill(struct kith_sim_random *r, void *out, size_t size);
 /* The table a core is given; borrows `r`. */
 struct kith_random kith_sim_random_table(struct kith_sim_random *r);
+/* Rounded down. */
+uint64_t kith_sim_square_root(uint64_t x);
 
 #endif

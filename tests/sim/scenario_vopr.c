@@ -400,11 +400,14 @@ static void heal(struct vopr *v) {
  * interesting. */
 static void draw_limits(struct vopr *v) {
     bool small = vopr_below(v, 3) == 0;
+    v->tiny = vopr_below(v, 5) == 0;
     v->faults.limits = (struct kith_limits){
         .sessions = small ? 24 + (uint32_t)vopr_below(v, 40) : 1024,
         .sessions_per_prefix = small ? 16 : 256,
         .topic_peers = small ? 8 : 256,
-        .records = small ? 400 : 65536,
+        .records = v->tiny ? 16 + (uint32_t)vopr_below(v, 16)
+                   : small ? 400
+                           : 65536,
         .record_bytes = small ? 256 * 1024 : 64 * 1024 * 1024,
         .ops = small ? 8 : 256,
     };

@@ -45,6 +45,7 @@
     X(pause, "stood still for a while", 1000)                                                      \
     X(clock_jump, "had its wall clock set", 1000)                                                  \
     X(no_memory, "calls in which an allocation failed", 20000)                                     \
+    X(evicted, "held records given up for want of room", 0)                                        \
     X(send_failure, "datagrams that the system refused to send", 2000)
 #define KITH_SIM_WORLD_FAULT_MAP(X)                                                                \
     X(join, "hosts that came, one by one", 20000)                                                  \

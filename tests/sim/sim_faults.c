@@ -12,6 +12,7 @@
 
 #include "core/core_internal.h"
 #include "sim/memory.h"
+#include "sim/oracle.h"
 #include "sim/sim_alloc.h"
 
 enum {
@@ -243,8 +244,45 @@ static uint64_t paused_until(void *context, const struct kith_sim_host *host) {
     return state_of(context, host)->paused_until;
 }
 
+struct farther_search {
+    const struct kith_point *id;
+    const struct kith_point *point;
+    bool found;
+};
+
+static int find_farther(const struct kith_record_info *info, void *user) {
+    struct farther_search *search = user;
+    search->found |= !info->own && kith_sim_oracle_nearer(search->id, search->point, &info->point);
+    return 0;
+}
+
+/* A record is given up for want of room alone: no run lasts as long as one lives. So it is the one
+ * farthest from the host. */
+static void judge_eviction(struct kith_sim_faults *faults, const struct kith_sim_host *host,
+                           const struct kith_core_saved *saved) {
+    struct kith_point point = saved->topic;
+    struct farther_search search = {.id = &host->id, .point = &point};
+    if (!saved->is_announcement) {
+        kith_record_point(
+            &(struct kith_record_view){
+                .is_mutable = saved->record->is_mutable,
+                .key = saved->record->key.bytes,
+                .salt = kith_span(saved->record->salt, saved->record->salt_size),
+                .value = kith_span(saved->record->value, saved->record->value_size)},
+            &point);
+    }
+    kith_core_each_record(host->core, faults->world->now, find_farther, &search);
+    faults->counts.evicted++;
+    if (search.found) {
+        violate(faults, host, "gave up a record and kept one that is farther from it");
+    }
+}
+
 static void saved(void *context, struct kith_sim_host *host, const struct kith_core_event *event) {
     struct kith_sim_faults *faults = context;
+    if (event->kind == KITH_CORE_FORGET && !event->saved.own) {
+        judge_eviction(faults, host, &event->saved);
+    }
     kith_sim_disk_event(&state_of(faults, host)->disk, event, faults->world->now);
 }
 
@@ -396,17 +434,6 @@ static bool maybe_crash(struct kith_sim_faults *faults, struct kith_sim_host *ho
     return true;
 }
 
-/* floor of the square root */
-static uint64_t square_root(uint64_t x) {
-    uint64_t root = 0;
-    for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1) {
-        if ((root + bit) * (root + bit) <= x) {
-            root += bit;
-        }
-    }
-    return root;
-}
-
 /* In parts per million, that a session of this age ends within a second. Of Weibull's distribution
  * with shape 1/2, whose mean is twice its scale, the hazard up to an age is the square root of
  * their quotient: most sessions are short, a few very long. */
@@ -421,8 +448,8 @@ static uint32_t end_of_session(const struct kith_sim_faults *faults,
     case CHURN_EXPONENTIAL:
         return KITH_SIM_PPM / faults->mean_session_s;
     case CHURN_WEIBULL:
-        return (uint32_t)(square_root(square / scale_s * (age_s + 1)) -
-                          square_root(square / scale_s * age_s));
+        return (uint32_t)(kith_sim_square_root(square / scale_s * (age_s + 1)) -
+                          kith_sim_square_root(square / scale_s * age_s));
     }
     return 0;
 }

@@ -26,6 +26,7 @@ struct vopr {
     struct kith_sim_faults faults;
     struct vopr_entry entries[VOPR_RECORDS_MAX];
     uint32_t n_entries;
+    bool tiny; /* stores have room for less than there is: no promise that anything is held */
     struct kith_sim_ask **asks; /* running */
     uint32_t n_asks;
     uint32_t asks_capacity;

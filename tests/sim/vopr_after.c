@@ -415,17 +415,19 @@ static void expect_found(struct vopr *v, const struct vopr_entry *entry) {
 
 /* ---- writing ---- */
 
-static int put_again(struct vopr *v, const struct vopr_entry *entry, unsigned flags, int64_t cas,
-                     int64_t *ret_seq) {
+/* `number`: the seq, or the cas, as the flags say. */
+static int put_again(struct vopr *v, const struct vopr_entry *entry, const char *text,
+                     unsigned flags, int64_t number, int64_t *ret_seq) {
     uint8_t value[KITH_VALUE_MAX];
     uint16_t size;
-    if (kith_value_wrap("an update", 9, value, &size) < 0) {
+    if (kith_value_wrap(text, strlen(text), value, &size) < 0) {
         kith_sim_panic("a value cannot be wrapped");
     }
     struct kith_query query = vopr_get_query(v, entry);
     query.kind = KITH_QUERY_PUT;
     query.flags = flags;
-    query.cas = cas;
+    query.cas = number;
+    query.seq = number;
     query.value = value;
     query.value_size = size;
     struct kith_sim_ask *ask = kith_sim_world_ask(&v->world, v->world.hosts[entry->author], &query);
@@ -434,6 +436,18 @@ static int put_again(struct vopr *v, const struct vopr_entry *entry, unsigned fl
     *ret_seq = ask->seq;
     kith_sim_ask_free(ask);
     return status;
+}
+
+/* The same seq twice: of the values the larger stays, whoever comes first. */
+static void expect_tie(struct vopr *v, const struct vopr_entry *entry, int64_t seq) {
+    int64_t held;
+    int r = put_again(v, entry, "larger one", KITH_FLAG_HAS_SEQ, seq, &held);
+    kith_sim_expect(v->run, r == KITH_EOUTDATED,
+                    "record %u of host %u: a smaller value with the same seq: %s", entry->salt,
+                    entry->author, kith_strerror(r));
+    r = put_again(v, entry, "nearly one", KITH_FLAG_HAS_SEQ, seq, &held);
+    kith_sim_expect(v->run, r == 0, "record %u of host %u: a larger value with the same seq: %s",
+                    entry->salt, entry->author, kith_strerror(r));
 }
 
 /* The network works again, so a new version of a record is stored, a third one on the condition
@@ -446,20 +460,21 @@ static void expect_update(struct vopr *v, struct vopr_entry *entry) {
     if (held < 0) {
         return;
     }
-    int r = put_again(v, entry, 0, 0, &first);
+    int r = put_again(v, entry, "an update", 0, 0, &first);
     kith_sim_expect(v->run, r == 0 && first > held,
                     "record %u of host %u is put anew: %s, seq %lld after %lld", entry->salt,
                     entry->author, kith_strerror(r), (long long)first, (long long)held);
     if (r == 0) {
-        r = put_again(v, entry, KITH_FLAG_HAS_CAS, first, &second);
+        r = put_again(v, entry, "middle one", KITH_FLAG_HAS_CAS, first, &second);
         kith_sim_expect(v->run, r == 0 && second > first,
                         "record %u of host %u is put after seq %lld: %s, seq %lld", entry->salt,
                         entry->author, (long long)first, kith_strerror(r), (long long)second);
         entry->acked = r == 0 ? second : first;
-        r = put_again(v, entry, KITH_FLAG_HAS_CAS, first, &third);
+        r = put_again(v, entry, "too late", KITH_FLAG_HAS_CAS, first, &third);
         kith_sim_expect(v->run, r == KITH_ECAS_MISMATCH,
                         "record %u of host %u is put after an outdated seq: %s", entry->salt,
                         entry->author, kith_strerror(r));
+        expect_tie(v, entry, entry->acked);
     }
     v->n_updated++;
 }
@@ -513,13 +528,17 @@ void vopr_expect_network(struct vopr *v) {
     expect_fresh(v);
     expect_recall(v);
     expect_lookups(v);
-    for (uint32_t i = 0; i < v->n_entries && v->n_updated < UPDATES; i++) {
+    for (uint32_t i = 0; !v->tiny && i < v->n_entries && v->n_updated < UPDATES; i++) {
         expect_update(v, &v->entries[i]);
     }
     kith_sim_report_number(&v->run->report, "updates", v->n_updated, 0);
 }
 
 void vopr_expect_content(struct vopr *v) {
+    kith_sim_report_number(&v->run->report, "tiny_stores", v->tiny, 0);
+    if (v->tiny) {
+        return;
+    }
     for (uint32_t i = 0; i < v->n_entries; i++) {
         expect_found(v, &v->entries[i]);
     }

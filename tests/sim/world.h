@@ -126,8 +126,8 @@ struct kith_sim_host_options {
     uint8_t families; /* 4: IPv4 only, 6: IPv6 only, anything else: both */
     bool client;
     const struct kith_sim_host *beside; /* in its /24, or NULL: nobody's */
-    const uint8_t *seed;            /* KITH_SEED_SIZE; NULL: a random one */
-    const struct kith_endpoint *v4; /* NULL: a fresh address */
+    const uint8_t *seed;                /* KITH_SEED_SIZE; NULL: a random one */
+    const struct kith_endpoint *v4;     /* NULL: a fresh address */
 };
 
 void kith_sim_world_init(struct kith_sim_world *world, const struct kith_sim_world_config *config);
