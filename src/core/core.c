@@ -265,6 +265,7 @@ static int init_sessions(struct kith_core *core, const struct kith_core_config *
                                 : or_default(limits->handshakes_per_s, HANDSHAKES_DEFAULT),
         .client = config->client,
         .is_pinned = is_pinned,
+        .is_banned = kith_core_bans,
         .context = core,
     };
     return kith_sessions_new(&core->sessions, &sessions);

@@ -11,6 +11,11 @@ static uint64_t wall_of(const struct kith_core *core, uint64_t now) {
     return kith_env_wall_us(&core->env, now);
 }
 
+bool kith_core_bans(void *context, const struct kith_key *key, uint64_t now) {
+    const struct kith_core *core = context;
+    return kith_keeper_banned(&core->keeper, key, NULL, now);
+}
+
 int kith_core_book_load(struct kith_core *core, struct kith_span key, struct kith_span value,
                         uint64_t now) {
     core->keeper.has_bans = true; /* perhaps: counting them for each blob would take long */

@@ -54,6 +54,8 @@ struct kith_core {
     bool restoring; /* what enters the store now is on disk already */
 };
 
+/* Whether a key is banned; for the sessions, whose `context` is the core. */
+bool kith_core_bans(void *context, const struct kith_key *key, uint64_t now);
 /* READY, LOST or MAINLINE: an application may wait for it, so without memory it comes later. */
 void kith_core_tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now);
 /* What is still due. */

@@ -56,6 +56,8 @@ struct kith_sessions_config {
     bool client; /* do not send the empty 0x04 that proves our address after a handshake */
     /* Whether a peer is in a routing table; NULL: none is. */
     bool (*is_pinned)(void *context, const struct kith_key *key);
+    /* Whether to have nothing to do with who opens a session; NULL: with nobody. */
+    bool (*is_banned)(void *context, const struct kith_key *key, uint64_t now);
     void *context;
 };
 

@@ -134,6 +134,11 @@ void session_receive_initiation(struct kith_sessions *s, const struct kith_endpo
         pending_clear(s);
         return;
     }
+    if (s->config.is_banned != NULL && s->config.is_banned(s->config.context, &pending->key, now)) {
+        s->config.stats->drop_banned++;
+        pending_clear(s);
+        return;
+    }
     s->serial += s->serial == UINT32_MAX ? 2 : 1;
     pending->ref = (uint64_t)s->serial << 32;
     pending->from = *from;

@@ -34,7 +34,8 @@ enum {
     SESSIONS_MAX = 1024, /* likewise */
     PER_BUCKET = 2,      /* of one /24 */
     PER_TABLE = 10,
-    TOPIC_SALT = 11, /* "kith:topic:" */
+    FAILURES_MAX = 3, /* with so many in a row a node leaves the table */
+    TOPIC_SALT = 11,  /* "kith:topic:" */
 };
 
 /* ---- what is asked ---- */
@@ -186,6 +187,9 @@ static int check_entry(const struct kith_peer_info *info, void *user) {
     kith_sim_expect(v->run, !kith_sim_faults_banned(&v->faults, check->host, owner),
                     "at %.3f s host %u has host %u in its table, which it banned",
                     (double)v->world.now / 1e9, check->host->index, owner);
+    kith_sim_expect(v->run, info->failures < FAILURES_MAX,
+                    "at %.3f s host %u keeps host %u, which failed %u times in a row",
+                    (double)v->world.now / 1e9, check->host->index, owner, info->failures);
     if (info->live && check->n_live < TABLE_MAX) {
         check->live[check->n_live++] = *info;
     }
