@@ -51,6 +51,8 @@ static const struct kith_sim_scenario scenarios[] = {
      "20 nodes ground next to a record, on 1 and 27 addresses", 60, 30, 0, 0, &kith_sim_fast_curve},
     {"survive", kith_sim_scenario_survive, "values outlive their publishers; lookups: their number",
      40, 50, 0, 0, &kith_sim_fast_curve, 900, 2400},
+    {"partition", kith_sim_scenario_partition, "two halves for an hour, then one network again", 50,
+     50, 0, 0, &kith_sim_fast_curve, 0, 3600},
     {"determinism", kith_sim_scenario_determinism, "the same seed twice gives the same run", 60, 30,
      50000, 0, &kith_sim_fast_curve},
 };

@@ -76,6 +76,7 @@ void kith_sim_scenario_poison(struct kith_sim_run *run);
 void kith_sim_scenario_siege(struct kith_sim_run *run);
 void kith_sim_scenario_churn(struct kith_sim_run *run);
 void kith_sim_scenario_survive(struct kith_sim_run *run);
+void kith_sim_scenario_partition(struct kith_sim_run *run);
 
 /* States what must hold. A violation is printed and fails the run, which goes on. Returns `holds`.
  */
