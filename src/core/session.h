@@ -33,7 +33,7 @@ enum {
         8 + 96 + 32 + 2 + 32, /* header, Noise message 1, key and length in its payload, macs */
     KITH_SESSION_RESP_OVERHEAD = 12 + 48 + 32, /* header, Noise message 2, macs */
     KITH_SESSION_QUEUE_MAX = 8,                /* messages held for a handshake */
-    KITH_SESSION_IDLE_S = 120,                 /* an idle session is dropped after this */
+    KITH_SESSION_IDLE_S = 240,                 /* an idle session is dropped after this */
     KITH_SESSION_HANDSHAKE_S = 5, /* a handshake without answer is dropped after this */
     KITH_SESSION_REKEY_S = 7200,
 };

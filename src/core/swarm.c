@@ -212,7 +212,8 @@ static int new_table(struct kith_swarm *swarm, struct kith_routing **ret) {
         .own_id = swarm->own_id,
         .id_bits = swarm->dialect->id_bits,
         .k = swarm->dialect->k,
-        /* A whole swarm may live in one /16, a data centre's: that is only kept from owning tables. */
+        /* A whole swarm may live in one /16, a data centre's: that is only kept from owning tables.
+         */
         .per_net_bucket = {1, 255, 255},
         .per_net_table = {3, 64, 128},
         .id_valid = swarm->sessions == NULL ? kith_target_id_valid : NULL,
@@ -688,59 +689,4 @@ struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith
         .want_v6 = swarm->v6 != NULL,
         .n = swarm->dialect->k,
     };
-}
-
-/* ---- how large the network is ---- */
-
-void kith_swarm_note_density(struct kith_swarm *swarm, uint64_t nodes) {
-    swarm->densities[swarm->next_density] = nodes;
-    swarm->next_density = (uint8_t)((swarm->next_density + 1) % KITH_SWARM_DENSITIES);
-    swarm->n_densities += swarm->n_densities < KITH_SWARM_DENSITIES;
-}
-
-uint64_t kith_swarm_size(const struct kith_swarm *swarm) {
-    const struct kith_routing *const tables[] = {swarm->v4, swarm->v6};
-    uint64_t sorted[KITH_SWARM_DENSITIES + 2];
-    unsigned n = 0;
-    for (unsigned i = 0; i < swarm->n_densities + 2u; i++) {
-        uint64_t nodes = i >= 2              ? swarm->densities[i - 2]
-                         : tables[i] != NULL ? kith_routing_size_estimate(tables[i])
-                                             : 0;
-        unsigned at = n;
-        if (nodes == 0) {
-            continue;
-        }
-        while (at > 0 && sorted[at - 1] > nodes) {
-            sorted[at] = sorted[at - 1];
-            at--;
-        }
-        sorted[at] = nodes;
-        n++;
-    }
-    return n == 0 ? 0 : sorted[n / 2];
-}
-
-static double expected_in_region(const struct kith_swarm *swarm) {
-    return 0.75 * (double)swarm->dialect->k;
-}
-
-void kith_swarm_reach(const struct kith_swarm *swarm, struct kith_point *ret) {
-    uint64_t nodes = kith_swarm_size(swarm);
-    *ret = (struct kith_point){{0}};
-    if (nodes != 0) {
-        kith_point_fraction(expected_in_region(swarm) / (double)nodes, ret);
-    }
-}
-
-/* Walks that liars led astray all meet fewer nodes than there are, and would agree that there are
- * no more; the neighbours in our own tables are not of their choosing. */
-bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n) {
-    const struct kith_routing *const tables[] = {swarm->v4, swarm->v6};
-    uint64_t nodes = kith_swarm_size(swarm);
-    double expected = expected_in_region(swarm);
-    for (unsigned i = 0; i < 2 && nodes != 0; i++) {
-        uint64_t here = tables[i] == NULL ? 0 : kith_routing_size_estimate(tables[i]);
-        expected *= here > nodes ? (double)here / (double)nodes : 1;
-    }
-    return nodes != 0 && (3 * n < 2 * (unsigned)expected || 5 * n > 9 * (unsigned)expected);
 }

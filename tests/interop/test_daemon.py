@@ -186,7 +186,7 @@ def both_ways(place, swarm):
     run = cli("--control", one.control_path, "--json", "mainline", "peers", info_hash.hex())
     check(run.code == 0 and swarm[8].endpoint in run.out, f"peers: {run.out} {run.err}")
     mainline("ping", swarm[9].endpoint)
-    check(cli("--control", one.control_path, "mainline", "sample").code == 0, "samples")
+    check(cli("--control", one.control_path, "mainline", "sample", info_hash.hex()).code == 0, "samples")
     check(cli("--control", one.control_path, "mainline", "trace", info_hash.hex()).code == 0, "a trace")
 
 

@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -51,13 +52,14 @@ def case_help():
     check("lookup" in kt.cli("--help").out, "no list of commands")
     check("--cas" in expect(kt.cli("help", "put"), 0).out, "no help of a command")
     check("--cas" in expect(kt.cli("put", "--help"), 0).out, "no --help of a command")
+    # 10 ms is the promise; in CPU time a busy machine does not count, sanitizers do. The best of five is the program's.
     times = []
-    for _ in range(10):
-        start = time.monotonic()
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         kt.cli("--help")
-        times.append(time.monotonic() - start)
-    # 10 ms is the promise; subprocess itself costs a few, a busy machine more. The best of ten is the program's.
-    check(min(times) < 0.03, f"--help took {min(times) * 1e3:.0f} ms")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    check(min(times) < 0.03, f"--help took {min(times) * 1e3:.0f} ms of CPU")
 
 
 def case_usage():
