@@ -13,10 +13,10 @@
 
 #include <sodium/crypto_generichash_blake2b.h>
 
-#include "core/id.h"
-#include "core/msgpack_codec.h"
-#include "core/noise.h"
-#include "core/record.h"
+#include "core/base/id.h"
+#include "core/record/record.h"
+#include "core/session/noise.h"
+#include "core/wire/msgpack_codec.h"
 #include "unit/testing.h"
 #include "util/text.h"
 

@@ -5,8 +5,8 @@
  * A node is one identity, its sockets, its storage and its running ops. It lives on the loop it was
  * opened on: every function here must be called from that loop's thread, and every callback is made
  * from it, never from inside the call that started the op. Several nodes may share a loop or a
- * process. No globals, no threads of its own but one for Avahi and the loop's pool (disk writes, DNS), no
- * signal handlers.
+ * process. No globals, no threads of its own but one for Avahi and the loop's pool (disk writes,
+ * DNS), no signal handlers.
  */
 #ifndef KITH_NODE_H
 #define KITH_NODE_H
@@ -58,20 +58,20 @@ struct kith_options {
 
     /* The local network, through the host's Avahi daemon. Off by itself while every socket is bound
      * to loopback. Patterns name interfaces and may contain '*'. */
-    bool lan;          /* [true] */
-    bool lan_hide_key; /* announce without our key: peers learn it by asking us */
+    bool lan;                     /* [true] */
+    bool lan_hide_key;            /* announce without our key: peers learn it by asking us */
     const char *const *lan_allow; /* only these interfaces; none: all but virtual ones */
     size_t n_lan_allow;
     const char *const *lan_deny; /* not these either */
     size_t n_lan_deny;
 
     /* The BitTorrent Mainline DHT, over the same sockets. */
-    bool mainline; /* [false] take part */
+    bool mainline;                         /* [false] take part */
     const char *const *mainline_bootstrap; /* "HOST:PORT" nodes; none: well-known public
                                               routers, unless bound to loopback only */
     size_t n_mainline_bootstrap;
-    bool mainline_rendezvous;    /* [true] meet nodes of a public network there */
-    bool mainline_enforce_ids;   /* [false] BEP 42 for others: only ids that fit their address */
+    bool mainline_rendezvous;  /* [true] meet nodes of a public network there */
+    bool mainline_enforce_ids; /* [false] BEP 42 for others: only ids that fit their address */
     uint32_t mainline_queries_per_s; /* [100] */
 
     /* Pace of keeping connected: contacts are revisited every 10/coupling seconds, live peers asked
@@ -100,9 +100,9 @@ KITH_API void kith_node_close(struct kith_node *node, kith_close_fn done, void *
 
 /*
  * Other seeds from now on, in the form of kith_options.seeds. Those that are not among them are no
- * longer joined through, new ones are tried as after opening, and the names of the rest are resolved
- * again. `info` (may be NULL) names what was wrong. -> KITH_EINVALID, KITH_ESYNTAX (nothing changed),
- * KITH_ENOMEM (some may be missing)
+ * longer joined through, new ones are tried as after opening, and the names of the rest are
+ * resolved again. `info` (may be NULL) names what was wrong. -> KITH_EINVALID, KITH_ESYNTAX
+ * (nothing changed), KITH_ENOMEM (some may be missing)
  */
 KITH_API KITH_MUST_CHECK int kith_node_set_seeds(struct kith_node *node, const char *const *seeds,
                                                  size_t n, struct kith_error_info *info);

@@ -19,7 +19,7 @@ enum {
     HANDSHAKES_DEFAULT = 2000,
 };
 
-static const double PACE_DEFAULT = 0.70710678118654752; /* 1/sqrt 2, see core/keeper.h */
+static const double PACE_DEFAULT = 0.70710678118654752; /* 1/sqrt 2, see core/upkeep/keeper.h */
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value == 0 ? fallback : value;

@@ -17,11 +17,11 @@
 #ifndef KITH_CORE_CORE_H
 #define KITH_CORE_CORE_H
 
-#include "core/book.h"
-#include "core/curve.h"
-#include "core/msgpack_codec.h"
-#include "core/outbox.h"
-#include "core/random.h"
+#include "core/base/curve.h"
+#include "core/base/random.h"
+#include "core/book/book.h"
+#include "core/wire/msgpack_codec.h"
+#include "core/wire/outbox.h"
 #include "kith/info.h"
 #include "kith/op.h"
 #include "kith/stats.h"
@@ -48,10 +48,10 @@ struct kith_core_config {
     bool mainline_enforce_ids;
     bool no_rendezvous; /* do not meet nodes of the network there; never with a network secret */
     uint32_t mainline_questions_per_s; /* 0: 100 */
-    double coupling;  /* see struct kith_options; 0: default */
+    double coupling;                   /* see struct kith_options; 0: default */
     double damping;
     bool lab; /* all peers are on this host or in a lab: near addresses are as good as others */
-    bool peer_events; /* tell changes of the address book */
+    bool peer_events;      /* tell changes of the address book */
     uint32_t book_buckets; /* of tried, four times as many of new; 0: default (simulations: few) */
     uint32_t book_slots;   /* of a bucket; 0: default */
     uint64_t wall_us;      /* Unix microseconds at `now` of kith_core_new() */
@@ -155,8 +155,8 @@ KITH_MUST_CHECK int kith_core_mainline_add(struct kith_core *core,
                                            enum kith_contact_source source, uint64_t now);
 /* Not to be joined through any more. */
 void kith_core_mainline_remove(struct kith_core *core, const struct kith_endpoint *endpoint);
-/* Its endpoints of a family that are worth remembering over a restart, up to `n`, best first. Returns
- * their number. */
+/* Its endpoints of a family that are worth remembering over a restart, up to `n`, best first.
+ * Returns their number. */
 size_t kith_core_mainline_known(const struct kith_core *core, uint8_t family, size_t n,
                                 struct kith_endpoint *out);
 /* No longer to be joined through. Whoever answers there stays in the tables. Unknown ones are

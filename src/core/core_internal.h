@@ -3,18 +3,18 @@
 #ifndef KITH_CORE_CORE_INTERNAL_H
 #define KITH_CORE_CORE_INTERNAL_H
 
-#include "core/change.h"
 #include "core/core.h"
-#include "core/gossip.h"
-#include "core/keeper.h"
-#include "core/local.h"
 #include "core/mainline.h"
-#include "core/maintain.h"
-#include "core/news.h"
-#include "core/publish.h"
-#include "core/reach.h"
-#include "core/repair.h"
 #include "core/serve.h"
+#include "core/swarm/local.h"
+#include "core/upkeep/change.h"
+#include "core/upkeep/gossip.h"
+#include "core/upkeep/keeper.h"
+#include "core/upkeep/maintain.h"
+#include "core/upkeep/news.h"
+#include "core/upkeep/publish.h"
+#include "core/upkeep/reach.h"
+#include "core/upkeep/repair.h"
 
 enum {
     KITH_ROAM_MAX = 8, /* peers whose new endpoint is being proven */

@@ -15,9 +15,9 @@
 
 #include <stdlib.h>
 
-#include "core/endpoint.h"
-#include "core/krpc.h"
-#include "core/target.h"
+#include "core/base/endpoint.h"
+#include "core/record/target.h"
+#include "core/wire/krpc.h"
 
 enum {
     REFRESH_MS = 5000, /* 160 entries come round in 13 minutes; BEP 5 asks for 15 */

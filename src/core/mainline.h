@@ -10,12 +10,12 @@
 #ifndef KITH_CORE_MAINLINE_H
 #define KITH_CORE_MAINLINE_H
 
-#include "core/maintain.h"
-#include "core/store.h"
-#include "core/swarm.h"
-#include "core/token.h"
-#include "core/torrents.h"
-#include "core/votes.h"
+#include "core/base/token.h"
+#include "core/base/votes.h"
+#include "core/store/store.h"
+#include "core/store/torrents.h"
+#include "core/swarm/swarm.h"
+#include "core/upkeep/maintain.h"
 
 enum {
     KITH_MAINLINE_KNOWN_MAX = 512, /* contacts of a family worth remembering over a restart */
@@ -49,7 +49,7 @@ struct kith_mainline_family {
     struct kith_torrents *torrents;
     struct kith_votes votes;
     uint64_t id_bound; /* when the id was last bound to an address; 0: not on this network */
-    uint32_t n_known; /* who answered lately, oldest first */
+    uint32_t n_known;  /* who answered lately, oldest first */
     uint32_t next_known;
     struct kith_endpoint *known; /* KITH_MAINLINE_KNOWN_MAX */
 };

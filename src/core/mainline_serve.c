@@ -4,11 +4,11 @@
  * write needs the token that we gave to that address for that target. What does not fit a datagram
  * is left out by the encoder; how much goes to whom is core/plain's business.
  */
-#include "core/bloom.h"
-#include "core/endpoint.h"
-#include "core/krpc.h"
+#include "core/base/endpoint.h"
 #include "core/mainline.h"
-#include "core/target.h"
+#include "core/record/target.h"
+#include "core/wire/bloom.h"
+#include "core/wire/krpc.h"
 
 enum {
     ITEM_S = 7200, /* BEP 44: may expire after 2 hours */
@@ -126,8 +126,8 @@ static void serve_announce(const struct request *q) {
         return;
     }
     /* Full is told like success, or the announcer would try others ever farther away. */
-    int r = kith_torrents_announce(q->family->torrents, &q->args->target, &peer, q->args->seed,
-                                   q->now);
+    int r =
+        kith_torrents_announce(q->family->torrents, &q->args->target, &peer, q->args->seed, q->now);
     (void)r;
     struct kith_response response;
     init_response(q, &response);

@@ -7,15 +7,15 @@
 #ifndef KITH_CORE_SERVE_H
 #define KITH_CORE_SERVE_H
 
-#include "core/book.h"
-#include "core/events.h"
-#include "core/gossip.h"
-#include "core/own.h"
-#include "core/quota.h"
-#include "core/reach.h"
-#include "core/repair.h"
-#include "core/store.h"
-#include "core/swarm.h"
+#include "core/base/quota.h"
+#include "core/book/book.h"
+#include "core/lookup/events.h"
+#include "core/lookup/own.h"
+#include "core/store/store.h"
+#include "core/swarm/swarm.h"
+#include "core/upkeep/gossip.h"
+#include "core/upkeep/reach.h"
+#include "core/upkeep/repair.h"
 
 enum {
     KITH_TALK_NAMES_MAX = 32,   /* handlers */

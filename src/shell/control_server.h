@@ -19,7 +19,8 @@ KITH_MUST_CHECK int kith_control_server_open(struct kith_control_server **ret, u
 /* What the method `stop` does, for every client. Called from the loop. */
 void kith_control_server_on_stop(struct kith_control_server *server, void (*on_stop)(void *context),
                                  void *context);
-/* What the node told its owner, for clients that want it (method `events`). Called from the loop. */
+/* What the node told its owner, for clients that want it (method `events`). Called from the loop.
+ */
 void kith_control_server_tell(struct kith_control_server *server, const struct kith_event *event);
 /* Disconnects all clients, unlinks the socket, frees in a later loop iteration. */
 void kith_control_server_close(struct kith_control_server *server);

@@ -31,7 +31,7 @@
 #include <sodium/crypto_generichash.h>
 #include <sodium/utils.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "kith/op.h"
 #include "shell/disk_internal.h"
 

@@ -25,8 +25,8 @@
 
 #include <sodium.h>
 
-#include "core/curve.h"
-#include "core/identity.h"
+#include "core/base/curve.h"
+#include "core/base/identity.h"
 #include "kith/node.h"
 
 #define KEYFILE_FAMILY "kith-identity-"

@@ -20,7 +20,7 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "core/id.h"
+#include "core/base/id.h"
 
 enum {
     RESOLVERS_MAX = 32,     /* at once; a daemon of default settings allows 1024 objects */

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 
 /* Docker, libvirt, OpenVPN and tap devices, WireGuard, ZeroTier, Tailscale. */
 static const char *const VIRTUAL[] = {

@@ -22,8 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/endpoint.h"
-#include "core/id.h"
+#include "core/base/endpoint.h"
+#include "core/base/id.h"
 
 void kith_lan_peers_init(struct kith_lan_peers *peers, const struct kith_key *own) {
     *peers = (struct kith_lan_peers){.own = *own};

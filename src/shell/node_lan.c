@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/node_internal.h"
 
 enum {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/node_internal.h"
 
 enum {

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/endpoint.h"
-#include "core/id.h"
+#include "core/base/endpoint.h"
+#include "core/base/id.h"
 #include "shell/node_internal.h"
 
 #define BACKOFF_FIRST_NS (30 * KITH_NS_PER_S)

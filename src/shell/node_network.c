@@ -3,7 +3,7 @@
  * node_network: what changes around a running node: links, addresses, and time that passed without
  * it. All of it ends in kith_core_network_changed(), which limits the rate.
  */
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/node_internal.h"
 
 /* The core's time: monotonic, and going on while the host sleeps. */

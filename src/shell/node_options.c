@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/node_internal.h"
 
 /* The struct of the first release: it ends with `user`. Frozen; new fields are appended. */

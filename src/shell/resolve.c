@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 
 enum { HOST_SIZE = 256 };
 

@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-#include "core/outbox.h"
+#include "core/wire/outbox.h"
 #include "kith/error.h"
 #include "kith/types.h"
 

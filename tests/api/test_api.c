@@ -374,8 +374,8 @@ static void test_bad_options(void **state) {
         if (strstr(info.message, table[i].message) == NULL) {
             fail_msg("'%s' is not in '%s'", table[i].message, info.message);
         }
-        assert_int_equal(info.column > 0, table[i].code == KITH_ESYNTAX &&
-                                              table[i].spoil != spoil_capabilities);
+        assert_int_equal(info.column > 0,
+                         table[i].code == KITH_ESYNTAX && table[i].spoil != spoil_capabilities);
     }
     world_deinit(&world);
 }

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "core/core.h"
-#include "core/session_internal.h"
+#include "core/session/session_internal.h"
 #include "unit/testing.h"
 
 enum {

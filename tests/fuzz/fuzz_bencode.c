@@ -3,7 +3,7 @@
  * the lenient one takes, and members fill their container. */
 #include <limits.h>
 
-#include "core/bencode.h"
+#include "core/base/bencode.h"
 #include "fuzz.h"
 #include "kith/types.h"
 

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "core/book.h"
+#include "core/book/book.h"
 #include "fuzz.h"
 
 enum { STEPS_MAX = 400, KEYS = 16 };

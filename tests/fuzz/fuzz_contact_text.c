@@ -2,7 +2,7 @@
 /* Any text as a contact, a key, an endpoint, a point: what parses is formatted and parses again. */
 #include <string.h>
 
-#include "core/id.h"
+#include "core/base/id.h"
 #include "fuzz.h"
 #include "kith/types.h"
 

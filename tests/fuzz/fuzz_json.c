@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/json_msgpack.h"
-#include "core/record.h"
+#include "core/record/record.h"
 #include "fuzz.h"
 
 static void check_capabilities(const msgpack_sbuffer *bytes) {

@@ -3,8 +3,8 @@
  */
 #include <string.h>
 
-#include "core/endpoint.h"
-#include "core/krpc.h"
+#include "core/base/endpoint.h"
+#include "core/wire/krpc.h"
 #include "fuzz.h"
 
 enum { OUT_SIZE = 1 << 17 }; /* larger than any input, and than what is written for it */

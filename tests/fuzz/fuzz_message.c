@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "core/msgpack_codec.h"
+#include "core/wire/msgpack_codec.h"
 #include "fuzz.h"
 
 enum { OUT_SIZE = 1 << 17 }; /* larger than any input, and than contacts and records added to it */

@@ -3,7 +3,7 @@
  * A node that takes part in Mainline, beside an honest one and two played by the input: in that
  * swarm anyone can ask and answer.
  */
-#include "core/krpc.h"
+#include "core/wire/krpc.h"
 #include "fuzz.h"
 #include "fuzz_net.h"
 

@@ -2,7 +2,7 @@
 /* Any bytes as the value of a peer record; what decodes is encoded and decodes to the same peer. */
 #include <string.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "fuzz.h"
 
 static void check_signed(struct kith_span salt, int64_t seq, struct kith_span value) {

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "core/session_internal.h"
+#include "core/session/session_internal.h"
 #include "fuzz.h"
 #include "sim/fast_curve.h"
 #include "unit/testing.h"

@@ -13,21 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-# A module is a file name without its ending. A part of a module, MODULE_PART, is on the module's
-# level unless it is listed itself. A file may include its own level and lower ones. core.h is listed
-# apart from core.c: it declares the contract, among it the event types that events queues and ops
-# fill, while core.c holds everything together.
-CORE_LEVELS = [
-    ["id", "random", "curve", "cipher", "endpoint", "bencode", "identity", "error", "ip_text",
-     "types_text", "pace", "token", "keyed_hash", "votes", "quota"],
-    ["record", "noise", "outbox", "target", "cards"],
-    ["message", "msgpack", "store", "routing", "book", "session", "dialect", "peer_record", "announce",
-     "env", "core.h", "bloom", "torrents", "krpc", "plain"],
-    ["rpc", "swarm", "own", "events"],
-    ["walk", "local", "gossip", "news"],
-    ["lookup", "publish", "op", "paths", "repair"],
-    ["maintain", "core", "serve", "roam", "keeper", "reach", "mainline", "change"],
-]
+# The folders of the core. A file may include its own folder and those before it; "" is src/core itself.
+CORE_FOLDERS = ["base", "record", "wire", "session", "store", "book", "swarm", "lookup", "upkeep", ""]
+
+# The contract of the whole, among it the event types that ops fill: declarations, made of what "swarm" may include.
+CONTRACT, CONTRACT_FOLDER = "core.h", "swarm"
 
 # What makes the core impure: sockets, clocks, files, D-Bus, disks.
 IMPURE = re.compile(
@@ -47,17 +37,12 @@ INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)[>\"]")
 NO_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|\bformat\(printf\b|"(?:\\.|[^"\\\n])*"', re.S)
 
 
-LEVEL_OF = {module: level for level, modules in enumerate(CORE_LEVELS) for module in modules}
-
-
-def module_level(file_name):
-    """Level of a file of the core, or None if it has no place yet."""
-    if file_name in LEVEL_OF:
-        return LEVEL_OF[file_name]
-    name = file_name.rsplit(".", 1)[0]
-    while name not in LEVEL_OF and "_" in name:
-        name = name.rsplit("_", 1)[0]
-    return LEVEL_OF.get(name)
+def folder_level(parts):
+    """Level of a file of the core from its path below src/core, or None if its folder has none."""
+    if parts == (CONTRACT,):
+        return CORE_FOLDERS.index(CONTRACT_FOLDER)
+    folder = "/".join(parts[:-1])
+    return CORE_FOLDERS.index(folder) if folder in CORE_FOLDERS else None
 
 
 def layer_rule(layer, target):
@@ -78,13 +63,13 @@ def layer_rule(layer, target):
 
 def level_rule(path, target):
     """Why one core file may not include another, or None."""
-    own, other = path.name, Path(target).name
-    own_level, other_level = module_level(own), module_level(other)
-    for name, level in ((own, own_level), (other, other_level)):
-        if level is None:
-            return f"core/{name} has no level; give it one in tests/lint/includes.py"
-    if other_level > own_level:
-        return f"{own} is on level {own_level}, {other} above it on level {other_level}"
+    own = path.parts[len(path.parts) - path.parts[::-1].index("core"):]
+    other = tuple(target.split("/")[1:])
+    for name in (own, other):
+        if folder_level(name) is None:
+            return f"core/{'/'.join(name)}: the folder has no level; give it one in tests/lint/includes.py"
+    if folder_level(other) > folder_level(own):
+        return f"{'/'.join(own)} may not include {'/'.join(other)}, which is above it"
     return None
 
 
@@ -139,34 +124,32 @@ def check_tree(root):
 # (file, its text, the line at fault or 0 where there is none)
 SELF_TEST = [
     ("include/kith/types.h", '#include "kith/error.h"\n', 0),
-    ("include/kith/bad.h", '#include "core/id.h"\n', 1),
+    ("include/kith/bad.h", '#include "core/base/id.h"\n', 1),
     ("src/util/good.c", '#include <string.h>\n#include "util/span.h"\n#include "kith/error.h"\n', 0),
-    ("src/util/up.c", '\n#include "core/id.h"\n', 2),
+    ("src/util/up.c", '\n#include "core/base/id.h"\n', 2),
     ("src/util/api.c", '#include "kith/op.h"\n', 1),
     ("src/util/clock.c", "#include <time.h>\n", 1),
-    ("src/core/id.c", '#include "core/id.h"\n#include "util/span.h"\n#include "kith/types.h"\n', 0),
-    ("src/core/record.c", '#include "core/record.h"\n#include "core/id.h"\n', 0),
-    ("src/core/routing.c", '#include "core/walk.h"\n', 1),
-    ("src/core/walk.c", '#include "core/swarm.h"\n#include "core/op_get.h"\n', 2),
-    ("src/core/op_get.c", '#include "core/walk.h"\n#include "core/publish.h"\n', 0),
-    ("src/core/op.h", '#include "core/events.h"\n#include "core/op_get.h"\n', 0),
-    ("src/core/lookup.c", '#include "core/core_internal.h"\n', 1),
-    ("src/core/routing_select.c", '#include "core/routing_internal.h"\n#include "core/rpc.h"\n', 2),
-    ("src/core/core.h", '#include "core/routing.h"\n', 0),
-    ("src/core/core.c", '#include "core/core.h"\n#include "core/serve.h"\n', 0),
-    ("src/core/message.h", '#include "core/events.h"\n', 1),
-    ("src/core/strange.c", '#include "core/id.h"\n', 1),
+    ("src/core/base/id.c", '#include "core/base/id.h"\n#include "util/span.h"\n#include "kith/types.h"\n', 0),
+    ("src/core/record/record.c", '#include "core/record/record.h"\n#include "core/base/id.h"\n', 0),
+    ("src/core/swarm/routing.c", '#include "core/lookup/walk.h"\n', 1),
+    ("src/core/lookup/walk.c", '#include "core/swarm/swarm.h"\n#include "core/upkeep/publish.h"\n', 2),
+    ("src/core/lookup/op.h", '#include "core/core.h"\n#include "core/lookup/walk.h"\n', 0),
+    ("src/core/lookup/lookup.c", '#include "core/core_internal.h"\n', 1),
+    ("src/core/core.h", '#include "core/swarm/routing.h"\n', 0),
+    ("src/core/core.c", '#include "core/core.h"\n#include "core/upkeep/maintain.h"\n', 0),
+    ("src/core/wire/message.h", '#include "core/core.h"\n', 1),
+    ("src/core/strange/strange.c", '#include "core/base/id.h"\n', 1),
     ("src/core/serve.c", '#include "shell/udp.h"\n', 1),
-    ("src/core/events.c", '#include "core/core.h"\n#include "kith/node.h"\n', 2),
-    ("src/core/store.c", "#include <uv.h>\n", 1),
-    ("src/core/session.c", "#include <sys/socket.h>\n", 1),
-    ("src/core/noise.c", "#include <lmdb.h>\n", 1),
-    ("src/core/rpc.c", "#include <avahi-client/client.h>\n", 1),
-    ("src/core/swarm.c", "#include <unistd.h>\n", 1),
-    ("src/core/publish.c", '#include "id.h"\n', 1),
-    ("src/core/maintain.c", "#include <core/id.h>\n", 1),
-    ("src/core/outbox.c", '#include <stdio.h>\n/* printf */\nint f(void) { return puts("x"); }\n', 3),
-    ("src/core/endpoint.c", "#include <stdio.h>\nint g(char *b) { return snprintf(b, 1, \"printf\"); }\n",
+    ("src/core/lookup/events.c", '#include "core/core.h"\n#include "kith/node.h"\n', 2),
+    ("src/core/store/store.c", "#include <uv.h>\n", 1),
+    ("src/core/session/session.c", "#include <sys/socket.h>\n", 1),
+    ("src/core/session/noise.c", "#include <lmdb.h>\n", 1),
+    ("src/core/swarm/rpc.c", "#include <avahi-client/client.h>\n", 1),
+    ("src/core/swarm/swarm.c", "#include <unistd.h>\n", 1),
+    ("src/core/upkeep/publish.c", '#include "id.h"\n', 1),
+    ("src/core/upkeep/maintain.c", "#include <core/base/id.h>\n", 1),
+    ("src/core/wire/outbox.c", '#include <stdio.h>\n/* printf */\nint f(void) { return puts("x"); }\n', 3),
+    ("src/core/base/endpoint.c", "#include <stdio.h>\nint g(char *b) { return snprintf(b, 1, \"printf\"); }\n",
      0),
     ("src/shell/node.c", '#include <uv.h>\n#include "core/core.h"\n#include "util/heap.h"\n', 0),
 ]

@@ -12,7 +12,7 @@
 #ifndef KITH_SIM_ADVERSARY_H
 #define KITH_SIM_ADVERSARY_H
 
-#include "core/swarm.h"
+#include "core/swarm/swarm.h"
 #include "sim/world.h"
 
 enum kith_sim_evil {

@@ -9,7 +9,7 @@
 #ifndef KITH_SIM_FAST_CURVE_H
 #define KITH_SIM_FAST_CURVE_H
 
-#include "core/curve.h"
+#include "core/base/curve.h"
 
 extern const struct kith_curve kith_sim_fast_curve;
 extern const struct kith_cipher kith_sim_fast_cipher;

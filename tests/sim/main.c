@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/curve.h"
+#include "core/base/curve.h"
 #include "sim/fast_curve.h"
 #include "sim/scenario.h"
 #include "sim/sim_faults.h"

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "core/outbox.h"
+#include "core/wire/outbox.h"
 #include "sim/queue.h"
 #include "sim/random.h"
 

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "core/random.h"
+#include "core/base/random.h"
 
 struct kith_sim_random {
     uint64_t state[4];

@@ -9,7 +9,7 @@
  */
 #include <stdio.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "sim/memory.h"
 #include "sim/scenario.h"
 #include "sim/swarm.h"

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "sim/memory.h"
 #include "sim/scenario.h"
 #include "sim/swarm.h"

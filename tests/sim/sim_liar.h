@@ -10,7 +10,7 @@
 #ifndef KITH_SIM_LIAR_H
 #define KITH_SIM_LIAR_H
 
-#include "core/dialect.h"
+#include "core/wire/dialect.h"
 #include "sim/random.h"
 
 #define KITH_SIM_FORGED_SEQ (INT64_C(1) << 60) /* forged ones are not below */

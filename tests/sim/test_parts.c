@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "sim/memory.h"
 #include "sim/oracle.h"
 #include "sim/stats.h"

@@ -9,8 +9,8 @@
 #ifndef KITH_SIM_WORLD_H
 #define KITH_SIM_WORLD_H
 
+#include "core/base/id.h"
 #include "core/core.h"
-#include "core/id.h"
 #include "sim/network.h"
 #include "sim/trace.h"
 #include "util/timer.h"
@@ -50,9 +50,9 @@ struct kith_sim_world_config {
     struct kith_limits limits;
     uint32_t book_buckets; /* of tried in each address book; 0: 4 */
     uint32_t book_slots;   /* of a bucket; 0: 64 */
-    bool mainline; /* hosts meet in the Mainline DHT and nowhere else */
-    bool progress;  /* a line on stderr every few seconds of wall time */
-    uint64_t shown; /* number of the operation to show as it goes, 0: none */
+    bool mainline;         /* hosts meet in the Mainline DHT and nowhere else */
+    bool progress;         /* a line on stderr every few seconds of wall time */
+    uint64_t shown;        /* number of the operation to show as it goes, 0: none */
 };
 
 struct kith_sim_host {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/book.h"
+#include "core/book/book.h"
 #include "testing.h"
 
 #define SECOND UINT64_C(1000000)

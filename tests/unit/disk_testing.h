@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/endpoint.h"
-#include "core/record.h"
+#include "core/base/endpoint.h"
+#include "core/record/record.h"
 #include "shell/disk_internal.h"
 #include "testing.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/krpc.h"
+#include "core/wire/krpc.h"
 
 #define ID_A "abcdefghij0123456789"
 #define ID_B "mnopqrstuvwxyz123456"

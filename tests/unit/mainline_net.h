@@ -6,7 +6,7 @@
 #include "core_net.h"
 
 #include "core/core_internal.h"
-#include "core/target.h"
+#include "core/record/target.h"
 
 static inline unsigned add_secret_node(struct net *net, const char *network,
                                        const uint8_t *secret) {

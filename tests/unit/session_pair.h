@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "core/session_internal.h"
+#include "core/session/session_internal.h"
 
 #include "testing.h"
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/bencode.h"
+#include "core/base/bencode.h"
 
 /* An exact heap copy, so that the sanitizer sees a read past the end. */
 static int skip_copy(const char *bytes, size_t size, size_t *ret_size) {

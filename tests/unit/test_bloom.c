@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/bloom.h"
+#include "core/wire/bloom.h"
 #include "testing.h"
 #include "util/text.h"
 

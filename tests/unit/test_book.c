@@ -5,7 +5,7 @@
  */
 #include "book_testing.h"
 
-#include "core/id.h"
+#include "core/base/id.h"
 
 static const char SOURCE[] = "198.51.100.1:7700";
 

@@ -5,7 +5,7 @@
  */
 #include "book_testing.h"
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "nomem.h"
 
 enum { BLOBS_MAX = 4096 };

@@ -7,7 +7,7 @@
  */
 #include "book_testing.h"
 
-#include "core/id.h"
+#include "core/base/id.h"
 
 enum {
     N_HONEST_TRIED = 2000,

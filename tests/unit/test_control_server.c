@@ -12,10 +12,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <fcntl.h>
 #include <msgpack.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

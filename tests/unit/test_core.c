@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "core_net.h"
 
 static struct kith_query key_query(enum kith_query_kind kind, const struct kith_key *key) {

@@ -596,9 +596,8 @@ static void test_topic_at_a_storage_point(void **state) {
     assert_int_equal(net_ask(&net, 1, &q), 0);
     const struct kith_own *own = &net.nodes[1].core->publish.own;
     uint32_t n = own->n;
-    struct kith_query announce = {.kind = KITH_QUERY_ANNOUNCE,
-                                  .flags = KITH_FLAG_HAS_POINT,
-                                  .point = net.seen.result.point};
+    struct kith_query announce = {
+        .kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT, .point = net.seen.result.point};
     assert_int_equal(net_ask(&net, 1, &announce), 0);
     assert_int_equal(own->n, n + 1);
     assert_int_equal(kith_own_find(own, &announce.point, false)->kind, KITH_OWN_VALUE);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "testing.h"
 
 struct scope_case {

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "core/base/endpoint.h"
 #include "core/core_internal.h"
-#include "core/endpoint.h"
 #include "core_net.h"
 
 #define HOUR (3600 * KITH_NS_PER_S)

@@ -11,7 +11,7 @@
 
 #include <sodium.h>
 
-#include "core/id.h"
+#include "core/base/id.h"
 #include "testing.h"
 #include "util/text.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/bencode.h"
+#include "core/base/bencode.h"
 #include "krpc_packet.h"
 
 #define TARGET "6:target20:" ID_B

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/bencode.h"
-#include "core/outbox.h"
+#include "core/base/bencode.h"
+#include "core/wire/outbox.h"
 #include "krpc_packet.h"
 
 /* jech/dht searches for keys where they belong; libtorrent stops at depth 10 and 500 elements. */

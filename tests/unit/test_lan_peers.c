@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/endpoint.h"
-#include "core/id.h"
+#include "core/base/endpoint.h"
+#include "core/base/id.h"
 #include "shell/lan_peers.h"
 #include "testing.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/id.h"
+#include "core/base/id.h"
 #include "shell/lan.h"
 #include "shell/lan_txt.h"
 #include "testing.h"

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "core/base/endpoint.h"
 #include "core/core_internal.h"
-#include "core/endpoint.h"
 #include "core_net.h"
 
 static struct kith_local_report report_of(const struct net *net, unsigned i, bool with_key) {

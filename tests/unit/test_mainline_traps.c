@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What implementations of Mainline stumble over in each other: one test for each of the eleven rules
- * that follow from reading them, on whole nodes, by what is on the wire.
+ * What implementations of Mainline stumble over in each other: one test for each of the eleven
+ * rules that follow from reading them, on whole nodes, by what is on the wire.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include "mainline_net.h"
 
-#include "core/bencode.h"
+#include "core/base/bencode.h"
 #include "krpc_packet.h"
 
 #define PING "d1:ad2:id20:" ID_A "e1:q4:ping1:t2:aa1:y1:qe"
@@ -68,8 +68,8 @@ static void all_kinds(struct net *net) {
 
 /* ---- the rules ---- */
 
-/* Some can read questions only whose "t" and "v" have four bytes; "t" must be hard to guess, and that of
- * others comes back as it was, up to 20 bytes at least. */
+/* Some can read questions only whose "t" and "v" have four bytes; "t" must be hard to guess, and
+ * that of others comes back as it was, up to 20 bytes at least. */
 static uint8_t last_txn[4];
 
 static void check_txn(const struct net_packet *packet) {
@@ -93,8 +93,8 @@ static void test_trap_1_transaction_ids(void **state) {
     join_mainline(&net, 1, 0);
     net_run(&net, 60 * KITH_NS_PER_S);
     assert_true(sent.n > 10); /* no two in a row alike */
-    static const char *const ids[] = {"0:", "1:a", "2:aa", "8:abcdefgh", "16:abcdefghijklmnop",
-                                      "20:abcdefghijklmnopqrst"};
+    static const char *const ids[] = {
+        "0:", "1:a", "2:aa", "8:abcdefgh", "16:abcdefghijklmnop", "20:abcdefghijklmnopqrst"};
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         char query[128];
         char expected[64];
@@ -125,8 +125,8 @@ static void test_trap_2_put_carries_target(void **state) {
     net_deinit(&net);
 }
 
-/* Some answer find_node and get with nodes near another point than was asked for. They are asked, and
- * nobody is thought less of for it. */
+/* Some answer find_node and get with nodes near another point than was asked for. They are asked,
+ * and nobody is thought less of for it. */
 static void test_trap_3_nodes_near_elsewhere(void **state) {
     (void)state;
     struct net net;
@@ -183,8 +183,8 @@ static void test_trap_4_immutable_put_carries_seq(void **state) {
     net_deinit(&net);
 }
 
-/* Some search for "1:y1:r" and the like instead of parsing: sorted keys, tokens of at most 32 bytes,
- * "t" of at most 16, at most 16 nodes of a family. */
+/* Some search for "1:y1:r" and the like instead of parsing: sorted keys, tokens of at most 32
+ * bytes, "t" of at most 16, at most 16 nodes of a family. */
 static void check_plain_shape(const struct net_packet *packet) {
     size_t size;
     struct kith_message m;
@@ -307,7 +307,8 @@ static void test_trap_8_tokens_are_bound(void **state) {
     net_deinit(&net);
 }
 
-/* Some refuse the seq that they hold already with 302 (webtorrent): no failure of a republication. */
+/* Some refuse the seq that they hold already with 302 (webtorrent): no failure of a republication.
+ */
 static bool refuse_same_seq(struct net *net, struct net_packet *packet) {
     const uint8_t *t = memmem(packet->bytes, packet->size, "1:t4:", 5);
     if (packet->bytes[0] == 'd' && says(packet, "1:q3:put") && t != NULL) {
@@ -346,7 +347,8 @@ static void test_trap_9_same_seq_again(void **state) {
     net_deinit(&net);
 }
 
-/* Some drop answers with "ro"; salts are not given away; where the value is nodes may be missing. */
+/* Some drop answers with "ro"; salts are not given away; where the value is nodes may be missing.
+ */
 static void check_answers(const struct net_packet *packet) {
     if (says(packet, "1:y1:r")) {
         assert_false(says(packet, "2:ro"));

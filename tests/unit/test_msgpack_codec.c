@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/msgpack_codec.h"
+#include "core/wire/msgpack_codec.h"
 #include "testing.h"
 #include "util/text.h"
 

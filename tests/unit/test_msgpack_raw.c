@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "core/msgpack_codec.h"
-#include "core/msgpack_raw.h"
+#include "core/wire/msgpack_codec.h"
+#include "core/wire/msgpack_raw.h"
 
 static void test_check(void **state) {
     /* one of each format, with its shortest and its longest heads */

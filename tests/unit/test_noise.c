@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/noise.h"
+#include "core/session/noise.h"
 #include "util/text.h"
 
 #include "testing.h"

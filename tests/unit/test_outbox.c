@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "core/outbox.h"
+#include "core/wire/outbox.h"
 #include "testing.h"
 
 enum { KEEP = 4096, SIZE_MAX_QUEUED = 64 * 1024 };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/pace.h"
+#include "core/base/pace.h"
 #include "testing.h"
 #include "util/timer.h"
 

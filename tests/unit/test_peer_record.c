@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "testing.h"
 
 static struct kith_peer example(void) {

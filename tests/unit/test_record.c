@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/record.h"
+#include "core/record/record.h"
 #include "testing.h"
 #include "util/text.h"
 

@@ -11,7 +11,7 @@
 #include <netdb.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/resolve.h"
 #include "testing.h"
 

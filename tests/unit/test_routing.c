@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "core/endpoint.h"
-#include "core/id.h"
-#include "core/routing.h"
+#include "core/base/endpoint.h"
+#include "core/base/id.h"
+#include "core/swarm/routing.h"
 #include "testing.h"
 
 enum { K = 20 };

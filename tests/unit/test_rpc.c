@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rpc: how often a question is worth repeating. Matching and timeouts are tested with whole cores. */
+/* rpc: how often a question is worth repeating. Matching and timeouts are tested with whole cores.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/rpc.h"
+#include "core/swarm/rpc.h"
 
 static unsigned sendings(const struct kith_dialect *dialect, uint32_t repeats_ppm) {
     struct kith_rpcs rpcs = {.dialect = dialect, .repeats_ppm = repeats_ppm};

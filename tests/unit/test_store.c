@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "core/endpoint.h"
-#include "core/id.h"
-#include "core/store.h"
+#include "core/base/endpoint.h"
+#include "core/base/id.h"
+#include "core/store/store.h"
 #include "testing.h"
 
 static const uint64_t SECOND = UINT64_C(1000000000);

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "core/endpoint.h"
-#include "core/target.h"
+#include "core/base/endpoint.h"
+#include "core/record/target.h"
 #include "testing.h"
 #include "util/text.h"
 

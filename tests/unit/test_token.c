@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/token.h"
+#include "core/base/token.h"
 #include "testing.h"
 #include "util/timer.h"
 

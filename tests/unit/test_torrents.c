@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "core/bloom.h"
-#include "core/endpoint.h"
-#include "core/torrents.h"
+#include "core/base/endpoint.h"
+#include "core/store/torrents.h"
+#include "core/wire/bloom.h"
 #include "nomem.h"
 #include "testing.h"
 #include "util/timer.h"

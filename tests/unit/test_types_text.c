@@ -11,7 +11,7 @@
 
 #include <sodium.h>
 
-#include "core/ip_text.h"
+#include "core/base/ip_text.h"
 #include "testing.h"
 #include "util/text.h"
 

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/endpoint.h"
+#include "core/base/endpoint.h"
 #include "shell/udp.h"
 #include "testing.h"
 

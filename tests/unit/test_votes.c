@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/votes.h"
+#include "core/base/votes.h"
 #include "testing.h"
 
 /* `voter` 0: without a key. */

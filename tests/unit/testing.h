@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/curve.h"
-#include "core/identity.h"
-#include "core/random.h"
+#include "core/base/curve.h"
+#include "core/base/identity.h"
+#include "core/base/random.h"
 #include "kith/types.h"
 
 /* xoshiro256** (Blackman and Vigna 2018): the same numbers on every machine. */

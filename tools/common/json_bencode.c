@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bencode.h"
+#include "core/base/bencode.h"
 
 #include "json_msgpack.h"
 

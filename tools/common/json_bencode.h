@@ -11,9 +11,9 @@ enum { JSON_BENCODE_ELEMENTS_MAX = 1000 }; /* a value has no more bytes */
 
 /*
  * The JSON form of one bencoded value that fills `bytes`, a new reference; NULL where there is none
- * (bytes that are no bencode, integers beyond 64 bits, keys that are no text, or one key twice). Strings become text
- * when they are UTF-8, else hex digits; in a dict hex goes under "NAME_hex" so that it cannot be
- * taken for text.
+ * (bytes that are no bencode, integers beyond 64 bits, keys that are no text, or one key twice).
+ * Strings become text when they are UTF-8, else hex digits; in a dict hex goes under "NAME_hex" so
+ * that it cannot be taken for text.
  */
 json_t *json_from_bencode(const uint8_t *bytes, size_t size);
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/msgpack_raw.h"
+#include "core/wire/msgpack_raw.h"
 #include "kith/types.h"
 
 #include "dns.h"

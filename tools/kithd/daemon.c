@@ -45,8 +45,8 @@ struct daemon {
     struct kith_node *node;
     struct kith_control_server *control;
     bool in_mainline[2]; /* over IPv4, IPv6, as was said last */
-    bool saved; /* the node is closed */
-    int status; /* of the process */
+    bool saved;          /* the node is closed */
+    int status;          /* of the process */
     bool closing;
 };
 

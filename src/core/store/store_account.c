@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_account: how much each source and each topic may hold, and sampling a topic.
+ *
+ * Two counters per address prefix: records in the whole store, and announcements in one topic, of
+ * which no prefix may hold more than a quarter: otherwise one /24 with enough keys would own every
+ * popular topic. They live in a hash under (topic, prefix), exist only while they are not zero, and
+ * an item points at its own, so that leaving is O(1). There are at most two per item: what
+ * strangers can make us allocate here is bounded by the records.
+ *
+ * A record that is renewed or replaced by a newer version stays on the account of who brought it
+ * first: only its owner can make a newer version, and an update must not be refused because of
+ * where it comes from today.
+ *
+ * A topic's items are an array, since a uniform sample needs an index: a partial Fisher-Yates
+ * shuffle of the array itself, O(sample), no scratch memory.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/store/store_internal.h"
+
+enum {
+    TOPIC_SHARE_DIVISOR = 4, /* of a topic's places, for one prefix */
+    TOPIC_CAPACITY_MIN = 4,
+};
+
+static uint32_t topic_share_max(const struct kith_store *store) {
+    uint32_t quarter = store->config.limits.topic_peers / TOPIC_SHARE_DIVISOR;
+
+    return quarter > 0 ? quarter : 1;
+}
+
+struct kith_store_topic *kith_store_topic_find(const struct kith_store *store,
+                                               const struct kith_point *distance) {
+    uint64_t hash = kith_store_hash(store, 't', distance, NULL, 0);
+    struct kith_hash_node *node = kith_hash_first(&store->topics, hash);
+
+    for (; node != NULL; node = kith_hash_next(node)) {
+        struct kith_store_topic *topic = kith_container_of(node, struct kith_store_topic, node);
+        if (kith_point_equal(&topic->distance, distance)) {
+            return topic;
+        }
+    }
+    return NULL;
+}
+
+static void topic_drop_if_empty(struct kith_store *store, struct kith_store_topic *topic) {
+    if (topic->n == 0) {
+        kith_hash_remove(&store->topics, &topic->node);
+        free(topic->items);
+        free(topic);
+    }
+}
+
+static int topic_reserve(const struct kith_store *store, struct kith_store_topic *topic) {
+    uint32_t limit = store->config.limits.topic_peers;
+    uint32_t capacity = topic->capacity == 0 ? TOPIC_CAPACITY_MIN : topic->capacity * 2;
+    struct kith_store_item **items;
+
+    if (topic->n < topic->capacity) {
+        return 0;
+    }
+    if (capacity > limit || capacity < topic->capacity) {
+        capacity = limit;
+    }
+    items = realloc(topic->items, capacity * sizeof(struct kith_store_item *));
+    if (items == NULL) {
+        return KITH_ENOMEM;
+    }
+    topic->items = items;
+    topic->capacity = capacity;
+    return 0;
+}
+
+static int topic_new(struct kith_store *store, const struct kith_point *distance,
+                     struct kith_store_topic **ret) {
+    struct kith_store_topic *topic = calloc(1, sizeof(*topic));
+    int r;
+
+    if (topic == NULL) {
+        return KITH_ENOMEM;
+    }
+    topic->distance = *distance;
+    r = kith_hash_insert(&store->topics, &topic->node,
+                         kith_store_hash(store, 't', distance, NULL, 0));
+    if (r < 0) {
+        free(topic);
+        return r;
+    }
+    *ret = topic;
+    return 0;
+}
+
+/* Takes a place in the topic, empty until the item is assigned. */
+static int topic_join(struct kith_store *store, const struct kith_point *distance,
+                      struct kith_store_account *account) {
+    struct kith_store_topic *topic = kith_store_topic_find(store, distance);
+    int r;
+
+    if (store->config.limits.topic_peers == 0 ||
+        (topic != NULL && topic->n >= store->config.limits.topic_peers)) {
+        return KITH_STORE_FULL;
+    }
+    if (topic == NULL) {
+        r = topic_new(store, distance, &topic);
+        if (r < 0) {
+            return r;
+        }
+    }
+    r = topic_reserve(store, topic);
+    if (r < 0) {
+        topic_drop_if_empty(store, topic);
+        return r;
+    }
+    account->topic = topic;
+    account->topic_place = topic->n;
+    topic->items[topic->n] = NULL;
+    topic->n++;
+    return 0;
+}
+
+static void topic_leave(struct kith_store *store, struct kith_store_account *account) {
+    struct kith_store_topic *topic = account->topic;
+    struct kith_store_item *last;
+
+    topic->n--;
+    last = topic->items[topic->n];
+    topic->items[account->topic_place] = last;
+    if (last != NULL) {
+        last->account.topic_place = account->topic_place;
+    }
+    topic_drop_if_empty(store, topic);
+}
+
+static uint64_t share_hash(const struct kith_store *store, const struct kith_store_topic *topic,
+                           const struct kith_prefix *prefix) {
+    static const struct kith_point everywhere = {{0}};
+
+    return kith_store_hash(store, topic == NULL ? 'p' : 'q',
+                           topic == NULL ? &everywhere : &topic->distance, prefix->bytes,
+                           sizeof(prefix->bytes));
+}
+
+static struct kith_store_share *share_find(const struct kith_store *store,
+                                           const struct kith_store_topic *topic,
+                                           const struct kith_prefix *prefix, uint64_t hash) {
+    struct kith_hash_node *node = kith_hash_first(&store->shares, hash);
+
+    for (; node != NULL; node = kith_hash_next(node)) {
+        struct kith_store_share *share = kith_container_of(node, struct kith_store_share, node);
+        if (share->topic == topic &&
+            memcmp(share->prefix.bytes, prefix->bytes, sizeof(prefix->bytes)) == 0) {
+            return share;
+        }
+    }
+    return NULL;
+}
+
+/* Counts one more for the prefix, up to `limit`. */
+static int share_join(struct kith_store *store, const struct kith_store_topic *topic,
+                      const struct kith_prefix *prefix, uint32_t limit,
+                      struct kith_store_share **ret) {
+    uint64_t hash = share_hash(store, topic, prefix);
+    struct kith_store_share *share = share_find(store, topic, prefix, hash);
+    int r;
+
+    if (limit == 0 || (share != NULL && share->n >= limit)) {
+        return KITH_STORE_FULL;
+    }
+    if (share == NULL) {
+        share = calloc(1, sizeof(*share));
+        if (share == NULL) {
+            return KITH_ENOMEM;
+        }
+        share->topic = topic;
+        share->prefix = *prefix;
+        r = kith_hash_insert(&store->shares, &share->node, hash);
+        if (r < 0) {
+            free(share);
+            return r;
+        }
+    }
+    share->n++;
+    *ret = share;
+    return 0;
+}
+
+static void share_leave(struct kith_store *store, struct kith_store_share *share) {
+    share->n--;
+    if (share->n == 0) {
+        kith_hash_remove(&store->shares, &share->node);
+        free(share);
+    }
+}
+
+int kith_store_account_open(struct kith_store *store, const struct kith_point *distance,
+                            const struct kith_endpoint *from, struct kith_store_account *ret) {
+    struct kith_store_account account = {.share = NULL};
+    struct kith_prefix prefix;
+    int r = 0;
+
+    if (distance != NULL) {
+        r = topic_join(store, distance, &account);
+    }
+    if (r == 0 && from != NULL && !kith_endpoint_exempt(from)) {
+        kith_endpoint_prefix(from, &prefix);
+        r = share_join(store, NULL, &prefix, store->config.limits.records_per_prefix,
+                       &account.share);
+        if (r == 0 && account.topic != NULL) {
+            r = share_join(store, account.topic, &prefix, topic_share_max(store),
+                           &account.topic_share);
+        }
+    }
+    if (r != 0) {
+        kith_store_account_close(store, &account);
+        return r;
+    }
+    *ret = account;
+    return 0;
+}
+
+void kith_store_account_assign(struct kith_store_item *item,
+                               const struct kith_store_account *account) {
+    item->account = *account;
+    if (account->topic != NULL) {
+        account->topic->items[account->topic_place] = item;
+    }
+}
+
+void kith_store_account_close(struct kith_store *store, struct kith_store_account *account) {
+    /* The topic goes last: its shares know it by address. */
+    if (account->topic_share != NULL) {
+        share_leave(store, account->topic_share);
+    }
+    if (account->share != NULL) {
+        share_leave(store, account->share);
+    }
+    if (account->topic != NULL) {
+        topic_leave(store, account);
+    }
+    *account = (struct kith_store_account){.share = NULL};
+}
+
+static void topic_swap(struct kith_store_topic *topic, uint32_t a, uint32_t b) {
+    struct kith_store_item *item = topic->items[a];
+
+    topic->items[a] = topic->items[b];
+    topic->items[b] = item;
+    topic->items[a]->account.topic_place = a;
+    topic->items[b]->account.topic_place = b;
+}
+
+size_t kith_store_topic(const struct kith_store *store, const struct kith_point *topic_point,
+                        uint64_t now, size_t n, struct kith_held *out) {
+    struct kith_point distance = kith_store_distance(store, topic_point);
+    struct kith_store_topic *topic = kith_store_topic_find(store, &distance);
+    uint32_t end = topic == NULL ? 0 : topic->n;
+    uint32_t found = 0;
+
+    while (found < n && found < end) {
+        uint64_t left = end - found;
+        topic_swap(topic, found, found + (uint32_t)kith_random_below(store->config.random, left));
+        if (topic->items[found]->expires <= now) {
+            end--;
+            topic_swap(topic, found, end); /* out of the draw */
+            continue;
+        }
+        kith_store_item_held(store, topic->items[found], &out[found]);
+        found++;
+    }
+    return found;
+}
+
+/* The number of items on this account, by looking at all. */
+static uint32_t share_recount(const struct kith_store *store,
+                              const struct kith_store_share *share) {
+    uint32_t n = 0;
+    const struct kith_list *node = kith_list_first(&store->arrival);
+
+    for (; node != NULL; node = kith_list_next(&store->arrival, node)) {
+        const struct kith_store_item *item =
+            kith_container_of(node, struct kith_store_item, arrival);
+        n += item->account.share == share || item->account.topic_share == share;
+    }
+    return n;
+}
+
+const char *kith_store_account_check(const struct kith_store *store,
+                                     const struct kith_store_item *item) {
+    const struct kith_store_account *account = &item->account;
+    const struct kith_store_topic *topic = account->topic;
+
+    if ((topic != NULL) != item->is_announcement) {
+        return "an item is in a topic that should not, or the reverse";
+    }
+    if (topic != NULL) {
+        if (kith_store_topic_find(store, &item->distance) != topic ||
+            account->topic_place >= topic->n || topic->items[account->topic_place] != item) {
+            return "an announcement is not at its place in its topic";
+        }
+        if (topic->n > store->config.limits.topic_peers) {
+            return "a topic is over its limit";
+        }
+    }
+    if (account->share != NULL && (account->share->n > store->config.limits.records_per_prefix ||
+                                   account->share->n != share_recount(store, account->share))) {
+        return "a prefix's share of the store is wrong";
+    }
+    if (account->topic_share != NULL &&
+        (account->topic_share->n > topic_share_max(store) ||
+         account->topic_share->n != share_recount(store, account->topic_share))) {
+        return "a prefix's share of a topic is wrong";
+    }
+    return NULL;
+}

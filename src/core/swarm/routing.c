@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routing: who gets into the table, and who leaves it.
+ *
+ * The table is flat (Maymounkov and Mazieres 2002, section 2.4, without the split tree): bucket i
+ * holds up to k nodes that share exactly i leading bits with our id. In a network of N nodes only
+ * the first log2(N) buckets ever hold anything, so the array of buckets grows with the deepest one
+ * in use, a bucket's entries grow four at a time, and a replacement cache exists only where a
+ * bucket overflowed. Thousands of tables then fit into one process.
+ *
+ * Rules of admission, in this order:
+ *   - our own id never enters;
+ *   - an endpoint that answers with another id than the one we know there loses its entry. Where
+ *     that one was live, the newcomer has to answer once more: whoever swaps ids at one endpoint is
+ *     in the table half of the time at most, one that restarted with a new key is back with its
+ *     second answer;
+ *   - one entry per IP, and the shares per prefix, exempt ranges aside;
+ *   - a full bucket gives up an entry that failed its last request, but never a live one: nodes
+ *     that have been up for long are the ones that stay up (section 2.5 of the paper), and an
+ *     attacker's newcomers cannot push them out. In Mainline, one whose id does not belong to its
+ *     address gives way to one whose does (BEP 42).
+ *
+ * Invariants (kith_routing_check()): each node is in the bucket of its distance, once, as entry or
+ * as replacement; replacements wait only where the bucket is full of live entries; the shares hold.
+ *
+ * Everything is O(k) but for admission, which scans the tags of the whole table: k log2(N) words.
+ */
+#include "core/swarm/routing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/endpoint.h"
+#include "core/swarm/routing_internal.h"
+
+/* A node that answers from a new endpoint moves there if the old one has not answered for this
+ * long: NAT bindings of UDP live 30 to 120 s, and two endpoints of one node must not alternate. */
+static const uint64_t MOVE_AFTER_NS = UINT64_C(60) * 1000 * 1000 * 1000;
+
+enum {
+    BUCKETS_STEP = 8, /* 256 times the network before the array grows again */
+    ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
+    RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
+    FAILURES_LIMIT = 255,
+    STAY_START_S = 900, /* assumed for who is likely gone: soon learned where nodes come and go */
+    DEATHS_MAX = 64,    /* remembered: with twice as many, what was before counts half */
+};
+
+/* What stands in the way of an endpoint. */
+struct claim {
+    struct kith_entry *holder; /* of exactly this endpoint, with another id */
+    bool ip_taken;             /* by another port of the same IP */
+    struct kith_nets nets;
+    unsigned in_bucket[KITH_NETS]; /* entries of the same neighbourhood */
+    unsigned in_table[KITH_NETS];
+};
+
+uint32_t kith_routing_tag(const struct kith_endpoint *endpoint) {
+    const uint32_t fnv_prime = 16777619; /* FNV-1a: any mixing does, a collision costs a compare */
+    uint32_t tag = 2166136261;
+    /* The widest neighbourhood: whoever shares a narrower one shares it as well. */
+    bool exempt = kith_endpoint_exempt(endpoint);
+    size_t size = exempt ? sizeof(endpoint->ip) : endpoint->family == 6 ? 4 : 2;
+
+    for (size_t i = 0; i < size; i++) {
+        tag = (tag ^ endpoint->ip[i]) * fnv_prime;
+    }
+    return exempt ? (tag ^ endpoint->port) * fnv_prime : tag;
+}
+
+static unsigned bucket_index(const struct kith_routing *r, const struct kith_point *id) {
+    return kith_point_common_bits(&r->config.own_id, id);
+}
+
+/* The bucket of an id if it exists; NULL for our own id too. */
+static struct kith_bucket *bucket_of(const struct kith_routing *r, const struct kith_point *id) {
+    unsigned index = bucket_index(r, id);
+
+    return index < r->n_buckets ? &r->buckets[index] : NULL;
+}
+
+static struct kith_entry *entries_find(struct kith_entry *entries, unsigned n,
+                                       const struct kith_point *id) {
+    for (unsigned i = 0; i < n; i++) {
+        if (kith_point_equal(&entries[i].node.id, id)) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+static int buckets_reserve(struct kith_routing *r, unsigned index) {
+    size_t n = (index / BUCKETS_STEP + 1) * BUCKETS_STEP;
+    struct kith_bucket *buckets;
+
+    if (index < r->n_buckets) {
+        return 0;
+    }
+    buckets = realloc(r->buckets, n * sizeof(*buckets));
+    if (buckets == NULL) {
+        return KITH_ENOMEM;
+    }
+    memset(buckets + r->n_buckets, 0, (n - r->n_buckets) * sizeof(*buckets));
+    r->buckets = buckets;
+    r->n_buckets = (uint16_t)n;
+    return 0;
+}
+
+static int bucket_grow(const struct kith_routing *r, struct kith_bucket *bucket) {
+    unsigned wanted = bucket->capacity + ENTRIES_STEP;
+    unsigned capacity = wanted < r->config.k ? wanted : r->config.k;
+    struct kith_entry *entries;
+
+    entries = malloc(capacity * (sizeof(*entries) + sizeof(uint32_t)));
+    if (entries == NULL) {
+        return KITH_ENOMEM;
+    }
+    if (bucket->n > 0) {
+        memcpy(entries, bucket->entries, bucket->n * sizeof(*entries));
+        memcpy(entries + capacity, kith_bucket_tags(bucket), bucket->n * sizeof(uint32_t));
+    }
+    free(bucket->entries);
+    bucket->entries = entries;
+    bucket->capacity = (uint8_t)capacity;
+    return 0;
+}
+
+static int cache_grow(struct kith_bucket *bucket) {
+    unsigned capacity = bucket->cache_capacity + ENTRIES_STEP;
+    struct kith_entry *cache = realloc(bucket->cache, capacity * sizeof(*cache));
+
+    if (cache == NULL) {
+        return KITH_ENOMEM;
+    }
+    bucket->cache = cache;
+    bucket->cache_capacity = (uint8_t)capacity;
+    return 0;
+}
+
+static struct claim claim_new(const struct kith_endpoint *endpoint) {
+    struct claim claim = {.holder = NULL};
+
+    kith_endpoint_nets(endpoint, &claim.nets);
+    return claim;
+}
+
+/* Adds what an entry means for the endpoint of the claim. */
+static void claim_add(struct claim *claim, struct kith_entry *entry, bool same_bucket,
+                      const struct kith_endpoint *endpoint) {
+    struct kith_nets theirs;
+
+    if (kith_endpoint_equal(&entry->node.endpoint, endpoint)) {
+        claim->holder = entry;
+        return;
+    }
+    if (claim->nets.of[0] == 0) {
+        return; /* exempt */
+    }
+    claim->ip_taken |= kith_endpoint_same_ip(&entry->node.endpoint, endpoint);
+    kith_endpoint_nets(&entry->node.endpoint, &theirs);
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        bool same = theirs.of[i] != 0 && theirs.of[i] == claim->nets.of[i];
+        claim->in_table[i] += same;
+        claim->in_bucket[i] += same && same_bucket;
+    }
+}
+
+/* Looks at the whole table but for `ignored` (may be NULL), an entry that moves or is about to go.
+ */
+static struct claim claim_find(const struct kith_routing *r, unsigned index,
+                               const struct kith_endpoint *endpoint,
+                               const struct kith_entry *ignored) {
+    uint32_t tag = kith_routing_tag(endpoint);
+    struct claim claim = claim_new(endpoint);
+
+    for (unsigned b = 0; b < r->n_buckets; b++) {
+        const struct kith_bucket *bucket = &r->buckets[b];
+        if (bucket->n == 0) {
+            continue;
+        }
+        const uint32_t *tags = kith_bucket_tags(bucket);
+        for (unsigned i = 0; i < bucket->n; i++) {
+            if (tags[i] == tag && &bucket->entries[i] != ignored) {
+                claim_add(&claim, &bucket->entries[i], b == index, endpoint);
+            }
+        }
+    }
+    return claim;
+}
+
+static bool claim_granted(const struct kith_routing *r, const struct claim *claim) {
+    bool granted = claim->holder == NULL && !claim->ip_taken;
+
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        granted = granted && claim->in_bucket[i] < r->config.per_net_bucket[i] &&
+                  claim->in_table[i] < r->config.per_net_table[i];
+    }
+    return granted;
+}
+
+static void notify(struct kith_routing *r, const struct kith_node_ref *node, bool added) {
+    r->config.stats->table_added += added;
+    r->config.stats->table_removed += !added;
+    if (r->config.on_change != NULL) {
+        r->config.on_change(r->config.context, node, added);
+    }
+}
+
+/* Writes `entry` over slot `i`, which may be the first free one. */
+static void bucket_set(struct kith_bucket *bucket, unsigned i, const struct kith_entry *entry) {
+    bucket->entries[i] = *entry;
+    kith_bucket_tags(bucket)[i] = kith_routing_tag(&entry->node.endpoint);
+}
+
+/* The bucket has room and the entry is admissible. */
+static int bucket_append(struct kith_routing *r, struct kith_bucket *bucket,
+                         const struct kith_entry *entry) {
+    if (bucket->n == bucket->capacity) {
+        int error = bucket_grow(r, bucket);
+        if (error < 0) {
+            return error;
+        }
+    }
+    bucket_set(bucket, bucket->n, entry);
+    bucket->n++;
+    r->n++;
+    r->n_live += kith_entry_live(entry);
+    notify(r, &bucket->entries[bucket->n - 1].node, true);
+    return 0;
+}
+
+static void cache_remove(struct kith_bucket *bucket, unsigned i) {
+    bucket->n_cache--;
+    memmove(&bucket->cache[i], &bucket->cache[i + 1],
+            (bucket->n_cache - i) * sizeof(*bucket->cache));
+}
+
+/* Takes out the replacement that answered last and may take the place of `leaving`. Those whose
+ * address has been taken meanwhile are forgotten. */
+static bool cache_take(const struct kith_routing *r, struct kith_bucket *bucket,
+                       const struct kith_entry *leaving, struct kith_entry *ret) {
+    unsigned index = (unsigned)(bucket - r->buckets);
+
+    while (bucket->n_cache > 0) {
+        struct kith_entry candidate = bucket->cache[bucket->n_cache - 1];
+        bucket->n_cache--;
+        struct claim claim = claim_find(r, index, &candidate.node.endpoint, leaving);
+        if (claim_granted(r, &claim)) {
+            *ret = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts `entry` into the place of `leaving`: no allocation, so it cannot fail. */
+static void bucket_replace(struct kith_routing *r, struct kith_bucket *bucket,
+                           struct kith_entry *leaving, const struct kith_entry *entry) {
+    struct kith_node_ref gone = leaving->node;
+
+    r->n_live -= kith_entry_live(leaving);
+    r->n_live += kith_entry_live(entry);
+    bucket_set(bucket, (unsigned)(leaving - bucket->entries), entry);
+    notify(r, &gone, false);
+    notify(r, &leaving->node, true);
+}
+
+/* A replacement that waits takes the place, else the last entry fills the gap. */
+static void bucket_remove(struct kith_routing *r, struct kith_bucket *bucket,
+                          struct kith_entry *leaving) {
+    struct kith_node_ref gone = leaving->node;
+    struct kith_entry next;
+
+    if (cache_take(r, bucket, leaving, &next)) {
+        bucket_replace(r, bucket, leaving, &next);
+        return;
+    }
+    r->n_live -= kith_entry_live(leaving);
+    r->n--;
+    bucket->n--;
+    unsigned i = (unsigned)(leaving - bucket->entries);
+    bucket->entries[i] = bucket->entries[bucket->n];
+    kith_bucket_tags(bucket)[i] = kith_bucket_tags(bucket)[bucket->n];
+    notify(r, &gone, false);
+}
+
+/* The entry a full bucket gives up: most failures, then longest silent. NULL: all are live. */
+static struct kith_entry *bucket_worst(const struct kith_bucket *bucket) {
+    struct kith_entry *worst = NULL;
+
+    for (unsigned i = 0; i < bucket->n; i++) {
+        struct kith_entry *entry = &bucket->entries[i];
+        if (kith_entry_live(entry)) {
+            continue;
+        }
+        if (worst == NULL || entry->failures > worst->failures ||
+            (entry->failures == worst->failures && entry->seen < worst->seen)) {
+            worst = entry;
+        }
+    }
+    return worst;
+}
+
+/* The IP is in the cache under another id, or its prefix has its share of the cache. */
+static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket *bucket,
+                          const struct kith_endpoint *endpoint) {
+    struct claim claim = claim_new(endpoint);
+
+    for (unsigned i = 0; i < bucket->n_cache; i++) {
+        claim_add(&claim, &bucket->cache[i], true, endpoint);
+    }
+    return !claim_granted(r, &claim);
+}
+
+/* The newest replacement is the likeliest to be still there: it goes to the end, the oldest out. */
+static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket,
+                        const struct kith_entry *entry) {
+    struct kith_entry *known = entries_find(bucket->cache, bucket->n_cache, &entry->node.id);
+
+    if (known != NULL) {
+        cache_remove(bucket, (unsigned)(known - bucket->cache));
+    }
+    if (cache_crowded(r, bucket, &entry->node.endpoint)) {
+        return KITH_ROUTING_REFUSED;
+    }
+    if (bucket->n_cache == KITH_ROUTING_CACHE) {
+        cache_remove(bucket, 0);
+    }
+    if (bucket->n_cache == bucket->cache_capacity) {
+        int error = cache_grow(bucket);
+        if (error < 0) {
+            return error;
+        }
+    }
+    bucket->cache[bucket->n_cache] = *entry;
+    bucket->n_cache++;
+    return KITH_ROUTING_CACHED;
+}
+
+static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
+    return r->config.id_valid == NULL || r->config.id_valid(&entry->node.id, &entry->node.endpoint);
+}
+
+/* An entry that gives way to one with a valid id, or NULL. */
+static struct kith_entry *bucket_invalid(const struct kith_routing *r,
+                                         const struct kith_bucket *bucket) {
+    for (unsigned i = 0; r->config.id_valid != NULL && i < bucket->n; i++) {
+        if (!id_valid(r, &bucket->entries[i])) {
+            return &bucket->entries[i];
+        }
+    }
+    return NULL;
+}
+
+static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry) {
+    struct kith_bucket *bucket = &r->buckets[index];
+    struct kith_entry *worst;
+
+    if (bucket->n < r->config.k) {
+        int error = bucket_append(r, bucket, entry);
+        return error < 0 ? error : KITH_ROUTING_ADDED;
+    }
+    worst = bucket_worst(bucket);
+    if (worst == NULL && id_valid(r, entry)) {
+        worst = bucket_invalid(r, bucket);
+    }
+    if (worst == NULL) {
+        return cache_append(r, bucket, entry);
+    }
+    bucket_replace(r, bucket, worst, entry);
+    return KITH_ROUTING_ADDED;
+}
+
+static int answered_new(struct kith_routing *r, const struct kith_node_ref *node, uint32_t rtt_us,
+                        uint64_t now) {
+    struct kith_entry entry = {.node = *node, .seen = now, .rtt_us = rtt_us, .peer_seq = -1};
+    unsigned index = bucket_index(r, &node->id);
+    struct claim claim = claim_find(r, index, &node->endpoint, NULL);
+    int error;
+
+    if (r->config.enforce_ids && !id_valid(r, &entry)) {
+        return KITH_ROUTING_REFUSED;
+    }
+
+    if (claim.holder != NULL) {
+        bool was_live = kith_entry_live(claim.holder);
+        bucket_remove(r, bucket_of(r, &claim.holder->node.id), claim.holder);
+        if (was_live) {
+            return KITH_ROUTING_REFUSED;
+        }
+        claim = claim_find(r, index, &node->endpoint, NULL);
+    }
+    if (!claim_granted(r, &claim)) {
+        return KITH_ROUTING_REFUSED;
+    }
+    error = buckets_reserve(r, index);
+    return error < 0 ? error : admit(r, index, &entry);
+}
+
+/* Whether the entry may be said to be at `endpoint` from now on. */
+static bool entry_may_move(const struct kith_routing *r, const struct kith_bucket *bucket,
+                           const struct kith_entry *entry, const struct kith_endpoint *endpoint) {
+    unsigned index = (unsigned)(bucket - r->buckets);
+    struct claim claim = claim_find(r, index, endpoint, entry);
+
+    return claim_granted(r, &claim);
+}
+
+/* ---- how long nodes stay ---- */
+
+uint64_t kith_routing_stay_ns(const struct kith_routing *r, uint64_t first_ns) {
+    return (r->exposure_ns + first_ns) / (r->n_deaths + 1);
+}
+
+/* An entry was alive for so long; or it was found gone, some time within it. */
+static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now) {
+    r->exposure_ns += died ? ns / 2 : ns;
+    r->n_deaths += died;
+    if (r->n_deaths >= 2 * DEATHS_MAX) {
+        r->n_deaths /= 2;
+        r->exposure_ns /= 2;
+    }
+    uint64_t limit = kith_routing_stay_ns(r, STAY_START_S * UINT64_C(1000000000)) / 2;
+    r->fresh_since = now > limit ? now - limit : 0;
+}
+
+static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
+                          struct kith_entry *entry, const struct kith_node_ref *node,
+                          uint32_t rtt_us, uint64_t now) {
+    if (!kith_endpoint_equal(&entry->node.endpoint, &node->endpoint)) {
+        if (kith_entry_live(entry) && now - entry->seen < MOVE_AFTER_NS) {
+            return KITH_ROUTING_UPDATED; /* the endpoint we have is as good: nothing to learn */
+        }
+        if (!entry_may_move(r, bucket, entry, &node->endpoint)) {
+            return KITH_ROUTING_REFUSED;
+        }
+        entry->rtt_us = 0; /* of another path */
+    }
+    entry->node = *node;
+    kith_bucket_tags(bucket)[entry - bucket->entries] = kith_routing_tag(&node->endpoint);
+    if (rtt_us != 0) {
+        entry->rtt_us =
+            entry->rtt_us == 0
+                ? rtt_us
+                : (uint32_t)(((uint64_t)entry->rtt_us * (RTT_WEIGHT - 1) + rtt_us) / RTT_WEIGHT);
+    }
+    observe(r, now - entry->seen, false, now);
+    r->n_live += !kith_entry_live(entry);
+    entry->seen = now;
+    entry->asked = 0;
+    entry->failures = 0;
+    return KITH_ROUTING_UPDATED;
+}
+
+int kith_routing_new(struct kith_routing **ret, const struct kith_routing_config *config) {
+    struct kith_routing *r;
+
+    if (config->k == 0 || config->k > KITH_ROUTING_K_MAX || config->id_bits == 0 ||
+        config->id_bits > KITH_ID_BITS) {
+        return KITH_EINVALID;
+    }
+    r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        return KITH_ENOMEM;
+    }
+    r->config = *config;
+    *ret = r;
+    return 0;
+}
+
+struct kith_routing *kith_routing_free(struct kith_routing *r) {
+    if (r == NULL) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < r->n_buckets; i++) {
+        free(r->buckets[i].entries);
+        free(r->buckets[i].cache);
+    }
+    free(r->buckets);
+    free(r);
+    return NULL;
+}
+
+int kith_routing_answered(struct kith_routing *r, const struct kith_node_ref *node, uint32_t rtt_us,
+                          uint64_t now) {
+    struct kith_bucket *bucket;
+    struct kith_entry *entry;
+
+    if (bucket_index(r, &node->id) >= r->config.id_bits || node->endpoint.family == 0) {
+        return KITH_ROUTING_REFUSED;
+    }
+    bucket = bucket_of(r, &node->id);
+    entry = bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, &node->id);
+    return entry == NULL ? answered_new(r, node, rtt_us, now)
+                         : answered_known(r, bucket, entry, node, rtt_us, now);
+}
+
+void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, uint64_t now) {
+    struct kith_bucket *bucket = bucket_of(r, id);
+    struct kith_entry *entry = bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, id);
+
+    if (entry == NULL) {
+        kith_routing_remove(r, id); /* a replacement that fails is worth nothing */
+        return;
+    }
+    r->n_live -= kith_entry_live(entry);
+    entry->failures += entry->failures < FAILURES_LIMIT;
+    entry->asked = now;
+    struct kith_entry next;
+    if (entry->failures == (bucket->n_cache > 0 ? 1 : KITH_ROUTING_FAILURES_MAX)) {
+        observe(r, now - entry->seen, true, now);
+    }
+    if (cache_take(r, bucket, entry, &next)) {
+        bucket_replace(r, bucket, entry, &next);
+    } else if (entry->failures >= KITH_ROUTING_FAILURES_MAX) {
+        bucket_remove(r, bucket, entry);
+    }
+}
+
+void kith_routing_remove(struct kith_routing *r, const struct kith_point *id) {
+    struct kith_bucket *bucket = bucket_of(r, id);
+    struct kith_entry *entry;
+
+    if (bucket == NULL) {
+        return;
+    }
+    entry = entries_find(bucket->entries, bucket->n, id);
+    if (entry != NULL) {
+        bucket_remove(r, bucket, entry);
+        return;
+    }
+    entry = entries_find(bucket->cache, bucket->n_cache, id);
+    if (entry != NULL) {
+        cache_remove(bucket, (unsigned)(entry - bucket->cache));
+    }
+}
+
+struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_point *id) {
+    struct kith_bucket *bucket = bucket_of(r, id);
+
+    return bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, id);
+}

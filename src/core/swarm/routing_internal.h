@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routing_internal: the shape of a routing table, for routing.c (who gets in, who leaves) and
+ * routing_select.c (who is chosen). Nobody else includes it.
+ */
+#ifndef KITH_CORE_ROUTING_INTERNAL_H
+#define KITH_CORE_ROUTING_INTERNAL_H
+
+#include "core/swarm/routing.h"
+
+enum {
+    KITH_ROUTING_K_MAX = 255, /* counts of a bucket are bytes */
+};
+
+/*
+ * One block of memory holds `capacity` entries and behind them as many tags (see
+ * kith_routing_tag()). A bucket that was never used costs its 24 bytes and nothing else.
+ */
+struct kith_bucket {
+    struct kith_entry *entries;
+    struct kith_entry *cache; /* replacements, the one that answered last at the end */
+    uint8_t n;
+    uint8_t capacity;
+    uint8_t n_cache;
+    uint8_t cache_capacity;
+};
+
+struct kith_routing {
+    struct kith_routing_config config;
+    struct kith_bucket *buckets; /* by common prefix with our id; deeper ones do not exist yet */
+    uint16_t n_buckets;
+    uint32_t n;
+    uint32_t n_live;
+    uint64_t exposure_ns; /* time that entries were alive, as far as they were asked */
+    uint32_t n_deaths;    /* of entries, in that time */
+    uint64_t fresh_since; /* who answered after this is likely to be there still */
+};
+
+static inline bool kith_entry_live(const struct kith_entry *entry) {
+    return entry->failures == 0;
+}
+
+static inline uint32_t *kith_bucket_tags(const struct kith_bucket *bucket) {
+    return (uint32_t *)(void *)(bucket->entries + bucket->capacity);
+}
+
+/*
+ * 32 bits that are equal wherever two endpoints could be in each other's way: a hash of the prefix,
+ * or, where no share applies, of the whole endpoint. Scanning tags for an address reads 1.5 kB of a
+ * full table instead of 50 kB.
+ */
+uint32_t kith_routing_tag(const struct kith_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routing_select: who of the table is chosen: for an answer, for a check, as a sample.
+ *
+ * The nearest to a target t, without sorting the table. Let o be our id and d = o XOR t. A node x
+ * of bucket j agrees with o before bit j and differs at it, so x XOR t starts with d's first j bits
+ * and then has NOT d[j]. Hence:
+ *   - where d[j] = 1 every node of bucket j is nearer to t than we are. Of two such buckets the one
+ *     with the smaller index is nearer, since it clears the higher bit. The first is the bucket t
+ *     itself falls into;
+ *   - where d[j] = 0 every node of bucket j is farther from t than we are, the more so the smaller
+ * j. So: buckets with d[j] = 1 in ascending order, then those with d[j] = 0 in descending order,
+ * and only inside a bucket is anything compared, by insertion into the slots that are left. O(k + n
+ * of the last bucket), instead of O(table log n).
+ *
+ * The size of the network follows from how near the nearest nodes are. If N - 1 others are spread
+ * uniformly, the number of them within a fraction x of the space is about Poisson with mean N x,
+ * and N = (m - 1) / x_m, x_m the distance of the m-th nearest, is the unbiased estimator of least
+ * variance, with a relative deviation of 1 / sqrt(m - 2): 24% for m = 20, 41% for m = 8. Averaging
+ * i / x_i over all i looks richer but adds noise (x_m is a sufficient statistic; i = 1 has no
+ * finite mean), and it would follow any single id ground next to ours; of s such ids (m - 1) / x_m
+ * feels only the factor m / (m - s).
+ */
+#include <string.h>
+
+#include "core/base/endpoint.h"
+#include "core/swarm/routing_internal.h"
+
+/* An entry asked less than this ago is left alone: its answer may be under way, and three failures
+ * within a second would say something about our own link only. */
+static const uint64_t RETRY_NS = UINT64_C(5) * 1000 * 1000 * 1000;
+
+enum {
+    NEAR_WEIGHT = 2, /* the half nearest to us ages twice as fast: it is asked for the most */
+};
+
+struct selection {
+    const struct kith_point *target;
+    const struct kith_entry **out;
+    size_t n;     /* wanted */
+    size_t found; /* sorted so far */
+    bool live_only;
+    uint64_t since; /* of their last answer */
+};
+
+/* Inserts one bucket, which is farther than all of those before. */
+static void select_bucket(struct selection *s, const struct kith_bucket *bucket) {
+    size_t first = s->found;
+
+    for (unsigned b = 0; b < bucket->n; b++) {
+        const struct kith_entry *entry = &bucket->entries[b];
+        if ((s->live_only && !kith_entry_live(entry)) || entry->seen < s->since) {
+            continue;
+        }
+        size_t i = s->found;
+        while (i > first &&
+               kith_point_compare(s->target, &entry->node.id, &s->out[i - 1]->node.id) < 0) {
+            i--;
+        }
+        if (i == s->n) {
+            continue; /* farther than all, and no slot left */
+        }
+        s->found += s->found < s->n;
+        memmove(&s->out[i + 1], &s->out[i], (s->found - 1 - i) * sizeof(*s->out));
+        s->out[i] = entry;
+    }
+}
+
+static size_t select_all(const struct kith_routing *r, struct selection *s) {
+    const struct kith_point *own = &r->config.own_id;
+    const struct kith_point *target = s->target;
+
+    for (unsigned j = kith_point_common_bits(own, target); j < r->n_buckets && s->found < s->n;
+         j++) {
+        if (kith_point_bit(own, j) != kith_point_bit(target, j)) {
+            select_bucket(s, &r->buckets[j]);
+        }
+    }
+    for (unsigned j = r->n_buckets; j > 0 && s->found < s->n; j--) {
+        if (kith_point_bit(own, j - 1) == kith_point_bit(target, j - 1)) {
+            select_bucket(s, &r->buckets[j - 1]);
+        }
+    }
+    return s->found;
+}
+
+size_t kith_routing_closest(const struct kith_routing *r, const struct kith_point *target, size_t n,
+                            bool live_only, const struct kith_entry **out) {
+    struct selection s = {
+        .target = target, .out = out, .n = n, .live_only = live_only, .since = r->fresh_since};
+
+    if (!live_only || select_all(r, &s) < n) {
+        s.found = 0;
+        s.since = 0;
+        (void)select_all(r, &s);
+    }
+    return s.found;
+}
+
+/* The first bucket of the half of the table that is nearest to us. */
+static unsigned near_from(const struct kith_routing *r) {
+    uint32_t deeper = 0;
+
+    for (unsigned j = r->n_buckets; j > 0; j--) {
+        deeper += r->buckets[j - 1].n;
+        if (2 * deeper >= r->n) {
+            return j - 1;
+        }
+    }
+    return 0;
+}
+
+/* How much an entry needs a check; 0: not at all. Ages stay below 2^62 ns (146 years). */
+static uint64_t entry_need(const struct kith_entry *entry, bool near, uint64_t now,
+                           uint64_t older_than) {
+    uint64_t age = now - entry->seen;
+
+    if (entry->asked != 0 && now - entry->asked < RETRY_NS) {
+        return 0;
+    }
+    age = near ? age * NEAR_WEIGHT : age;
+    return age > older_than ? age : 0;
+}
+
+struct kith_entry *kith_routing_stalest(struct kith_routing *r, uint64_t now, uint64_t older_than) {
+    unsigned near = near_from(r);
+    struct kith_entry *best = NULL;
+    uint64_t most = 0;
+
+    for (unsigned b = 0; b < r->n_buckets; b++) {
+        for (unsigned i = 0; i < r->buckets[b].n; i++) {
+            struct kith_entry *entry = &r->buckets[b].entries[i];
+            bool live = kith_entry_live(entry);
+            /* A failed one is due whatever its age; adding the top bit puts it first. */
+            uint64_t need = entry_need(entry, b >= near, now, live ? older_than : 0);
+            need |= !live && need != 0 ? UINT64_C(1) << 63 : 0;
+            if (need > most) {
+                most = need;
+                best = entry;
+            }
+        }
+    }
+    return best;
+}
+
+const struct kith_entry *kith_routing_sample(const struct kith_routing *r) {
+    if (r->n == 0) {
+        return NULL;
+    }
+    uint64_t i = kith_random_below(r->config.random, r->n);
+    const struct kith_bucket *bucket = r->buckets;
+    while (i >= bucket->n) {
+        i -= bucket->n;
+        bucket++;
+    }
+    return &bucket->entries[i];
+}
+
+int kith_routing_unfilled(const struct kith_routing *r, unsigned from) {
+    uint32_t deeper = 0;
+    unsigned end = r->n_buckets;
+
+    /* Buckets that together hold fewer than k are as full as the network allows. */
+    while (end > 0 && deeper + r->buckets[end - 1].n < r->config.k) {
+        deeper += r->buckets[end - 1].n;
+        end--;
+    }
+    for (unsigned i = from; i < end; i++) {
+        if (r->buckets[i].n < r->config.k) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+unsigned kith_routing_bucket_size(const struct kith_routing *r, unsigned bucket) {
+    return bucket < r->n_buckets ? r->buckets[bucket].n : 0;
+}
+
+void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret) {
+    struct kith_point point = r->config.own_id;
+
+    for (unsigned byte = bucket / 8; byte < r->config.id_bits / 8; byte++) {
+        uint8_t random = (uint8_t)kith_random_below(r->config.random, 256);
+        uint8_t mask = byte == bucket / 8 ? (uint8_t)(0x7f >> bucket % 8) : 0xff;
+        point.bytes[byte] = (uint8_t)((point.bytes[byte] & ~mask) | (random & mask));
+    }
+    point.bytes[bucket / 8] ^= (uint8_t)(0x80 >> bucket % 8);
+    *ret = point;
+}
+
+size_t kith_routing_count(const struct kith_routing *r) {
+    return r->n;
+}
+
+size_t kith_routing_count_live(const struct kith_routing *r) {
+    return r->n_live;
+}
+
+uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
+    const struct kith_entry *nearest[KITH_ROUTING_K_MAX];
+    size_t k = r->config.k;
+
+    if (kith_routing_closest(r, &r->config.own_id, k, true, nearest) < k || k < 3) {
+        return 0;
+    }
+    double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->node.id);
+    double others = (double)(k - 1) / x;
+    /* Ids ground next to ours can claim any density; what they claim must still be a number. */
+    return others >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(others + 0.5) + 1;
+}
+
+int kith_routing_each(const struct kith_routing *r,
+                      int (*fn)(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                                void *user),
+                      void *user) {
+    for (unsigned b = 0; b < r->n_buckets; b++) {
+        const struct kith_bucket *bucket = &r->buckets[b];
+        unsigned n = bucket->n + bucket->n_cache;
+        for (unsigned i = 0; i < n; i++) {
+            bool replacement = i >= bucket->n;
+            const struct kith_entry *entry =
+                replacement ? &bucket->cache[i - bucket->n] : &bucket->entries[i];
+            int result = fn(entry, b, replacement, user);
+            if (result != 0) {
+                return result;
+            }
+        }
+    }
+    return 0;
+}
+
+size_t kith_routing_memory(const struct kith_routing *r) {
+    size_t size = sizeof(*r) + r->n_buckets * sizeof(*r->buckets);
+
+    for (unsigned b = 0; b < r->n_buckets; b++) {
+        size += r->buckets[b].capacity * (sizeof(struct kith_entry) + sizeof(uint32_t));
+        size += r->buckets[b].cache_capacity * sizeof(struct kith_entry);
+    }
+    return size;
+}
+
+/* The entry at place `i` of a bucket, replacements after entries. */
+static const struct kith_entry *bucket_at(const struct kith_bucket *bucket, unsigned i) {
+    return i < bucket->n ? &bucket->entries[i] : &bucket->cache[i - bucket->n];
+}
+
+static const char *check_bucket(const struct kith_routing *r, unsigned index) {
+    const struct kith_bucket *bucket = &r->buckets[index];
+    unsigned n = bucket->n + bucket->n_cache;
+
+    if (bucket->n > bucket->capacity || bucket->capacity > r->config.k ||
+        bucket->n_cache > bucket->cache_capacity || bucket->n_cache > KITH_ROUTING_CACHE) {
+        return "a bucket is over its limits";
+    }
+    if (bucket->n_cache > 0 && bucket->n < r->config.k) {
+        return "replacements wait while the bucket has room";
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct kith_entry *entry = bucket_at(bucket, i);
+        if (kith_point_common_bits(&r->config.own_id, &entry->node.id) != index) {
+            return "an entry is in the wrong bucket";
+        }
+        for (unsigned j = 0; j < i; j++) {
+            if (kith_point_equal(&entry->node.id, &bucket_at(bucket, j)->node.id)) {
+                return "a node is in the table twice";
+            }
+        }
+        if (i < bucket->n &&
+            kith_bucket_tags(bucket)[i] != kith_routing_tag(&entry->node.endpoint)) {
+            return "a tag does not belong to its endpoint";
+        }
+        if (bucket->n_cache > 0 && !kith_entry_live(entry)) {
+            return "a failed entry stays while replacements wait";
+        }
+        if (i > bucket->n && entry->seen < bucket_at(bucket, i - 1)->seen) {
+            return "replacements are out of order";
+        }
+    }
+    return NULL;
+}
+
+struct share {
+    const struct kith_routing *r;
+    const struct kith_entry *entry;
+    struct kith_nets nets;
+    unsigned bucket;
+    unsigned in_bucket[KITH_NETS];
+    unsigned in_table[KITH_NETS];
+    const char *wrong;
+};
+
+static int share_count(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                       void *user) {
+    struct share *share = user;
+    struct kith_nets nets;
+
+    if (replacement) {
+        return 0;
+    }
+    kith_endpoint_nets(&entry->node.endpoint, &nets);
+    for (unsigned i = 0; i < KITH_NETS; i++) {
+        bool same = nets.of[i] != 0 && nets.of[i] == share->nets.of[i];
+        share->in_table[i] += same;
+        share->in_bucket[i] += same && bucket == share->bucket;
+    }
+    if (entry == share->entry) {
+        return 0;
+    }
+    const struct kith_endpoint *ours = &share->entry->node.endpoint;
+    if (kith_endpoint_equal(&entry->node.endpoint, ours)) {
+        share->wrong = "two entries have one endpoint";
+    } else if (!kith_endpoint_exempt(ours) && kith_endpoint_same_ip(&entry->node.endpoint, ours)) {
+        share->wrong = "two entries have one IP";
+    }
+    return share->wrong != NULL;
+}
+
+static int share_check(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                       void *user) {
+    struct share *all = user;
+    struct share share = {.r = all->r, .entry = entry, .bucket = bucket};
+
+    if (replacement) {
+        return 0;
+    }
+    kith_endpoint_nets(&entry->node.endpoint, &share.nets);
+    (void)kith_routing_each(share.r, share_count, &share);
+    for (unsigned i = 0; i < KITH_NETS && share.wrong == NULL; i++) {
+        if (share.in_bucket[i] > share.r->config.per_net_bucket[i] ||
+            share.in_table[i] > share.r->config.per_net_table[i]) {
+            share.wrong = "a neighbourhood is over its share";
+        }
+    }
+    all->wrong = share.wrong;
+    return share.wrong != NULL;
+}
+
+const char *kith_routing_check(const struct kith_routing *r) {
+    struct share share = {.r = r};
+    uint32_t n = 0;
+    uint32_t n_live = 0;
+
+    for (unsigned b = 0; b < r->n_buckets; b++) {
+        const char *wrong = check_bucket(r, b);
+        if (wrong != NULL) {
+            return wrong;
+        }
+        n += r->buckets[b].n;
+        for (unsigned i = 0; i < r->buckets[b].n; i++) {
+            n_live += kith_entry_live(&r->buckets[b].entries[i]);
+        }
+    }
+    if (n != r->n || n_live != r->n_live) {
+        return "the counts are wrong";
+    }
+    (void)kith_routing_each(r, share_check, &share);
+    return share.wrong;
+}
+
+unsigned kith_routing_depth(const struct kith_routing *r) {
+    unsigned depth = r->n_buckets;
+
+    while (depth > 0 && r->buckets[depth - 1].n == 0) {
+        depth--;
+    }
+    return depth;
+}
