@@ -25,7 +25,7 @@ static void check_one(struct session *session, struct model *m, uint64_t counter
 
 /* Most sessions: nothing but the 64 bits inside the session. */
 static void in_order_needs_no_memory(void **state) {
-    struct session session = {.receive_recent = UINT64_MAX};
+    struct session session = {.received.recent = UINT64_MAX};
     static struct model m;
 
     memset(&m, 0, sizeof(m));
@@ -34,14 +34,14 @@ static void in_order_needs_no_memory(void **state) {
         check_one(&session, &m, i);
         check_one(&session, &m, i);
     }
-    assert_null(session.receive_window);
+    assert_false(session.has_window);
 }
 
 static void random_order_agrees_with_the_model(void **state) {
     static const uint64_t spreads[] = {1, 5, 63, 64, 65, 200, 2047, 2048, 2049, 4000};
 
     for (size_t k = 0; k < sizeof(spreads) / sizeof(spreads[0]); k++) {
-        struct session session = {.receive_recent = UINT64_MAX};
+        struct session session = {.received.recent = UINT64_MAX};
         static struct model m;
         uint64_t storage[4];
         struct kith_random random = kith_test_random(storage, k);
@@ -53,7 +53,7 @@ static void random_order_agrees_with_the_model(void **state) {
                 check_one(&session, &m, counter);
             }
         }
-        free(session.receive_window);
+        session_window_free(&session);
     }
 }
 
@@ -61,14 +61,14 @@ static void random_order_agrees_with_the_model(void **state) {
 static void jumps(void **state) {
     static const uint64_t counters[] = {0,     64,   65,   63,   1,     2112,  2111, 64,
                                         10000, 7953, 7952, 7951, 10000, 12048, 9999, 10001};
-    struct session session = {.receive_recent = UINT64_MAX};
+    struct session session = {.received.recent = UINT64_MAX};
     static struct model m;
 
     memset(&m, 0, sizeof(m));
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         check_one(&session, &m, counters[i]);
     }
-    free(session.receive_window);
+    session_window_free(&session);
 }
 
 int main(void) {

@@ -38,26 +38,22 @@ static const char *check_handshake(const struct session *session) {
 }
 
 static const char *check_prefix(const struct kith_sessions *s, const struct session *session) {
-    const struct session_prefix *prefix = session->prefix;
-    struct kith_prefix expected;
     uint32_t n = 0;
+    bool found = false;
 
-    if (kith_endpoint_exempt(&session->endpoint)) {
-        return prefix == NULL ? NULL : "an exempt address is counted";
+    if (session->charged == kith_endpoint_exempt(&session->endpoint)) {
+        return session->charged ? "an exempt address is counted" : "an address is not counted";
     }
-    if (prefix == NULL) {
-        return "an address is not counted";
+    if (!session->charged) {
+        return NULL;
     }
-    kith_endpoint_prefix(&session->endpoint, &expected);
-    if (memcmp(&prefix->prefix, &expected, sizeof(expected)) != 0) {
-        return "a session is counted under another prefix";
-    }
-    for (struct kith_list *l = kith_list_first(&prefix->sessions); l != NULL;
-         l = kith_list_next(&prefix->sessions, l)) {
+    for (const struct session *i = session_first_at(s, &session->endpoint); i != NULL;
+         i = session_next_at(i)) {
+        found |= i == session;
         n++;
     }
-    if (n != prefix->n) {
-        return "the sessions of a prefix are counted wrong";
+    if (!found) {
+        return "a session is counted under another prefix";
     }
     return n <= s->config.sessions_per_prefix ? NULL : "a prefix is over its share";
 }

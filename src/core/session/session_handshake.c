@@ -60,7 +60,7 @@ static int initiation_send(struct kith_sessions *s, struct session *session, uin
 
     kith_noise_init(&handshake->noise, s->config.curve, true,
                     kith_span(s->prologue, s->prologue_size), identity->dh_public,
-                    identity->dh_secret, session->dh_public,
+                    identity->dh_secret, handshake->dh_public,
                     s->config.network_secret == NULL ? NULL : s->secret);
     session_put_type(datagram, SESSION_TYPE_INITIATION);
     session_put_u32(datagram + 4, session_index(session));
@@ -121,16 +121,11 @@ static struct session_handshake *handshake_new(struct kith_span request, size_t 
     return handshake;
 }
 
-/* What an earlier handshake with the peer learned: its curve key, and a cookie. */
+/* The peer's curve key, and what other handshakes with the peer learned: a cookie. */
 static int inherit(struct kith_sessions *s, const struct kith_send *send, uint64_t now,
-                   struct session_handshake *handshake, uint8_t dh_public[32]) {
-    const struct session *known = session_first_of(s, &send->key);
-
-    if (known == NULL) {
-        return s->config.curve->public_to_dh(dh_public, send->key.bytes);
-    }
-    memcpy(dh_public, known->dh_public, 32);
-    for (; known != NULL; known = session_next_of(known)) {
+                   struct session_handshake *handshake) {
+    for (const struct session *known = session_first_of(s, &send->key); known != NULL;
+         known = session_next_of(known)) {
         const struct session_handshake *other = known->handshake;
         if (other != NULL && other->cookie_until > now &&
             kith_endpoint_equal(&known->endpoint, &send->to)) {
@@ -138,7 +133,7 @@ static int inherit(struct kith_sessions *s, const struct kith_send *send, uint64
             handshake->cookie_until = other->cookie_until;
         }
     }
-    return 0;
+    return s->config.curve->public_to_dh(handshake->dh_public, send->key.bytes);
 }
 
 /* Takes over what earlier handshakes with the peer at this endpoint hold, as far as it fits: they
@@ -170,9 +165,8 @@ static void queue_gather(struct kith_sessions *s, struct session *session) {
 static int start(struct kith_sessions *s, const struct kith_send *send,
                  struct session_handshake *handshake_take, uint64_t now) {
     struct session *session;
-    uint8_t dh_public[32];
     bool share;
-    int r = inherit(s, send, now, handshake_take, dh_public);
+    int r = inherit(s, send, now, handshake_take);
 
     if (r == 0) {
         r = session_add(s, &send->key, &send->to, SESSION_INITIATED, now, &session, &share);
@@ -184,7 +178,6 @@ static int start(struct kith_sessions *s, const struct kith_send *send,
     }
     session->handshake = handshake_take;
     session->initiator = true;
-    memcpy(session->dh_public, dh_public, sizeof(dh_public));
     if (handshake_take->request_size == 0) {
         r = session_enqueue(session, send->payload);
     }

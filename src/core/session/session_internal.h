@@ -89,6 +89,7 @@ struct session_message {
 /* What only an initiator in state SESSION_INITIATED needs. */
 struct session_handshake {
     struct kith_noise noise;
+    uint8_t dh_public[32];     /* of the key of the peer: 35 us to convert */
     uint8_t mac1[SESSION_MAC]; /* of the initiation last sent */
     uint8_t cookie[SESSION_MAC];
     uint64_t cookie_until; /* 0: no cookie */
@@ -102,28 +103,21 @@ struct session_handshake {
     uint8_t request[]; /* rides on the initiation; empty: nothing does */
 };
 
-/* Sessions of one address prefix, oldest use first. */
-struct session_prefix {
-    struct kith_hash_node node;
-    struct kith_prefix prefix;
-    struct kith_list sessions;
-    uint32_t n;
-};
-
+/* 248 bytes: with what the allocator adds, four cache lines. There are many, most of them idle. */
 struct session {
     struct kith_hash_node by_key;
-    struct kith_list by_class; /* oldest use first */
-    struct kith_list by_prefix;
-    struct session_prefix *prefix; /* NULL: exempt */
-    kith_session_ref ref;          /* serial << 32 | index */
+    struct kith_hash_node by_prefix; /* while `charged` */
+    struct kith_list by_class;       /* oldest use first */
+    kith_session_ref ref;            /* serial << 32 | index */
     struct kith_key key;
     struct kith_endpoint endpoint;
-    uint8_t dh_public[32]; /* of key: 35 us to convert */
     struct kith_noise_keys keys;
     uint64_t send_counter;
-    uint64_t receive_next;    /* highest counter seen + 1 */
-    uint64_t receive_recent;  /* bit i: counter receive_next - 1 - i was seen */
-    uint64_t *receive_window; /* once something older than 64 is missing; or NULL */
+    uint64_t receive_next; /* highest counter seen + 1 */
+    union {
+        uint64_t recent;  /* bit i: counter receive_next - 1 - i was seen */
+        uint64_t *window; /* with `has_window`: something older than 64 is missing */
+    } received;
     uint64_t rx_messages;
     uint64_t made;        /* started */
     uint64_t established; /* confirmed by the peer */
@@ -131,8 +125,10 @@ struct session {
     struct session_handshake *handshake;
     uint32_t remote_index;
     uint8_t state; /* enum session_state */
-    bool initiator;
-    bool pinned;
+    bool initiator : 1;
+    bool pinned : 1;
+    bool charged : 1; /* to the prefix of its endpoint; exempt ones are not */
+    bool has_window : 1;
 };
 
 struct session_slot {
@@ -192,7 +188,7 @@ struct kith_sessions {
 
     struct kith_timer timer;
     struct kith_hash by_key;
-    struct kith_hash prefixes;
+    struct kith_hash by_prefix;
     struct kith_list classes[SESSION_CLASSES];
     struct session_slot *slots;
     uint32_t n_slots;
@@ -221,6 +217,10 @@ struct session *session_by_index(const struct kith_sessions *s, uint32_t index);
 struct session *session_by_ref(const struct kith_sessions *s, kith_session_ref ref);
 struct session *session_first_of(const struct kith_sessions *s, const struct kith_key *key);
 struct session *session_next_of(const struct session *session);
+/* First and next session charged to the prefix of an endpoint, in no order. */
+struct session *session_first_at(const struct kith_sessions *s,
+                                 const struct kith_endpoint *endpoint);
+struct session *session_next_at(const struct session *session);
 /* It was used: last to go. Also after a change of state. */
 void session_touch(struct kith_sessions *s, struct session *session, uint64_t now);
 /* The handshake is done. At most SESSION_PER_PEER_MAX stay. */
@@ -236,6 +236,7 @@ void session_handshake_free(struct session *session);
 /* session_window.c */
 bool session_window_fresh(const struct session *session, uint64_t counter);
 void session_window_mark(struct session *session, uint64_t counter);
+void session_window_free(struct session *session);
 
 /* session_guard.c */
 enum session_verdict { SESSION_ADMIT, SESSION_ASK_COOKIE, SESSION_OVER_PREFIX, SESSION_OVER_ALL };

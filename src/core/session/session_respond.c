@@ -63,12 +63,8 @@ static bool initiation_admitted(struct kith_sessions *s, const struct kith_endpo
 /* Does the Ed25519 key in the payload belong to the static key that Noise authenticated? */
 static bool key_matches(const struct kith_sessions *s, const struct kith_key *key,
                         const uint8_t remote_static[32]) {
-    const struct session *known = session_first_of(s, key);
     uint8_t image[32];
 
-    if (known != NULL) {
-        return sodium_memcmp(known->dh_public, remote_static, 32) == 0;
-    }
     return s->config.curve->public_to_dh(image, key->bytes) == 0 &&
            sodium_memcmp(image, remote_static, 32) == 0;
 }
@@ -181,7 +177,6 @@ static int respond(struct kith_sessions *s, struct session *session,
         return r;
     }
     session->remote_index = pending->remote_index;
-    memcpy(session->dh_public, pending->noise.remote_static, sizeof(session->dh_public));
     session_macs_write(s->config.curve->cipher, datagram, covered, &session->key, NULL);
     (void)kith_outbox_push(s->config.outbox, &session->endpoint,
                            kith_span(datagram, covered + SESSION_MACS), allowance);

@@ -4,16 +4,16 @@
  *
  * Each session is an allocation of its own and is linked four times: in its slot (the index on the
  * wire is random high bits over the slot number, so that finding it is one array access and an
- * index of a dropped session finds nothing), in a hash by peer key, in its class, and in its
- * prefix.
+ * index of a dropped session finds nothing), in a hash by peer key, in its class, and in a
+ * hash by prefix.
  *
  * Classes in order of eviction: handshakes that others began, idle sessions, sessions of
  * routing-table peers, our own handshakes; within a class the one unused for longest. Forged
  * initiations therefore evict each other before they cost a real peer its session, and never keep
  * us from asking: a node whose table is full still reaches whom it has no session with. A prefix
- * over its share loses a session of its own, never another's. Invariants: prefix->n counts its
- * list; every session but exempt ones has a prefix; n is the number of occupied slots. Everything
- * is O(1) except finding the victim of a full prefix, O(its share).
+ * over its share loses a session of its own, never another's. Invariants: every session but exempt
+ * ones is charged to a prefix; n is the number of occupied slots. Everything is O(1) except adding
+ * and moving one, which count the sessions of its prefix: O(its share), little beside a handshake.
  *
  * One timer serves all. It is set for the earliest expiry and not moved when a session is used: it
  * then fires early, finds nothing and is set again. Who matters is known to the routing table
@@ -43,7 +43,7 @@ void session_table_init(struct kith_sessions *s) {
         s->slot_bits++;
     }
     kith_hash_init(&s->by_key);
-    kith_hash_init(&s->prefixes);
+    kith_hash_init(&s->by_prefix);
     for (unsigned i = 0; i < SESSION_CLASSES; i++) {
         kith_list_init(&s->classes[i]);
     }
@@ -85,73 +85,49 @@ static struct session *oldest_of(const struct kith_sessions *s, enum session_cla
     return first == NULL ? NULL : kith_container_of(first, struct session, by_class);
 }
 
-static struct session_prefix *prefix_find(const struct kith_sessions *s,
-                                          const struct kith_prefix *prefix) {
-    uint64_t hash = session_hash(s, prefix->bytes, sizeof(prefix->bytes));
-    struct kith_hash_node *node = kith_hash_first(&s->prefixes, hash);
+static uint64_t prefix_hash(const struct kith_sessions *s, const struct kith_endpoint *endpoint) {
+    struct kith_prefix prefix;
 
+    kith_endpoint_prefix(endpoint, &prefix);
+    return session_hash(s, prefix.bytes, sizeof(prefix.bytes));
+}
+
+/* `node` or the first behind it that is charged to the prefix of the endpoint. */
+static struct session *same_prefix(struct kith_hash_node *node,
+                                   const struct kith_endpoint *endpoint) {
     for (; node != NULL; node = kith_hash_next(node)) {
-        struct session_prefix *found = kith_container_of(node, struct session_prefix, node);
-        if (memcmp(&found->prefix, prefix, sizeof(*prefix)) == 0) {
-            return found;
+        struct session *session = kith_container_of(node, struct session, by_prefix);
+        if (kith_endpoint_same_prefix(&session->endpoint, endpoint)) {
+            return session;
         }
     }
     return NULL;
 }
 
-static int prefix_get(struct kith_sessions *s, const struct kith_endpoint *endpoint,
-                      struct session_prefix **ret) {
-    struct kith_prefix prefix;
-    struct session_prefix *found;
-    int r;
+struct session *session_first_at(const struct kith_sessions *s,
+                                 const struct kith_endpoint *endpoint) {
+    return same_prefix(kith_hash_first(&s->by_prefix, prefix_hash(s, endpoint)), endpoint);
+}
 
-    if (kith_endpoint_exempt(endpoint)) {
-        *ret = NULL;
+struct session *session_next_at(const struct session *session) {
+    return same_prefix(kith_hash_next(&session->by_prefix), &session->endpoint);
+}
+
+/* Charges the prefix of its endpoint. Fails for the first one of all at most. */
+static int prefix_join(struct kith_sessions *s, struct session *session) {
+    if (kith_endpoint_exempt(&session->endpoint)) {
         return 0;
     }
-    kith_endpoint_prefix(endpoint, &prefix);
-    found = prefix_find(s, &prefix);
-    if (found == NULL) {
-        found = calloc(1, sizeof(*found));
-        if (found == NULL) {
-            return KITH_ENOMEM;
-        }
-        found->prefix = prefix;
-        kith_list_init(&found->sessions);
-        r = kith_hash_insert(&s->prefixes, &found->node,
-                             session_hash(s, prefix.bytes, sizeof(prefix.bytes)));
-        if (r < 0) {
-            free(found);
-            return r;
-        }
-    }
-    *ret = found;
-    return 0;
-}
-
-static void prefix_put(struct kith_sessions *s, struct session_prefix *prefix) {
-    if (prefix != NULL && prefix->n == 0) {
-        kith_hash_remove(&s->prefixes, &prefix->node);
-        free(prefix);
-    }
-}
-
-static void prefix_join(struct session *session, struct session_prefix *prefix) {
-    session->prefix = prefix;
-    if (prefix != NULL) {
-        kith_list_append(&prefix->sessions, &session->by_prefix);
-        prefix->n++;
-    }
+    int r =
+        kith_hash_insert(&s->by_prefix, &session->by_prefix, prefix_hash(s, &session->endpoint));
+    session->charged = r == 0;
+    return r;
 }
 
 static void prefix_leave(struct kith_sessions *s, struct session *session) {
-    struct session_prefix *prefix = session->prefix;
-
-    if (prefix != NULL) {
-        kith_list_remove(&session->by_prefix);
-        prefix->n--;
-        session->prefix = NULL;
-        prefix_put(s, prefix);
+    if (session->charged) {
+        kith_hash_remove(&s->by_prefix, &session->by_prefix);
+        session->charged = false;
     }
 }
 
@@ -166,7 +142,7 @@ void session_remove(struct kith_sessions *s, struct session *session) {
     s->slots[slot].next_free = s->first_free;
     s->first_free = slot + 1;
     s->n--;
-    free(session->receive_window);
+    session_window_free(session);
     sodium_memzero(session, sizeof(*session));
     free(session);
 }
@@ -178,7 +154,7 @@ void session_table_deinit(struct kith_sessions *s) {
         }
     }
     kith_hash_deinit(&s->by_key);
-    kith_hash_deinit(&s->prefixes);
+    kith_hash_deinit(&s->by_prefix);
     free(s->slots);
     kith_timer_stop(s->config.timers, &s->timer);
 }
@@ -188,35 +164,36 @@ static void evict(struct kith_sessions *s, struct session *session) {
     session_remove(s, session);
 }
 
-/* The one of the prefix that goes: pending before idle; routing-table peers stay. */
-static struct session *prefix_victim(const struct session_prefix *prefix) {
-    struct session *idle = NULL;
-
-    for (struct kith_list *l = kith_list_first(&prefix->sessions); l != NULL;
-         l = kith_list_next(&prefix->sessions, l)) {
-        struct session *session = kith_container_of(l, struct session, by_prefix);
-        enum session_class class = class_of(session);
-        if (class == SESSION_CLASS_PENDING) {
-            return session;
-        }
-        if (class == SESSION_CLASS_IDLE && idle == NULL) {
-            idle = session;
-        }
+/* Whether `a` goes before `b` when their prefix is over its share: pending before idle, then who
+ * was unused for longest. */
+static bool goes_before(const struct session *a, const struct session *b) {
+    if (class_of(a) != class_of(b)) {
+        return class_of(a) < class_of(b);
     }
-    return idle;
+    return a->used != b->used ? a->used < b->used : a->ref >> 32 < b->ref >> 32;
 }
 
-static int make_room_in_prefix(struct kith_sessions *s, struct session_prefix *prefix) {
-    if (prefix == NULL || prefix->n < s->config.sessions_per_prefix) {
+/* Routing-table peers and handshakes of our own stay. */
+static int make_room_in_prefix(struct kith_sessions *s, const struct kith_endpoint *endpoint) {
+    struct session *victim = NULL;
+    uint32_t n = 0;
+
+    if (kith_endpoint_exempt(endpoint)) {
         return 0;
     }
-    struct session *victim = prefix_victim(prefix);
+    for (struct session *i = session_first_at(s, endpoint); i != NULL; i = session_next_at(i)) {
+        n++;
+        if (class_of(i) <= SESSION_CLASS_IDLE && (victim == NULL || goes_before(i, victim))) {
+            victim = i;
+        }
+    }
+    if (n < s->config.sessions_per_prefix) {
+        return 0;
+    }
     if (victim == NULL) {
         return KITH_EFULL;
     }
-    prefix->n++; /* keeps it while its last session goes */
     evict(s, victim);
-    prefix->n--;
     return 0;
 }
 
@@ -271,8 +248,7 @@ static int timer_ensure(struct kith_sessions *s, enum session_class class, uint6
     return kith_timer_set(s->config.timers, &s->timer, on_timer, deadline);
 }
 
-static int session_link(struct kith_sessions *s, struct session *session,
-                        struct session_prefix *prefix) {
+static int session_link(struct kith_sessions *s, struct session *session) {
     uint32_t slot;
     int r;
 
@@ -287,32 +263,19 @@ static int session_link(struct kith_sessions *s, struct session *session,
     if (r < 0) {
         return r;
     }
+    r = prefix_join(s, session);
+    if (r < 0) {
+        kith_hash_remove(&s->by_key, &session->by_key);
+        return r;
+    }
     slot = s->first_free - 1;
     s->first_free = s->slots[slot].next_free;
     s->slots[slot].session = session;
     s->serial += s->serial == UINT32_MAX ? 2 : 1;
     session->ref = (uint64_t)s->serial << 32 | new_index(s, slot);
     s->n++;
-    prefix_join(session, prefix);
     kith_list_append(&s->classes[class_of(session)], &session->by_class);
     return 0;
-}
-
-/* Room for one more in the prefix and in the table; the prefix survives it empty. */
-static int make_room_for(struct kith_sessions *s, struct session_prefix *prefix, bool *ret_share) {
-    int r = make_room_in_prefix(s, prefix);
-
-    *ret_share = r < 0;
-    if (r < 0) {
-        return r;
-    }
-    if (prefix == NULL) {
-        return make_room(s);
-    }
-    prefix->n++;
-    r = make_room(s);
-    prefix->n--;
-    return r;
 }
 
 static struct session *session_new(struct kith_sessions *s, const struct kith_key *key,
@@ -324,7 +287,7 @@ static struct session *session_new(struct kith_sessions *s, const struct kith_ke
         session->key = *key;
         session->endpoint = *endpoint;
         session->state = (uint8_t)state;
-        session->receive_recent = UINT64_MAX;
+        session->received.recent = UINT64_MAX;
         session->made = now;
         session->used = now;
         session->pinned =
@@ -336,28 +299,22 @@ static struct session *session_new(struct kith_sessions *s, const struct kith_ke
 int session_add(struct kith_sessions *s, const struct kith_key *key,
                 const struct kith_endpoint *endpoint, enum session_state state, uint64_t now,
                 struct session **ret, bool *ret_share) {
-    struct session_prefix *prefix;
-    struct session *session;
-    int r;
+    int r = make_room_in_prefix(s, endpoint);
 
-    *ret_share = false;
-    r = prefix_get(s, endpoint, &prefix);
-    if (r < 0) {
-        return r;
+    *ret_share = r < 0;
+    if (r == 0) {
+        r = make_room(s);
     }
-    r = make_room_for(s, prefix, ret_share);
     if (r == 0) {
         r = timer_ensure(s, SESSION_CLASS_PENDING, now);
     }
     if (r < 0) {
-        prefix_put(s, prefix);
         return r;
     }
-    session = session_new(s, key, endpoint, state, now);
-    r = session == NULL ? KITH_ENOMEM : session_link(s, session, prefix);
+    struct session *session = session_new(s, key, endpoint, state, now);
+    r = session == NULL ? KITH_ENOMEM : session_link(s, session);
     if (r < 0) {
         free(session);
-        prefix_put(s, prefix);
         return r;
     }
     *ret = session;
@@ -403,10 +360,6 @@ void session_touch(struct kith_sessions *s, struct session *session, uint64_t no
     session->used = now;
     kith_list_remove(&session->by_class);
     kith_list_append(&s->classes[class_of(session)], &session->by_class);
-    if (session->prefix != NULL) {
-        kith_list_remove(&session->by_prefix);
-        kith_list_append(&session->prefix->sessions, &session->by_prefix);
-    }
 }
 
 void session_limit(struct kith_sessions *s, const struct session *newest) {
@@ -437,20 +390,20 @@ void session_establish(struct kith_sessions *s, struct session *session, uint64_
 
 bool session_relocate(struct kith_sessions *s, struct session *session,
                       const struct kith_endpoint *to) {
-    struct session_prefix *prefix;
-
-    if (prefix_get(s, to, &prefix) < 0) {
+    if (session->charged && kith_endpoint_same_prefix(&session->endpoint, to)) {
+        session->endpoint = *to;
+        return true;
+    }
+    if (make_room_in_prefix(s, to) < 0) {
         return false;
     }
-    if (prefix != session->prefix) {
-        if (make_room_in_prefix(s, prefix) < 0) {
-            prefix_put(s, prefix);
-            return false;
-        }
-        prefix_leave(s, session);
-        prefix_join(session, prefix);
-    }
+    struct kith_endpoint before = session->endpoint;
+    prefix_leave(s, session);
     session->endpoint = *to;
+    if (prefix_join(s, session) < 0) {
+        session->endpoint = before; /* an exempt one: nothing was charged */
+        return false;
+    }
     return true;
 }
 

@@ -20,7 +20,7 @@
 enum { WORD_BITS = 64 };
 
 static uint64_t *window_word(const struct session *session, uint64_t counter) {
-    return &session->receive_window[counter / WORD_BITS % SESSION_WINDOW_WORDS];
+    return &session->received.window[counter / WORD_BITS % SESSION_WINDOW_WORDS];
 }
 
 static uint64_t window_bit(uint64_t counter) {
@@ -32,8 +32,8 @@ bool session_window_fresh(const struct session *session, uint64_t counter) {
         return true;
     }
     uint64_t behind = session->receive_next - 1 - counter;
-    if (session->receive_window == NULL) {
-        return behind < WORD_BITS && (session->receive_recent >> behind & 1) == 0;
+    if (!session->has_window) {
+        return behind < WORD_BITS && (session->received.recent >> behind & 1) == 0;
     }
     return behind < SESSION_WINDOW && (*window_word(session, counter) & window_bit(counter)) == 0;
 }
@@ -43,24 +43,34 @@ static bool loses_missing(const struct session *session, uint64_t shift) {
     if (shift > WORD_BITS) {
         return true;
     }
-    return shift == WORD_BITS ? session->receive_recent != UINT64_MAX
-                              : ~session->receive_recent >> (WORD_BITS - shift) != 0;
+    return shift == WORD_BITS ? session->received.recent != UINT64_MAX
+                              : ~session->received.recent >> (WORD_BITS - shift) != 0;
 }
 
 static void grow(struct session *session) {
     uint64_t next = session->receive_next;
+    uint64_t recent = session->received.recent;
+    uint64_t *window = malloc(SESSION_WINDOW_WORDS * sizeof(uint64_t));
 
-    session->receive_window = malloc(SESSION_WINDOW_WORDS * sizeof(uint64_t));
-    if (session->receive_window == NULL) {
+    if (window == NULL) {
         return;
     }
-    memset(session->receive_window, 0xff, SESSION_WINDOW_WORDS * sizeof(uint64_t));
+    memset(window, 0xff, SESSION_WINDOW_WORDS * sizeof(uint64_t));
+    session->received.window = window;
+    session->has_window = true;
     for (uint64_t i = 0; i < WORD_BITS && i < next; i++) {
-        if ((session->receive_recent >> i & 1) == 0) {
+        if ((recent >> i & 1) == 0) {
             *window_word(session, next - 1 - i) &= ~window_bit(next - 1 - i);
         }
     }
     *window_word(session, next) &= window_bit(next) - 1;
+}
+
+void session_window_free(struct session *session) {
+    if (session->has_window) {
+        free(session->received.window);
+        session->has_window = false;
+    }
 }
 
 static void advance(struct session *session, uint64_t next) {
@@ -68,7 +78,7 @@ static void advance(struct session *session, uint64_t next) {
     uint64_t steps = next / WORD_BITS - block;
 
     for (uint64_t i = 1; i <= steps && i <= SESSION_WINDOW_WORDS; i++) {
-        session->receive_window[(block + i) % SESSION_WINDOW_WORDS] = 0;
+        session->received.window[(block + i) % SESSION_WINDOW_WORDS] = 0;
     }
     session->receive_next = next;
 }
@@ -77,23 +87,22 @@ static void mark_recent(struct session *session, uint64_t counter) {
     uint64_t next = session->receive_next;
 
     if (counter < next) {
-        session->receive_recent |= UINT64_C(1) << (next - 1 - counter);
+        session->received.recent |= UINT64_C(1) << (next - 1 - counter);
         return;
     }
     uint64_t shift = counter + 1 - next;
-    session->receive_recent = shift >= WORD_BITS ? 0 : session->receive_recent << shift;
-    session->receive_recent |= 1;
+    session->received.recent = shift >= WORD_BITS ? 0 : session->received.recent << shift;
+    session->received.recent |= 1;
     session->receive_next = counter + 1;
 }
 
 void session_window_mark(struct session *session, uint64_t counter) {
     uint64_t next = session->receive_next;
 
-    if (session->receive_window == NULL && counter >= next &&
-        loses_missing(session, counter + 1 - next)) {
+    if (!session->has_window && counter >= next && loses_missing(session, counter + 1 - next)) {
         grow(session);
     }
-    if (session->receive_window == NULL) {
+    if (!session->has_window) {
         mark_recent(session, counter);
         return;
     }
