@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a core consists of. For core.c, core_info.c, core_tell.c and roam.c only. */
+/* What a core consists of. For core.c, core_*.c and roam.c only. */
 #ifndef KITH_CORE_CORE_INTERNAL_H
 #define KITH_CORE_CORE_INTERNAL_H
 
@@ -60,6 +60,10 @@ bool kith_core_bans(void *context, const struct kith_key *key, uint64_t now);
 void kith_core_tell(struct kith_core *core, enum kith_event_kind kind, uint64_t now);
 /* What is still due. */
 void kith_core_tell_again(struct kith_core *core, uint64_t now);
+
+/* Tells the book our own addresses, as they now are: they are no contacts. `context` is the core.
+ */
+void kith_core_tell_own(void *context);
 
 /* A peer was heard from a new endpoint: pings it there before believing it. Returns true if the
  * message was the answer to such a ping: the session has moved and nothing else is to be done. A
