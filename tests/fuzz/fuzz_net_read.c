@@ -57,6 +57,11 @@ size_t fuzz_net_read_salt(struct fuzz_net *net, uint8_t salt[KITH_SALT_MAX]) {
     }
 }
 
+/* The newest that are kept: n_records counts all there were. */
+static unsigned count_records(const struct fuzz_net *net) {
+    return net->n_records < FUZZ_RECORDS ? net->n_records : FUZZ_RECORDS;
+}
+
 struct kith_point fuzz_net_read_point(struct fuzz_net *net, bool is_mainline) {
     struct kith_point point = {{0}};
     struct kith_record_view view;
@@ -64,7 +69,7 @@ struct kith_point fuzz_net_read_point(struct fuzz_net *net, bool is_mainline) {
     if (which < 64) {
         point = net->identities[which % FUZZ_NODES].id;
     } else if (which < 160 && net->n_records > 0) {
-        kith_record_view(&net->records[which % net->n_records], &view);
+        kith_record_view(&net->records[which % count_records(net)], &view);
         (is_mainline ? kith_dialect_krpc : kith_dialect_kith).point(&view, &point);
     } else {
         point.bytes[0] = which;
@@ -87,7 +92,7 @@ bool fuzz_net_read_record(struct fuzz_net *net, struct kith_record_view *ret) {
     if (net->n_records == 0 || which == 0) {
         return false;
     }
-    unsigned n = net->n_records < FUZZ_RECORDS ? net->n_records : FUZZ_RECORDS;
+    unsigned n = count_records(net);
     kith_record_view(&net->records[which % n], ret);
     return true;
 }

@@ -88,7 +88,9 @@ static void cover(uint8_t *out, const uint8_t *in, size_t size, uint64_t word) {
     for (; at + WORD <= size; at += WORD) {
         store_word(out + at, load_word(in + at) ^ word);
     }
-    store(out + at, load(in + at, size - at) ^ word, size - at);
+    if (at < size) { /* no arithmetic with the NULL of an empty text */
+        store(out + at, load(in + at, size - at) ^ word, size - at);
+    }
 }
 
 static void tag_of(uint64_t keyed, struct kith_span ad, struct kith_span plain,
