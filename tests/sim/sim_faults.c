@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One draw per host, class and second. A host that is down keeps its place and its disk; what the
- * disk is like is decided when it crashes. The calls of the core to the allocator go through here
- * (the linker sees to that): one that is to fail does so only inside a call into the core of its
- * host.
+ * disk is like is decided when it crashes. An allocation that is to fail does so only inside a call
+ * into the core of its host.
  */
 #include "sim/sim_faults.h"
 
@@ -11,9 +10,9 @@
 #include <string.h>
 
 #include "core/core_internal.h"
+#include "nomem.h"
 #include "sim/memory.h"
 #include "sim/oracle.h"
-#include "sim/sim_alloc.h"
 
 enum {
     STREAM_FAULTS = 0x6661,
@@ -158,13 +157,13 @@ static void enter(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
     struct kith_sim_fault_host *state = state_of(faults, host);
     kith_sim_liar_enter(state->lies && faults->on ? &state->liar : NULL);
-    kith_sim_alloc_fail(state->fail_at, state->fail_on);
+    nomem_begin(state->fail_at, state->fail_on);
 }
 
 static void leave(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
     kith_sim_liar_enter(NULL);
-    if (kith_sim_alloc_done()) {
+    if (nomem_end()) {
         faults->counts.no_memory++;
         state_of(faults, host)->fail_at = 0;
     }
