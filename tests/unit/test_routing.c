@@ -349,6 +349,54 @@ static void test_wide_shares(void **state) {
     end(&f);
 }
 
+/* Bucket 3 is filled by one neighbourhood; 20 others, each on its own, ask for a place, then more
+ * of the crowd. The crowd's addresses differ in byte `within`, the others' in byte `without`.
+ * Returns how many of the others came in. */
+static unsigned others_in_full_bucket(const char *crowd, unsigned within, unsigned without,
+                                      unsigned k) {
+    struct fixture f;
+    unsigned n = 0;
+
+    start(&f, 31, k, 256);
+    f.table = kith_routing_free(f.table);
+    struct kith_routing_config config = {.own_id = f.own,
+                                         .id_bits = 256,
+                                         .k = k,
+                                         .per_net_bucket = {1, 255, 255},
+                                         .per_net_table = {3, 64, 128},
+                                         .random = &f.random,
+                                         .stats = &f.stats,
+                                         .on_change = on_change,
+                                         .context = &f};
+    assert_int_equal(kith_routing_new(&f.table, &config), 0);
+    for (uint8_t i = 0; i < k; i++) { /* nobody else is there: they fill it, and stay */
+        struct kith_node_ref node = node_at(&f, 3, i, crowd);
+        node.endpoint.ip[within] = (uint8_t)(i + 1);
+        assert_int_equal(answered(&f, node, SECOND), KITH_ROUTING_ADDED);
+    }
+    for (uint8_t i = 0; i < 20; i++) {
+        struct kith_node_ref node = node_at(&f, 3, (uint8_t)(100 + i), crowd);
+        node.endpoint.ip[without] ^= (uint8_t)(i + 1);
+        n += answered(&f, node, 2 * SECOND) == KITH_ROUTING_ADDED;
+    }
+    for (uint8_t i = 0; i < 20; i++) { /* the crowd does not come back */
+        struct kith_node_ref node = node_at(&f, 3, (uint8_t)(200 + i), crowd);
+        node.endpoint.ip[within] = (uint8_t)(100 + i);
+        assert_int_equal(answered(&f, node, 3 * SECOND), KITH_ROUTING_CACHED);
+    }
+    assert_int_equal(kith_routing_count(f.table), k);
+    end(&f);
+    return n;
+}
+
+/* A /16 or /48 keeps a quarter of a full bucket where others ask for the place, a /32 half. */
+static void test_crowd_gives_way(void **state) {
+    assert_int_equal(others_in_full_bucket("93.184.1.1:1", 2, 1, 20), 15);
+    assert_int_equal(others_in_full_bucket("93.184.1.1:1", 2, 1, 8), 6);
+    assert_int_equal(others_in_full_bucket("[2a00:1:1:100::1]:1", 6, 3, 20), 15);
+    assert_int_equal(others_in_full_bucket("[2a00:1:1:100::1]:1", 4, 3, 20), 10);
+}
+
 /* Swapping ids at one endpoint costs the place; after a restart the second answer brings it back.
  */
 static void test_endpoint_that_changes_its_key(void **state) {
@@ -751,6 +799,7 @@ int main(void) {
         cmocka_unit_test(test_one_entry_per_ip),
         cmocka_unit_test(test_prefix_shares),
         cmocka_unit_test(test_wide_shares),
+        cmocka_unit_test(test_crowd_gives_way),
         cmocka_unit_test(test_endpoint_that_changes_its_key),
         cmocka_unit_test(test_entry_moves),
         cmocka_unit_test(test_rtt_is_smoothed),

@@ -17,8 +17,12 @@
  *   - one entry per IP, and the shares per prefix, exempt ranges aside;
  *   - a full bucket gives up an entry that failed its last request, but never a live one: nodes
  *     that have been up for long are the ones that stay up (section 2.5 of the paper), and an
- *     attacker's newcomers cannot push them out. In Mainline, one whose id does not belong to its
- *     address gives way to one whose does (BEP 42).
+ *     attacker's newcomers cannot push them out. Two exceptions: in Mainline, one whose id does not
+ *     belong to its address gives way to one whose does (BEP 42); and what a wide neighbourhood
+ *     (/16; IPv6 /48, /32) has beyond its share of a full bucket gives way to one that has less
+ *     than that. A whole swarm may live in one data centre, so the share holds only where others
+ *     ask for the place: who rents a /16 keeps a quarter of a bucket, and a swarm of one /16 fills
+ *     its buckets all the same.
  *
  * Invariants (kith_routing_check()): each node is in the bucket of its distance, once, as entry or
  * as replacement; replacements wait only where the bucket is full of live entries; the shares hold.
@@ -42,6 +46,7 @@ enum {
     ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
+    SHARE_DIVISOR = 4,  /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
     STAY_START_S = 900, /* assumed for who is likely gone: soon learned where nodes come and go */
     DEATHS_MAX = 64,    /* remembered: with twice as many, what was before counts half */
 };
@@ -235,6 +240,14 @@ static void cache_remove(struct kith_bucket *bucket, unsigned i) {
             (bucket->n_cache - i) * sizeof(*bucket->cache));
 }
 
+static void cache_forget(struct kith_bucket *bucket, const struct kith_point *id) {
+    struct kith_entry *known = entries_find(bucket->cache, bucket->n_cache, id);
+
+    if (known != NULL) {
+        cache_remove(bucket, (unsigned)(known - bucket->cache));
+    }
+}
+
 /* Takes out the replacement that answered last and may take the place of `leaving`. Those whose
  * address has been taken meanwhile are forgotten. */
 static bool cache_take(const struct kith_routing *r, struct kith_bucket *bucket,
@@ -315,11 +328,7 @@ static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket
 /* The newest replacement is the likeliest to be still there: it goes to the end, the oldest out. */
 static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket,
                         const struct kith_entry *entry) {
-    struct kith_entry *known = entries_find(bucket->cache, bucket->n_cache, &entry->node.id);
-
-    if (known != NULL) {
-        cache_remove(bucket, (unsigned)(known - bucket->cache));
-    }
+    cache_forget(bucket, &entry->node.id);
     if (cache_crowded(r, bucket, &entry->node.endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
@@ -352,7 +361,58 @@ static struct kith_entry *bucket_invalid(const struct kith_routing *r,
     return NULL;
 }
 
-static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry) {
+/* What a neighbourhood keeps of a full bucket where others ask for the place. */
+static unsigned share_of_full(const struct kith_routing *r, unsigned net) {
+    unsigned quarter = (r->config.k + SHARE_DIVISOR - 1) / SHARE_DIVISOR;
+
+    return net == 1 ? quarter : 2 * quarter;
+}
+
+/* Whether the i-th entry's wide neighbourhood has more than its share. Tags tell nearly always that
+ * it has not. */
+static bool entry_crowds(const struct kith_routing *r, const struct kith_bucket *bucket,
+                         unsigned i) {
+    const uint32_t *tags = kith_bucket_tags(bucket);
+    unsigned n = 0;
+
+    for (unsigned j = 0; j < bucket->n; j++) {
+        n += tags[j] == tags[i];
+    }
+    if (n <= share_of_full(r, 1)) {
+        return false;
+    }
+    struct claim claim = claim_new(&bucket->entries[i].node.endpoint);
+    for (unsigned j = 0; j < bucket->n; j++) {
+        if (j != i && tags[j] == tags[i]) {
+            claim_add(&claim, &bucket->entries[j], true, &bucket->entries[i].node.endpoint);
+        }
+    }
+    return claim.in_bucket[1] >= share_of_full(r, 1) || claim.in_bucket[2] >= share_of_full(r, 2);
+}
+
+/* The entry that gives way to one of another neighbourhood, the longest silent of them; NULL: there
+ * is none, or the newcomer's neighbourhood has its share as well. */
+static struct kith_entry *bucket_crowding(const struct kith_routing *r,
+                                          const struct kith_bucket *bucket,
+                                          const struct claim *newcomer) {
+    struct kith_entry *crowding = NULL;
+
+    for (unsigned net = 1; net < KITH_NETS; net++) {
+        if (newcomer->in_bucket[net] >= share_of_full(r, net)) {
+            return NULL;
+        }
+    }
+    for (unsigned i = 0; i < bucket->n; i++) {
+        struct kith_entry *entry = &bucket->entries[i];
+        if ((crowding == NULL || entry->seen < crowding->seen) && entry_crowds(r, bucket, i)) {
+            crowding = entry;
+        }
+    }
+    return crowding;
+}
+
+static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry,
+                 const struct claim *claim) {
     struct kith_bucket *bucket = &r->buckets[index];
     struct kith_entry *worst;
 
@@ -365,8 +425,12 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
         worst = bucket_invalid(r, bucket);
     }
     if (worst == NULL) {
+        worst = bucket_crowding(r, bucket, claim);
+    }
+    if (worst == NULL) {
         return cache_append(r, bucket, entry);
     }
+    cache_forget(bucket, &entry->node.id);
     bucket_replace(r, bucket, worst, entry);
     return KITH_ROUTING_ADDED;
 }
@@ -394,7 +458,7 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
         return KITH_ROUTING_REFUSED;
     }
     error = buckets_reserve(r, index);
-    return error < 0 ? error : admit(r, index, &entry);
+    return error < 0 ? error : admit(r, index, &entry, &claim);
 }
 
 /* Whether the entry may be said to be at `endpoint` from now on. */
@@ -529,10 +593,7 @@ void kith_routing_remove(struct kith_routing *r, const struct kith_point *id) {
         bucket_remove(r, bucket, entry);
         return;
     }
-    entry = entries_find(bucket->cache, bucket->n_cache, id);
-    if (entry != NULL) {
-        cache_remove(bucket, (unsigned)(entry - bucket->cache));
-    }
+    cache_forget(bucket, id);
 }
 
 struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_point *id) {

@@ -3,10 +3,10 @@
  * routing: one family's Kademlia table (Maymounkov and Mazieres 2002, flat by common prefix).
  *
  * Only nodes that answered us enter. Live ones are never evicted for newcomers, who wait in a
- * bucket's replacement cache. One entry per IP, a share per /24 and /16 (IPv6: /56, /48, /32) in
- * each bucket and in the table; loopback and private ranges exempt. An endpoint that changes its
- * key loses its entry. k-closest visits buckets in order of distance and orders inside a bucket
- * only: O(k + n of the last bucket).
+ * bucket's replacement cache, but where their wide neighbourhood crowds a full bucket. One entry
+ * per IP, a share per /24 and /16 (IPv6: /56, /48, /32) in each bucket and in the table; loopback
+ * and private ranges exempt. An endpoint that changes its key loses its entry. k-closest visits
+ * buckets in order of distance and orders inside a bucket only: O(k + n of the last bucket).
  */
 #ifndef KITH_CORE_ROUTING_H
 #define KITH_CORE_ROUTING_H
