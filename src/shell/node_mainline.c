@@ -10,18 +10,12 @@
  * node that is bound to loopback alone: a lab is not to talk to the world.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/base/endpoint.h"
+#include "shell/known.h"
 #include "shell/node_internal.h"
 
 enum {
-    KNOWN_MAX = 400, /* of a family; the core takes 512 contacts to join through */
     SAVE_EVERY_MS = 10 * 60 * 1000,
-    IP_V4 = 4,
-    IP_V6 = 16,
-    PORT_SIZE = 2,
-    FORMAT = 1, /* first byte of a document; then addresses and ports, big endian */
 };
 
 /* What clients of the swarm have built in; their availability changes, hence several. */
@@ -33,10 +27,6 @@ static const char *const ROUTERS[] = {
 
 static const char *document(uint8_t family) {
     return family == 6 ? "mainline6" : "mainline4";
-}
-
-static size_t ip_size(uint8_t family) {
-    return family == 6 ? IP_V6 : IP_V4;
 }
 
 /* ---- whom to join through ---- */
@@ -60,42 +50,14 @@ bool kith_node_mainline_joined(const struct kith_node *node) {
 
 /* ---- what is kept ---- */
 
-struct known {
-    uint8_t family;
-    size_t n;
-    struct kith_endpoint endpoints[KNOWN_MAX];
-};
-
-static bool is_among(const struct known *known, const struct kith_endpoint *endpoint) {
-    for (size_t i = 0; i < known->n; i++) {
-        if (kith_endpoint_equal(&known->endpoints[i], endpoint)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A document of another format is of another version, and as good as none. */
 static void take_document(void *user, struct kith_span value) {
-    struct known *known = user;
-    struct kith_reader r = kith_reader(value);
-    if (kith_read_u8(&r) != FORMAT) {
-        return;
-    }
-    while (known->n < KNOWN_MAX && kith_reader_left(&r) >= ip_size(known->family) + PORT_SIZE) {
-        struct kith_endpoint endpoint = {.family = known->family};
-        kith_read_copy(&r, endpoint.ip, ip_size(known->family));
-        endpoint.port = kith_read_u16(&r);
-        if (kith_endpoint_usable(&endpoint) && !is_among(known, &endpoint)) {
-            known->endpoints[known->n++] = endpoint;
-        }
-    }
+    kith_known_decode(user, value);
 }
 
-static void save_family(struct kith_node *node, struct known *known) {
-    uint8_t bytes[1 + KNOWN_MAX * (IP_V6 + PORT_SIZE)];
-    struct kith_writer w = kith_writer(bytes, sizeof(bytes));
-    known->n = kith_core_mainline_known(node->core, known->family, KNOWN_MAX, known->endpoints);
+static void save_family(struct kith_node *node, struct kith_known *known) {
+    uint8_t bytes[KITH_KNOWN_BYTES_MAX];
+    known->n =
+        kith_core_mainline_known(node->core, known->family, KITH_KNOWN_MAX, known->endpoints);
     int r = 0;
     if (!node->mainline_settled) {
         r = kith_disk_load_state(node->disk, document(known->family), take_document, known);
@@ -103,14 +65,9 @@ static void save_family(struct kith_node *node, struct known *known) {
     if (known->n == 0) {
         return;
     }
-    kith_write_u8(&w, FORMAT);
-    for (size_t i = 0; i < known->n; i++) {
-        kith_write_bytes(&w, known->endpoints[i].ip, ip_size(known->family));
-        kith_write_u16(&w, known->endpoints[i].port);
-    }
     r = r < 0 ? r
               : kith_disk_save_state(node->disk, document(known->family),
-                                     kith_span(bytes, kith_writer_size(&w)));
+                                     kith_span(bytes, kith_known_encode(known, bytes)));
     if (r < 0) {
         kith_node_log(node, KITH_LOG_WARN, "Mainline nodes cannot be kept on disk: %s",
                       kith_strerror(r));
@@ -121,7 +78,7 @@ void kith_node_mainline_save(struct kith_node *node) {
     if (!node->mainline || node->core == NULL || node->disk == NULL) {
         return;
     }
-    struct known *known = malloc(sizeof(*known));
+    struct kith_known *known = malloc(sizeof(*known));
     for (uint8_t family = 4; known != NULL && family <= 6; family += 2) {
         known->family = family;
         save_family(node, known);
@@ -136,7 +93,7 @@ static void on_due(uv_timer_t *timer) {
     kith_node_mainline_save(node);
 }
 
-static size_t restore_family(struct kith_node *node, struct known *known) {
+static size_t restore_family(struct kith_node *node, struct kith_known *known) {
     size_t n = 0;
     int r = kith_disk_load_state(node->disk, document(known->family), take_document, known);
     for (size_t i = 0; r == 0 && i < known->n; i++) {
@@ -151,12 +108,12 @@ int kith_node_mainline_open(struct kith_node *node) {
     if (!node->mainline) {
         return 0;
     }
-    struct known *known = malloc(sizeof(*known));
+    struct kith_known *known = malloc(sizeof(*known));
     if (known == NULL) {
         return KITH_ENOMEM;
     }
     for (uint8_t family = 4; node->disk != NULL && family <= 6; family += 2) {
-        *known = (struct known){.family = family};
+        *known = (struct kith_known){.family = family};
         node->n_mainline_known += restore_family(node, known);
     }
     free(known);

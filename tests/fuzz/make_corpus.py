@@ -435,6 +435,13 @@ DISK = {
     "state": disk_entry(3, b"mainline4", b"\1" + V4 * 20), "state-nul": disk_entry(3, b"a\0b", b"x"), "key-none": disk_entry(2, b"", b"x"),
 }
 
+# Family, format, endpoints.
+KNOWN = {
+    "empty": b"", "v4": b"\0\1" + V4, "v6": b"\1\1" + V6, "twice": b"\0\1" + V4 + V4, "newer": b"\0\2" + V4,
+    "broken-off": b"\1\1" + V6 + V6[:17], "port-0": b"\0\1" + V4[:4] + bytes(2) + V4, "mapped": b"\1\1" + bytes(10) + b"\xff\xff" + V4,
+    "more-than-kept": b"\0\1" + b"".join(V4[:3] + struct.pack(">BH", i % 200 + 1, 1000 + i) for i in range(401)),
+}
+
 
 def patches(cut, *pairs):
     return struct.pack(">H", cut) + b"".join(
@@ -521,7 +528,7 @@ def main():
         "bencode": BENCODE, "krpc": KRPC, "record": RECORDS, "contact_text": TEXTS, "book": BOOK,
         "dns": DNS, "value_json": value_seeds(), "session": SESSION, "node_kith": node_seeds(False),
         "node_mainline": node_seeds(True), "config": CONFIG, "keyfile": KEYFILES, "seeds": SEEDS, "json": JSONS,
-        "lan_txt": LAN, "disk": DISK, "disk_file": DISK_FILE, "control": CONTROL,
+        "lan_txt": LAN, "disk": DISK, "known": KNOWN, "disk_file": DISK_FILE, "control": CONTROL,
     }
     for target, seeds in corpora.items():
         folder = os.path.join(root, target)
