@@ -77,6 +77,10 @@ void kith_sim_scenario_siege(struct kith_sim_run *run);
 void kith_sim_scenario_churn(struct kith_sim_run *run);
 void kith_sim_scenario_survive(struct kith_sim_run *run);
 void kith_sim_scenario_partition(struct kith_sim_run *run);
+void kith_sim_scenario_apart(struct kith_sim_run *run);
+void kith_sim_scenario_regain(struct kith_sim_run *run);
+void kith_sim_scenario_writers(struct kith_sim_run *run);
+void kith_sim_scenario_expire(struct kith_sim_run *run);
 
 /* States what must hold. A violation is printed and fails the run, which goes on. Returns `holds`.
  */

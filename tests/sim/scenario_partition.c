@@ -121,6 +121,18 @@ static unsigned seconds_to_whole(struct kith_sim_run *run, struct kith_sim_world
     return whole;
 }
 
+/* The border opens: how long until it is forgotten? */
+static void open_border(struct kith_sim_run *run, struct kith_sim_world *world) {
+    uint64_t most = 0;
+    expect_parted(run, world);
+    parted = false;
+    unsigned whole = seconds_to_whole(run, world, &most);
+    kith_sim_report_number(&run->report, "whole_after_s", whole, 0);
+    kith_sim_report_number(&run->report, "healing_tx_bytes_per_s_max",
+                           (double)most / run->options.nodes / STEP_S, 1);
+    kith_sim_expect(run, whole < HEAL_LIMIT_S, "not whole %d s after the healing", HEAL_LIMIT_S);
+}
+
 void kith_sim_scenario_partition(struct kith_sim_run *run) {
     struct kith_sim_world world;
     kith_sim_swarm_init(&world, run);
@@ -134,14 +146,20 @@ void kith_sim_scenario_partition(struct kith_sim_run *run) {
     kith_sim_world_run_until(&world, world.now + run->options.duration_s / 2 * KITH_NS_PER_S);
     double seconds = run->options.nodes * (double)(run->options.duration_s / 2);
     double quiet = (double)(world.network.stats.bytes - before) / seconds;
-    expect_parted(run, &world);
-    parted = false;
-    uint64_t most = 0;
-    unsigned whole = seconds_to_whole(run, &world, &most);
-    kith_sim_report_number(&run->report, "whole_after_s", whole, 0);
     kith_sim_report_number(&run->report, "parted_tx_bytes_per_s", quiet, 1);
-    kith_sim_report_number(&run->report, "healing_tx_bytes_per_s_max",
-                           (double)most / run->options.nodes / STEP_S, 1);
-    kith_sim_expect(run, whole < HEAL_LIMIT_S, "not whole %d s after the healing", HEAL_LIMIT_S);
+    open_border(run, &world);
+    kith_sim_conclude(run, &world);
+}
+
+/* The same of two networks that formed apart, and know of each other nothing but the seeds that
+ * they could never reach. */
+void kith_sim_scenario_apart(struct kith_sim_run *run) {
+    struct kith_sim_world world;
+    kith_sim_swarm_init(&world, run);
+    world.hooks.may_receive = may_receive;
+    parted = true;
+    kith_sim_swarm_grow(run, &world, run->options.nodes);
+    kith_sim_world_run_until(&world, world.now + run->options.duration_s * KITH_NS_PER_S);
+    open_border(run, &world);
     kith_sim_conclude(run, &world);
 }
