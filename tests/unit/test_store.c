@@ -446,6 +446,8 @@ static void test_topic_limits(void **state) {
         assert_int_equal(put(&f, &e), 0);
     }
     example_announce(&e, 50, 20);
+    assert_int_equal(put(&f, &e), 0); /* instead of one of the two */
+    example_announce(&e, 50, 21);
     assert_int_equal(put(&f, &e), KITH_STORE_FULL);
     example_announce(&e, 50, 10); /* one per key: renewed */
     assert_int_equal(put(&f, &e), KITH_STORE_SAME);
@@ -453,8 +455,91 @@ static void test_topic_limits(void **state) {
     assert_int_equal(put(&f, &e), 0);
     assert_int_equal(kith_store_count(f.store), 9);
     /* An expired one makes room. */
-    example_announce(&e, 50, 20);
+    example_announce(&e, 50, 21);
     assert_int_equal(put_at(&f, &e, SECOND + HOUR), 0);
+    end(&f);
+}
+
+/* The source of the i-th prefix's announcements. */
+static void example_from_prefix(struct example *e, uint8_t i) {
+    example_from(e, "93.184.0.1:1");
+    e->from.ip[2] = i;
+}
+
+static unsigned n_from(struct fixture *f, uint8_t first_who, uint8_t n) {
+    struct kith_held out[256];
+    struct kith_point topic = {{50}};
+    size_t n_held = kith_store_topic(f->store, &topic, SECOND, 256, out);
+    unsigned found = 0;
+
+    for (size_t i = 0; i < n_held; i++) {
+        found += out[i].view.key[0] >= first_who && out[i].view.key[0] < first_who + n;
+    }
+    return found;
+}
+
+/* Four prefixes own a topic of 64. Whoever comes has a place, until all have as much; and nobody is
+ * sent away by those who have as much as he, or more. */
+static void test_full_topic_is_shared(void **state) {
+    const struct kith_store_limits limits = {1000, 1 << 20, 500, 64};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 31, &limits);
+    for (uint8_t who = 0; who < 80; who++) {
+        example_announce(&e, 50, who);
+        example_from_prefix(&e, who / 20);
+        assert_int_equal(put(&f, &e), who % 20 < 16 ? 0 : KITH_STORE_FULL);
+    }
+    for (uint8_t i = 0; i < 12; i++) { /* one each of twelve others, then a second, a third... */
+        for (uint8_t j = 0; j < 12; j++) {
+            example_announce(&e, 50, (uint8_t)(100 + i * 12 + j));
+            example_from_prefix(&e, 100 + j);
+            /* 16 prefixes, 64 places */
+            assert_int_equal(put(&f, &e), i < 4 ? 0 : KITH_STORE_FULL);
+        }
+    }
+    for (uint8_t i = 0; i < 4; i++) {
+        assert_int_equal(n_from(&f, i * 20, 16), 4);
+        for (uint8_t j = 0; j < 12; j++) { /* they come back, and stay out */
+            example_announce(&e, 50, (uint8_t)(i * 20 + j));
+            example_from_prefix(&e, i);
+            assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+        }
+    }
+    assert_int_equal(n_from(&f, 100, 48), 48);
+    example_announce(&e, 50, 250); /* from the LAN: as a prefix that has none */
+    example_from(&e, "10.0.0.1:1");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(f.n_added - f.n_removed, kith_store_count(f.store));
+    assert_int_equal(kith_store_count(f.store), 64);
+    end(&f);
+}
+
+/* After a restart nobody knows whose they were: together they count as one prefix. Exempt ones are
+ * not displaced. */
+static void test_restored_topic_is_shared(void **state) {
+    const struct kith_store_limits limits = {1000, 1 << 20, 500, 8};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 32, &limits);
+    for (uint8_t who = 1; who <= 8; who++) {
+        example_announce(&e, 50, who);
+        if (who <= 2) {
+            example_from(&e, "10.0.0.1:1");
+        }
+        e.put.lifetime_ns = HOUR + who * SECOND;
+        assert_int_equal(put(&f, &e), 0);
+    }
+    for (uint8_t who = 11; who <= 18; who++) {
+        example_announce(&e, 50, who);
+        example_from_prefix(&e, who);
+        assert_int_equal(put(&f, &e), who <= 15 ? 0 : KITH_STORE_FULL);
+    }
+    assert_int_equal(n_from(&f, 1, 2), 2); /* exempt */
+    assert_int_equal(n_from(&f, 3, 5), 0); /* those that would have expired first */
+    assert_int_equal(n_from(&f, 8, 1), 1);
     end(&f);
 }
 
@@ -548,7 +633,7 @@ static void test_nothing_fits_into_nothing(void **state) {
 }
 
 /* The model: all that matters of a record, in an array. */
-enum { MODEL_MAX = 64 };
+enum { MODEL_MAX = 64, UNKNOWN = 99 };
 
 struct model_item {
     uint8_t where;
@@ -558,7 +643,7 @@ struct model_item {
     uint64_t stored;
     uint64_t expires;
     uint64_t serial;
-    uint32_t prefix; /* 0: none */
+    uint32_t prefix; /* 0: exempt, UNKNOWN: restored */
 };
 
 struct model {
@@ -598,6 +683,39 @@ static bool model_goes_before(const struct model_item *a, const struct model_ite
     return a->stored != b->stored ? a->stored < b->stored : a->serial < b->serial;
 }
 
+/* How many announcements the prefix of `like` has in its topic. */
+static unsigned model_share(const struct model *m, const struct model_item *like) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->n && like->prefix != 0; i++) {
+        const struct model_item *item = &m->items[i];
+        n += item->is_announcement && item->where == like->where && item->prefix == like->prefix;
+    }
+    return n;
+}
+
+/* Who leaves a full topic, MODEL_MAX if the newcomer cannot come in. */
+static unsigned model_displaced(const struct model *m, const struct model_item *new) {
+    unsigned most = model_share(m, new) + 1;
+    unsigned ret = MODEL_MAX;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct model_item *item = &m->items[i];
+        unsigned n = model_share(m, item);
+        if (!item->is_announcement || item->where != new->where || n < most) {
+            continue;
+        }
+        const struct model_item *other = ret == MODEL_MAX ? NULL : &m->items[ret];
+        if (n > most ||
+            (other != NULL && (item->expires != other->expires ? item->expires < other->expires
+                                                               : item->serial < other->serial))) {
+            most = n;
+            ret = i;
+        }
+    }
+    return ret;
+}
+
 static int model_admit(struct model *m, const struct model_item *new) {
     unsigned by_prefix = 0;
     unsigned in_topic = 0;
@@ -606,7 +724,8 @@ static int model_admit(struct model *m, const struct model_item *new) {
 
     for (unsigned i = 0; i < m->n; i++) {
         const struct model_item *item = &m->items[i];
-        bool same_prefix = new->prefix != 0 && item->prefix == new->prefix;
+        bool same_prefix =
+            new->prefix != 0 && new->prefix != UNKNOWN && item->prefix == new->prefix;
         bool same_topic = item->is_announcement && item->where == new->where;
         by_prefix += same_prefix;
         in_topic += same_topic;
@@ -614,9 +733,15 @@ static int model_admit(struct model *m, const struct model_item *new) {
         last = model_goes_before(item, &m->items[last]) ? i : last;
     }
     if (by_prefix >= m->limits.records_per_prefix ||
-        (new->is_announcement &&
-         (in_topic >= m->limits.topic_peers || in_topic_by_prefix >= m->limits.topic_peers / 4))) {
+        (new->is_announcement &&in_topic_by_prefix >= m->limits.topic_peers / 4)) {
         return KITH_STORE_FULL;
+    }
+    if (new->is_announcement && in_topic >= m->limits.topic_peers) {
+        unsigned displaced = model_displaced(m, new);
+        if (displaced == MODEL_MAX) {
+            return KITH_STORE_FULL;
+        }
+        model_drop(m, displaced);
     }
     if (m->n == m->limits.records) {
         if (m->items[last].where <= new->where) {
@@ -669,11 +794,12 @@ static int compare_held(const struct kith_held *held, void *user) {
 }
 
 static void model_step(struct fixture *f, struct model *m, uint64_t now) {
-    static const char *const sources[] = {NULL, "10.0.0.1:1", "192.0.2.1:1", "198.51.100.1:1"};
+    static const char *const sources[] = {
+        NULL, "10.0.0.1:1", "192.0.2.1:1", "198.51.100.1:1", "203.0.113.1:1", "93.184.1.1:1"};
     struct kith_random *random = &f->random;
     struct example e;
     uint8_t where = (uint8_t)kith_random_below(random, 24);
-    unsigned source = (unsigned)kith_random_below(random, 4);
+    unsigned source = (unsigned)kith_random_below(random, 6);
 
     if (kith_random_below(random, 2) == 0) {
         example_announce(&e, where / 6, (uint8_t)kith_random_below(random, 12));
@@ -693,7 +819,9 @@ static void model_step(struct fixture *f, struct model *m, uint64_t now) {
                               .seq = e.view.seq,
                               .stored = now,
                               .expires = now + e.put.lifetime_ns,
-                              .prefix = source < 2 ? 0 : source};
+                              .prefix = source == 0   ? UNKNOWN
+                                        : source == 1 ? 0
+                                                      : source};
     int expected = model_put(m, item, e.put.has_cas, e.put.cas);
     assert_int_equal(put_at(f, &e, now), expected);
     assert_int_equal(kith_store_count(f->store), m->n);
@@ -758,6 +886,8 @@ int main(void) {
         cmocka_unit_test(test_bytes_limit),
         cmocka_unit_test(test_share_of_a_prefix),
         cmocka_unit_test(test_topic_limits),
+        cmocka_unit_test(test_full_topic_is_shared),
+        cmocka_unit_test(test_restored_topic_is_shared),
         cmocka_unit_test(test_topic_is_not_a_record),
         cmocka_unit_test(test_topic_sample),
         cmocka_unit_test(test_each_in_order_of_arrival),

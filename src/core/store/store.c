@@ -38,8 +38,9 @@ enum {
     TOPIC_OVERHEAD = sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 + SHARE_OVERHEAD,
     ITEM_COST_MIN = sizeof(struct kith_store_item) + ITEM_OVERHEAD + SHARE_OVERHEAD,
     ITEM_COST_MAX = ITEM_COST_MIN + TOPIC_OVERHEAD + SIGNED_SIZE + KITH_SALT_MAX + KITH_VALUE_MAX,
-    /* As many of the smallest make room for one of the largest, plus one for the number. */
-    VICTIMS_MAX = ITEM_COST_MAX / ITEM_COST_MIN + 2,
+    /* As many of the smallest make room for one of the largest, plus one for the number,
+     * and one that leaves its topic. */
+    VICTIMS_MAX = ITEM_COST_MAX / ITEM_COST_MIN + 3,
 };
 
 /* Items lifted out of the distance heap. */
@@ -95,7 +96,7 @@ static bool expires_before(const struct kith_heap_node *a_node,
     const struct kith_store_item *a = kith_container_of(a_node, struct kith_store_item, by_expiry);
     const struct kith_store_item *b = kith_container_of(b_node, struct kith_store_item, by_expiry);
 
-    return a->expires != b->expires ? a->expires < b->expires : a->serial < b->serial;
+    return kith_store_goes_before(a, b);
 }
 
 static bool repaired_before(const struct kith_heap_node *a_node,
@@ -273,11 +274,22 @@ static bool fits(const struct kith_store *store, size_t newcomer_cost,
     return n < store->config.limits.records && bytes + newcomer_cost <= store->config.limits.bytes;
 }
 
-/* Lifts out what must go for the newcomer. False, and nothing changed, if it is not nearer. */
+static void victims_lift(struct kith_store *store, struct kith_store_item *item,
+                         struct victims *victims) {
+    kith_heap_remove(&store->by_distance, &item->by_distance);
+    victims->items[victims->n++] = item;
+    victims->bytes += item_cost(item);
+}
+
+/* Lifts out what must go for the newcomer: `displaced` (may be NULL), and as many as it then takes.
+ * False, and nothing changed, if it is not nearer than they are. */
 static bool victims_collect(struct kith_store *store, const struct kith_point *distance,
                             size_t newcomer_cost, const struct kith_store_item *replaced,
-                            struct victims *ret) {
+                            struct kith_store_item *displaced, struct victims *ret) {
     *ret = (struct victims){.n = 0};
+    if (displaced != NULL) {
+        victims_lift(store, displaced, ret);
+    }
     while (!fits(store, newcomer_cost, replaced, ret)) {
         struct kith_heap_node *node = kith_heap_first(&store->by_distance);
         struct kith_store_item *farthest =
@@ -287,9 +299,7 @@ static bool victims_collect(struct kith_store *store, const struct kith_point *d
             victims_restore(store, ret);
             return false;
         }
-        kith_heap_remove(&store->by_distance, node);
-        ret->items[ret->n++] = farthest;
-        ret->bytes += item_cost(farthest);
+        victims_lift(store, farthest, ret);
     }
     return true;
 }
@@ -304,14 +314,15 @@ static void victims_evict(struct kith_store *store, struct victims *victims) {
 static int put_new(struct kith_store *store, const struct kith_store_put *put,
                    struct kith_store_item *item) {
     struct kith_store_account account;
+    struct kith_store_item *displaced = NULL;
     struct victims victims;
     int r = kith_store_account_open(store, put->is_announcement ? &item->distance : NULL, put->from,
-                                    &account);
+                                    &account, &displaced);
 
     if (r != 0) {
         return r;
     }
-    if (!victims_collect(store, &item->distance, item_cost(item), NULL, &victims)) {
+    if (!victims_collect(store, &item->distance, item_cost(item), NULL, displaced, &victims)) {
         kith_store_account_close(store, &account);
         return KITH_STORE_FULL;
     }
@@ -332,7 +343,7 @@ static int put_newer(struct kith_store *store, struct kith_store_item *held,
     struct victims victims;
     int r;
 
-    if (!victims_collect(store, &item->distance, item_cost(item), held, &victims)) {
+    if (!victims_collect(store, &item->distance, item_cost(item), held, NULL, &victims)) {
         return KITH_STORE_FULL;
     }
     item_unlink(store, held);

@@ -4,7 +4,8 @@
  *
  * When full, the record farthest from our node id makes room for a nearer one (the older of equal
  * distance first); one that is not nearer is refused, and the sender is told. A share per source
- * prefix (exempt ranges aside) is refused the same way; of one topic a prefix may hold a quarter.
+ * prefix (exempt ranges aside) is refused the same way; of one topic a prefix may hold a quarter,
+ * and of a full one the prefix that has most makes room for one that has less.
  * Records arrive verified. Expiry is by lifetime.
  * Announcements of one topic are one bounded set, one per key, stored under the topic.
  */
@@ -57,7 +58,7 @@ struct kith_store_put {
     bool is_announcement;
     bool has_cas;
     int64_t cas;
-    const struct kith_endpoint *from; /* NULL: our own or restored, no share */
+    const struct kith_endpoint *from; /* NULL: our own or restored; no share but of a topic */
     uint64_t lifetime_ns;
 };
 

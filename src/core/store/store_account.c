@@ -4,9 +4,14 @@
  *
  * Two counters per address prefix: records in the whole store, and announcements in one topic, of
  * which no prefix may hold more than a quarter: otherwise one /24 with enough keys would own every
- * popular topic. They live in a hash under (topic, prefix), exist only while they are not zero, and
- * an item points at its own, so that leaving is O(1). There are at most two per item: what
- * strangers can make us allocate here is bounded by the records.
+ * popular topic. Four of them would do, were a full topic closed to all: so a newcomer whose prefix
+ * has less there takes the place of the prefix that has most, if that still has as much as his
+ * afterwards. Shares of a full topic so become equal, largest first (max-min), and stay: nobody
+ * changes places with his like. What was restored from disk has no source any more and counts as
+ * one prefix in its topic. Exempt addresses have no share: they come in as a prefix without any,
+ * and are not displaced. The counters live in a hash under (topic, prefix), exist only while they
+ * are not zero, and an item points at its own, so that leaving is O(1). There are at most two per
+ * item: what strangers can make us allocate here is bounded by the records.
  *
  * A record that is renewed or replaced by a newer version stays on the account of who brought it
  * first: only its owner can make a newer version, and an update must not be refused because of
@@ -25,9 +30,13 @@ enum {
     TOPIC_CAPACITY_MIN = 4,
 };
 
-static uint32_t topic_share_max(const struct kith_store *store) {
+/* A prefix without a family is that of what was restored, all of it. */
+static uint32_t topic_share_max(const struct kith_store *store, const struct kith_prefix *prefix) {
     uint32_t quarter = store->config.limits.topic_peers / TOPIC_SHARE_DIVISOR;
 
+    if (prefix->bytes[0] == 0) {
+        return store->config.limits.topic_peers;
+    }
     return quarter > 0 ? quarter : 1;
 }
 
@@ -54,7 +63,7 @@ static void topic_drop_if_empty(struct kith_store *store, struct kith_store_topi
 }
 
 static int topic_reserve(const struct kith_store *store, struct kith_store_topic *topic) {
-    uint32_t limit = store->config.limits.topic_peers;
+    uint32_t limit = store->config.limits.topic_peers + 1; /* for a moment, until another leaves */
     uint32_t capacity = topic->capacity == 0 ? TOPIC_CAPACITY_MIN : topic->capacity * 2;
     struct kith_store_item **items;
 
@@ -92,14 +101,13 @@ static int topic_new(struct kith_store *store, const struct kith_point *distance
     return 0;
 }
 
-/* Takes a place in the topic, empty until the item is assigned. */
+/* Takes a place in the topic, if need be one too many, empty until the item is assigned. */
 static int topic_join(struct kith_store *store, const struct kith_point *distance,
                       struct kith_store_account *account) {
     struct kith_store_topic *topic = kith_store_topic_find(store, distance);
     int r;
 
-    if (store->config.limits.topic_peers == 0 ||
-        (topic != NULL && topic->n >= store->config.limits.topic_peers)) {
+    if (store->config.limits.topic_peers == 0) {
         return KITH_STORE_FULL;
     }
     if (topic == NULL) {
@@ -194,23 +202,67 @@ static void share_leave(struct kith_store *store, struct kith_store_share *share
     }
 }
 
-int kith_store_account_open(struct kith_store *store, const struct kith_point *distance,
-                            const struct kith_endpoint *from, struct kith_store_account *ret) {
-    struct kith_store_account account = {.share = NULL};
-    struct kith_prefix prefix;
+/* Of the prefix that has most in the topic the announcement that expires first. NULL: nobody's has
+ * more than `n`. Looks at the whole topic. */
+static struct kith_store_item *topic_richest(const struct kith_store_topic *topic, uint32_t n) {
+    struct kith_store_item *richest = NULL;
+
+    for (uint32_t i = 0; i < topic->n; i++) {
+        struct kith_store_item *item = topic->items[i];
+        uint32_t has =
+            item != NULL && item->account.topic_share != NULL ? item->account.topic_share->n : 0;
+        if (has > n || (has == n && richest != NULL && kith_store_goes_before(item, richest))) {
+            n = has;
+            richest = item;
+        }
+    }
+    return richest;
+}
+
+/* Whoever must leave the topic that the account has joined. -> KITH_STORE_FULL: it must itself */
+static int topic_fit(const struct kith_store *store, const struct kith_store_account *account,
+                     struct kith_store_item **ret) {
+    *ret = NULL;
+    if (account->topic == NULL || account->topic->n <= store->config.limits.topic_peers) {
+        return 0;
+    }
+    *ret =
+        topic_richest(account->topic, account->topic_share == NULL ? 1 : account->topic_share->n);
+    return *ret == NULL ? KITH_STORE_FULL : 0;
+}
+
+/* Joins the shares that an address has; NULL is an unknown one. */
+static int shares_join(struct kith_store *store, const struct kith_endpoint *from,
+                       struct kith_store_account *account) {
+    struct kith_prefix prefix = {{0}};
     int r = 0;
 
-    if (distance != NULL) {
-        r = topic_join(store, distance, &account);
+    if (from != NULL && kith_endpoint_exempt(from)) {
+        return 0;
     }
-    if (r == 0 && from != NULL && !kith_endpoint_exempt(from)) {
+    if (from != NULL) {
         kith_endpoint_prefix(from, &prefix);
         r = share_join(store, NULL, &prefix, store->config.limits.records_per_prefix,
-                       &account.share);
-        if (r == 0 && account.topic != NULL) {
-            r = share_join(store, account.topic, &prefix, topic_share_max(store),
-                           &account.topic_share);
-        }
+                       &account->share);
+    }
+    if (r == 0 && account->topic != NULL) {
+        r = share_join(store, account->topic, &prefix, topic_share_max(store, &prefix),
+                       &account->topic_share);
+    }
+    return r;
+}
+
+int kith_store_account_open(struct kith_store *store, const struct kith_point *distance,
+                            const struct kith_endpoint *from, struct kith_store_account *ret,
+                            struct kith_store_item **ret_displaced) {
+    struct kith_store_account account = {.share = NULL};
+    int r = distance == NULL ? 0 : topic_join(store, distance, &account);
+
+    if (r == 0) {
+        r = shares_join(store, from, &account);
+    }
+    if (r == 0) {
+        r = topic_fit(store, &account, ret_displaced);
     }
     if (r != 0) {
         kith_store_account_close(store, &account);
@@ -308,7 +360,7 @@ const char *kith_store_account_check(const struct kith_store *store,
         return "a prefix's share of the store is wrong";
     }
     if (account->topic_share != NULL &&
-        (account->topic_share->n > topic_share_max(store) ||
+        (account->topic_share->n > topic_share_max(store, &account->topic_share->prefix) ||
          account->topic_share->n != share_recount(store, account->topic_share))) {
         return "a prefix's share of a topic is wrong";
     }

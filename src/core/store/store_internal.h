@@ -82,17 +82,25 @@ uint64_t kith_store_hash(const struct kith_store *store, char kind, const struct
 /* XOR with our own id, its own inverse. */
 struct kith_point kith_store_distance(const struct kith_store *store,
                                       const struct kith_point *point);
+/* Order of expiry. */
+static inline bool kith_store_goes_before(const struct kith_store_item *a,
+                                          const struct kith_store_item *b) {
+    return a->expires != b->expires ? a->expires < b->expires : a->serial < b->serial;
+}
 void kith_store_item_held(const struct kith_store *store, const struct kith_store_item *item,
                           struct kith_held *ret);
 struct kith_store_topic *kith_store_topic_find(const struct kith_store *store,
                                                const struct kith_point *distance);
 
 /* Opens or joins the accounts a new item falls under. `distance` is that of its topic, NULL for a
- * record. Returns 0, KITH_STORE_FULL if a share or the topic is full, or KITH_ENOMEM. */
+ * record; `from` NULL: unknown. `ret_displaced`: the item that has to leave the topic for it, or
+ * NULL; until it does the topic has one too many. Returns 0, KITH_STORE_FULL if a share or the
+ * topic is full, or KITH_ENOMEM. */
 KITH_MUST_CHECK int kith_store_account_open(struct kith_store *store,
                                             const struct kith_point *distance,
                                             const struct kith_endpoint *from,
-                                            struct kith_store_account *ret);
+                                            struct kith_store_account *ret,
+                                            struct kith_store_item **ret_displaced);
 /* The account now pays for this item. */
 void kith_store_account_assign(struct kith_store_item *item,
                                const struct kith_store_account *account);
