@@ -389,7 +389,7 @@ static void test_flood_of_info_hashes(void **state) {
     end(&f);
 }
 
-/* An IPv6 household and a full swarm: it gets a quarter of it. */
+/* An IPv6 household and a full swarm: it gets the place of one. */
 static void test_flood_of_one_info_hash(void **state) {
     struct fixture f;
     struct kith_point hash = hash_at(1);
@@ -405,7 +405,29 @@ static void test_flood_of_one_info_hash(void **state) {
         assert_int_equal(kith_torrents_announce(f.torrents, &hash, &peer, false, START + i), 0);
     }
     assert_int_equal(kith_torrents_count_peers(f.torrents), 500);
-    assert_true(count_honest(&f, &hash, 1, START + SECOND) >= 375);
+    assert_int_equal(count_honest(&f, &hash, 1, START + SECOND), 499);
+    end(&f);
+}
+
+/* Four /24s have a swarm for themselves, and go on announcing: whoever else comes stays. */
+static void test_full_info_hash_is_shared(void **state) {
+    struct fixture f;
+    struct kith_point hash = hash_at(1);
+
+    start(&f, 17, (struct kith_torrents_config){.peers_per_hash = 64});
+    for (unsigned i = 0; i < 1000; i++) {
+        struct kith_endpoint peer = {
+            .family = 4, .port = 1, .ip = {66, 6, (uint8_t)(i % 4), (uint8_t)(i / 4)}};
+        assert_int_equal(kith_torrents_announce(f.torrents, &hash, &peer, false, START + i), 0);
+        if (i >= 500 && i < 560) {
+            struct kith_endpoint honest = honest_peer(i);
+            assert_int_equal(kith_torrents_announce(f.torrents, &hash, &honest, false, START + i),
+                             0);
+        }
+        assert_null(kith_torrents_check(f.torrents));
+    }
+    assert_int_equal(kith_torrents_count_peers(f.torrents), 64);
+    assert_int_equal(count_honest(&f, &hash, 1, START + SECOND), 60);
     end(&f);
 }
 
@@ -531,21 +553,52 @@ struct verdict {
     unsigned n_marked;
 };
 
-static void mark(struct verdict *v, const struct model *m, unsigned where,
-                 const struct model_peer *new, bool own_only) {
+static void mark(struct verdict *v, const struct model *m, unsigned where) {
     for (unsigned i = 0; i < m->n; i++) {
-        v->marked[i] = m->peers[i].where == where &&
-                       (!own_only || same_prefix(&m->peers[i].endpoint, &new->endpoint));
+        v->marked[i] = m->peers[i].where == where;
         v->n_marked += v->marked[i];
     }
 }
 
+/* How much the prefix of an endpoint has of an info-hash; an exempt one has nothing. */
+static unsigned model_share(const struct model *m, unsigned where,
+                            const struct kith_endpoint *endpoint) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        n += m->peers[i].where == where && same_prefix(&m->peers[i].endpoint, endpoint);
+    }
+    return n;
+}
+
+/* The oldest of the prefixes that have most; of its own where that is not more than one less; any.
+ */
 static void model_mark_one_of(struct verdict *v, const struct model *m, unsigned where,
                               const struct model_peer *new) {
-    mark(v, m, where, new, true);
-    if (v->n_marked == 0 || v->n_marked < m->config.peers_per_hash / 4) {
-        v->n_marked = 0;
-        mark(v, m, where, new, false);
+    unsigned own = model_share(m, where, &new->endpoint);
+    unsigned most = own + 2;
+    uint64_t oldest = UINT64_MAX;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        unsigned n = model_share(m, where, &m->peers[i].endpoint);
+        most = m->peers[i].where == where && n > most ? n : most;
+    }
+    for (unsigned pass = 0; pass < 2 && v->n_marked == 0; pass++) {
+        for (unsigned i = 0; i < 2 * m->n; i++) { /* first the time, then who is of it */
+            const struct model_peer *peer = &m->peers[i % m->n];
+            bool among =
+                peer->where == where && (pass == 0 ? model_share(m, where, &peer->endpoint) == most
+                                                   : same_prefix(&peer->endpoint, &new->endpoint));
+            if (among && i < m->n) {
+                oldest = peer->announced < oldest ? peer->announced : oldest;
+            } else if (among && peer->announced == oldest) {
+                v->marked[i % m->n] = true;
+                v->n_marked++;
+            }
+        }
+    }
+    if (v->n_marked == 0) {
+        mark(v, m, where);
     }
 }
 
@@ -566,7 +619,7 @@ static struct verdict model_judge(const struct model *m, const struct model_peer
     } else if (of_hash == 0 && model_count(m) >= m->config.hashes) {
         v.refused = new->where > farthest;
         v.all = true;
-        mark(&v, m, farthest, new, false);
+        mark(&v, m, farthest);
     } else if (m->n >= m->config.peers) {
         v.refused = of_hash == 0 && new->where > farthest;
         model_mark_one_of(&v, m, farthest, new);
@@ -704,6 +757,7 @@ int main(void) {
         cmocka_unit_test(test_sample_of_info_hashes),
         cmocka_unit_test(test_flood_of_info_hashes),
         cmocka_unit_test(test_flood_of_one_info_hash),
+        cmocka_unit_test(test_full_info_hash_is_shared),
         cmocka_unit_test(test_flood_from_everywhere),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_equals_the_model),

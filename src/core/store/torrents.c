@@ -8,9 +8,11 @@
  * hash, an array for samples of their own (BEP 51), and a heap by distance, farthest first, for
  * eviction: by distance for the reasons that core/store/store.c gives.
  *
- * A prefix that holds a quarter of an info-hash's places, or more, replaces peers of its own once
- * the info-hash is full: an IPv6 household has more addresses than a swarm has places, and would
- * otherwise sweep everybody else out.
+ * A full info-hash still takes everybody who comes, in the place of the oldest peer of the prefix
+ * that has most there, if that then still has as much as the newcomer's; else of the oldest of the
+ * newcomer's own prefix; of any, drawn at random, where all have come alone. So the shares of
+ * prefixes become equal, largest first (max-min): an IPv6 household has more addresses than a swarm
+ * has places, and a hoster more /24s than there are quarters of it.
  *
  * The newcomer is linked before its victim goes, so that a refusal and a lack of memory cost
  * nothing that was held. Announcing is O(log n), and O(peers of the info-hash) once that is full.
@@ -34,9 +36,8 @@ enum {
     PEERS_PER_HASH_DEFAULT = 500,
     PEERS_DEFAULT = 50000,
     PER_PREFIX_DEFAULT = 500,
-    EXPIRE_STEP = 64,     /* some 10 us; an announcement adds one */
-    CAPACITY_MIN = 4,     /* of a set */
-    OWN_PART_OF_HASH = 4, /* a prefix with this part of a full info-hash replaces its own */
+    EXPIRE_STEP = 64, /* some 10 us; an announcement adds one */
+    CAPACITY_MIN = 4, /* of a set */
 };
 
 /* ---- sets ---- */
@@ -323,26 +324,51 @@ struct victims {
     struct kith_torrents_peer *peer;
 };
 
+/* Counts what each prefix has of an info-hash, in its share. */
+static void count_here(const struct kith_torrent *torrent) {
+    for (uint32_t i = 0; i < torrent->peers.n; i++) {
+        if (peer_at(torrent, i)->share != NULL) {
+            peer_at(torrent, i)->share->n_here = 0;
+        }
+    }
+    for (uint32_t i = 0; i < torrent->peers.n; i++) {
+        if (peer_at(torrent, i)->share != NULL) {
+            peer_at(torrent, i)->share->n_here++;
+        }
+    }
+}
+
 /* Who of an info-hash makes room for a peer of this share (NULL: of none). */
 static struct kith_torrents_peer *victim_of(const struct kith_torrents *torrents,
                                             struct kith_torrent *torrent,
-                                            const struct kith_torrents_share *share) {
-    const struct kith_random *random = torrents->config.random;
-    uint32_t n_own = 0;
+                                            struct kith_torrents_share *share) {
+    struct kith_torrents_peer *richest = NULL;
+    struct kith_torrents_peer *own = NULL;
 
-    for (uint32_t i = 0; i < torrent->peers.n && share != NULL; i++) {
-        n_own += peer_at(torrent, i)->share == share;
+    if (share != NULL) {
+        share->n_here = 0;
     }
-    if (n_own == 0 || n_own < torrents->config.peers_per_hash / OWN_PART_OF_HASH) {
-        return draw_peer(torrents, torrent, 0);
-    }
-    uint32_t skip = (uint32_t)kith_random_below(random, n_own);
-    for (uint32_t i = 0;; i++) {
+    count_here(torrent);
+    uint32_t most = 2 + (share != NULL ? share->n_here : 0);
+    for (uint32_t i = 0; i < torrent->peers.n; i++) {
         struct kith_torrents_peer *peer = peer_at(torrent, i);
-        if (peer->share == share && skip-- == 0) {
-            return peer;
+        if (peer->share == NULL) {
+            continue;
+        }
+        if (peer->share->n_here > most ||
+            (peer->share->n_here == most &&
+             (richest == NULL || peer->announced < richest->announced))) {
+            most = peer->share->n_here;
+            richest = peer;
+        }
+        if (peer->share == share && (own == NULL || peer->announced < own->announced)) {
+            own = peer;
         }
     }
+    if (richest != NULL || own != NULL) {
+        return richest != NULL ? richest : own;
+    }
+    return draw_peer(torrents, torrent, 0);
 }
 
 /* `torrent` is that of the newcomer, NULL for a new one of `hash`. -> KITH_EFULL */
@@ -350,7 +376,7 @@ static int make_room(const struct kith_torrents *torrents, struct kith_torrent *
                      const struct kith_point *hash, const struct kith_endpoint *endpoint,
                      struct victims *ret) {
     const struct kith_torrents_config *config = &torrents->config;
-    const struct kith_torrents_share *share = NULL;
+    struct kith_torrents_share *share = NULL;
     bool hashes_full = torrent == NULL && torrents->all.n >= config->hashes;
     bool peers_full = torrents->n_peers >= config->peers;
 

@@ -39,6 +39,7 @@ struct kith_torrents_share {
     struct kith_hash_node node;
     struct kith_prefix prefix;
     uint32_t n;
+    uint32_t n_here; /* scratch: of one info-hash */
 };
 
 struct kith_torrents_peer {
