@@ -166,12 +166,14 @@ static void siege_deinit(struct siege *siege) {
     kith_sim_gang_deinit(&siege->gang);
 }
 
-/* What a share of hostile nodes leaves of reading: the defensible figures of N = 10^4. */
-static double bound_of(uint32_t hostile_ppm) {
-    return hostile_ppm <= 200000   ? 0.999
-           : hostile_ppm <= 300000 ? 0.98
-           : hostile_ppm <= 400000 ? 0.93
-                                   : 0.80;
+enum { SMALL_NODES = 2000 };
+
+/* What a share of hostile nodes leaves of reading: everything in a small network, where one walk
+ * alone loses up to 7 %; of larger ones what is aimed at, but for the first. */
+static double bound_of(uint32_t nodes, uint32_t hostile_ppm) {
+    return nodes <= SMALL_NODES || hostile_ppm <= 300000 ? 0.999
+           : hostile_ppm <= 400000                       ? 0.99
+                                                         : 0.96;
 }
 
 void kith_sim_scenario_hostile(struct kith_sim_run *run) {
@@ -197,8 +199,9 @@ void kith_sim_scenario_hostile(struct kith_sim_run *run) {
     get_all(&siege, run->options.lookups);
     report(run, &siege, &names);
     double share = (double)siege.n_read / siege.n_gets;
-    kith_sim_expect(run, share >= bound_of(ppm), "%.3f %% of gets succeed, not %.3f %%",
-                    100 * share, 100 * bound_of(ppm));
+    double bound = bound_of(run->options.nodes, ppm);
+    kith_sim_expect(run, share >= bound, "%.3f %% of gets succeed, not %.3f %%", 100 * share,
+                    100 * bound);
     kith_sim_conclude(run, &world);
     siege_deinit(&siege);
 }
