@@ -37,6 +37,7 @@ enum {
     HOPS_MAX = 6,
     GET_MESSAGES = 10,
     FULL_MESSAGES = 35,
+    MISS_MESSAGES = 150,
     RECALL_PERCENT = 97,
 };
 
@@ -237,6 +238,23 @@ static void full_walks(struct kith_sim_run *run, struct kith_sim_world *world) {
     kith_sim_lookups_deinit(&lookups);
 }
 
+/* What nobody has put is looked for on disjoint paths as well, all of them in vain. */
+static void gets_of_nothing(struct kith_sim_run *run, struct kith_sim_world *world,
+                            const struct batch *old) {
+    struct batch none = {.n = old->n, .authors = old->authors, .salt = "none"};
+    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(world, none.n, ask_get, &none);
+    for (uint32_t i = 0; i < none.n; i++) {
+        none.n_good += asks[i]->status == KITH_ENOT_FOUND;
+        kith_sim_samples_add(&none.total_ns, asks[i]->done_at - asks[i]->asked_at);
+        kith_sim_samples_add(&none.messages, asks[i]->walk.messages);
+    }
+    kith_sim_swarm_free_all(asks, none.n);
+    expect_success(run, &none, "miss_not_found_percent");
+    expect_most(run, "miss_messages_mean", kith_sim_samples_mean(&none.messages), MISS_MESSAGES, 1);
+    kith_sim_report_latency(&run->report, "miss_ms_p50", "miss_ms_p99", &none.total_ns);
+    batch_begin(&none);
+}
+
 static void gets_among_many_dead(struct kith_sim_run *run, struct kith_sim_world *world,
                                  struct batch *old) {
     uint64_t wanted = (uint64_t)world->n_hosts * MANY_DEAD_PPM / KITH_SIM_PPM;
@@ -263,6 +281,7 @@ void kith_sim_scenario_standard(struct kith_sim_run *run) {
     kith_sim_swarm_kill(&world, run->options.dead_ppm);
     puts_and_gets(run, &world, &old, &fresh);
     full_walks(run, &world);
+    gets_of_nothing(run, &world, &old);
     gets_among_many_dead(run, &world, &old);
     batch_begin(&old);
     batch_begin(&fresh);

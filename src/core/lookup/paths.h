@@ -10,7 +10,7 @@
  * of our own tables that nobody has asked yet; all of one /16 (IPv6: /48) belong to one path.
  *
  * In an honest network all paths arrive among nodes that were asked before, and end there: looking
- * for what does not exist costs some two questions a path.
+ * for what does not exist costs three to four questions a path (kith-sim standard: miss_messages).
  *
  * Bounds of a lookup in one swarm: one walk and 27 paths, 16 at a time; 240 requests of the walk,
  * 40 of each path, 720 of all; 48 candidates of each path: 300 KB at most, for the seconds it
