@@ -579,6 +579,28 @@ static void test_size_estimate_needs_k_nodes(void **state) {
     end(&f);
 }
 
+/* Ten neighbours die; the others, silent for a while, are counted for what they are likely to be.
+ */
+static void test_size_estimate_counts_those_there(void **state) {
+    struct fixture f;
+
+    start(&f, 21, K, 256);
+    for (uint8_t i = 0; i < 2 * K; i++) {
+        (void)answered(&f, node_private(&f, i < K ? 5 : 4, i), SECOND);
+    }
+    uint64_t before = kith_routing_size_estimate(f.table);
+    for (uint8_t i = 0; i < 10; i++) {
+        struct kith_node_ref gone = node_private(&f, 4, (uint8_t)(K + i));
+        for (unsigned j = 0; j < KITH_ROUTING_FAILURES_MAX; j++) {
+            kith_routing_failed(f.table, &gone.id, 101 * SECOND);
+        }
+    }
+    /* Of those K nearest that have been silent for 100 s, with a stay of 127 s. */
+    assert_in_range(kith_routing_stay_ns(f.table, 900 * SECOND) / SECOND, 120, 130);
+    assert_in_range(kith_routing_size_estimate(f.table), before / 2, before * 6 / 10);
+    end(&f);
+}
+
 /* Ids ground to share 200 bits with us must not overflow the number, only spoil it. */
 static void test_size_estimate_of_ground_ids(void **state) {
     struct fixture f;
@@ -809,6 +831,7 @@ int main(void) {
         cmocka_unit_test(test_sample_is_uniform),
         cmocka_unit_test(test_size_estimate),
         cmocka_unit_test(test_size_estimate_needs_k_nodes),
+        cmocka_unit_test(test_size_estimate_counts_those_there),
         cmocka_unit_test(test_size_estimate_of_ground_ids),
         cmocka_unit_test(test_stay),
         cmocka_unit_test(test_closest_are_likely_there),

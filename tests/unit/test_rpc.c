@@ -31,10 +31,21 @@ static void test_mainline_is_asked_twice(void **state) {
     assert_int_equal(sendings(&kith_dialect_krpc, 750000), 2);
 }
 
+/* With 4 % lost each way one in twelve of those who are there would be taken for gone. */
+static void test_silence_says_something_where_little_is_lost(void **state) {
+    struct kith_rpcs rpcs = {.dialect = &kith_dialect_kith, .repeats_ppm = 20000};
+    assert_true(kith_rpcs_hears(&rpcs));
+    rpcs.repeats_ppm = 78400; /* 4 % each way */
+    assert_false(kith_rpcs_hears(&rpcs));
+    rpcs.repeats_ppm = 100000; /* not known yet */
+    assert_false(kith_rpcs_hears(&rpcs));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sendings_follow_loss),
         cmocka_unit_test(test_mainline_is_asked_twice),
+        cmocka_unit_test(test_silence_says_something_where_little_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -421,6 +421,7 @@ static bool is_overtaken(const struct kith_op *op, const struct kith_record *new
 
 /* The walk is over (or there was nobody to ask): sign, save, store. */
 static void publish(struct kith_op *op, uint64_t now) {
+    struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
     bool ready_made = (op->flags & (KITH_FLAG_HAS_RECORD | KITH_FLAG_IMMUTABLE)) != 0;
     struct kith_record seen = op->best;
     bool has_seen = op->has_best;
@@ -455,12 +456,14 @@ static void publish(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, r, false, now);
         return;
     }
+    if (kith->started) {
+        kith_swarm_reach(kith->swarm, &kith->walk.reach);
+    }
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         if (op->legs[i].started) {
             store_on_all(&op->legs[i], now);
         }
     }
-    struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
     if (kith->n_targets > 0 && (n_rounds(op) > 0 || looks_wrong(kith))) {
         (void)look_around(kith, now);
     }

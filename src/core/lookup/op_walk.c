@@ -39,6 +39,22 @@ static void set_hooks(struct kith_leg *leg, struct kith_walk *walk,
     leg->on_over = hooks->on_over;
 }
 
+/* Whether only something newer is of interest: holders of what is put again need not show it. */
+static bool knows_seq(const struct kith_leg *leg, int64_t *ret) {
+    const struct kith_op *op = leg->op;
+    if (op->expires != 0 && op->record->is_mutable) {
+        *ret = op->record->seq;
+        return true;
+    }
+    if (op->kind != KITH_QUERY_PUT || !op->internal || leg->swarm->dialect->tokens) {
+        return false;
+    }
+    const struct kith_own_record *kept = kith_own_find(op->ops->own, &op->point, false);
+    bool is_peer = kept != NULL && kept->kind == KITH_OWN_PEER; /* its next seq is higher anyway */
+    *ret = is_peer ? kept->record.seq : 0;
+    return is_peer;
+}
+
 bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct kith_point *target,
                   const struct kith_walk_hooks *hooks, uint64_t now) {
     struct kith_walk *walk = &leg->walk;
@@ -49,10 +65,7 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     }
     struct kith_request request = kith_swarm_request(leg->swarm, method);
     request.target = *target;
-    if (leg->op->expires != 0 && leg->op->record->is_mutable) {
-        request.has_seq = true; /* holders of what is repaired need not show it */
-        request.seq = leg->op->record->seq;
-    }
+    request.has_seq = knows_seq(leg, &request.seq);
     kith_walk_init(walk, leg->swarm, &request);
     walk->stats.messages = before.messages;
     walk->stats.answered = before.answered;
@@ -61,6 +74,7 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
     walk->thrifty = leg->op->internal;
     if (leg->op->internal && leg->op->kind == KITH_QUERY_TRACE && leg->op->query.n != 0) {
         walk->k = leg->op->query.n;
+        walk->request.n = leg->op->query.n;
     }
     if (leg->op->region) {
         kith_swarm_reach(leg->swarm, &walk->reach);
@@ -194,6 +208,7 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
         kith_walk_init(walk, leg->swarm, &request);
         walk->alpha = alpha;
         walk->hasty = true;
+        walk->thrifty = leg->op->internal;
         walk->requests_max = KITH_PATH_REQUESTS_MAX;
         walk->candidates_max = KITH_PATH_CANDIDATES_MAX;
         walk->asked = &paths->asked;

@@ -46,9 +46,8 @@ enum {
     ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
-    SHARE_DIVISOR = 4,  /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
-    STAY_START_S = 900, /* assumed for who is likely gone: soon learned where nodes come and go */
-    DEATHS_MAX = 64,    /* remembered: with twice as many, what was before counts half */
+    SHARE_DIVISOR = 4, /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
+    DEATHS_MAX = 64,   /* remembered: with twice as many, what was before counts half */
 };
 
 /* What stands in the way of an endpoint. */
@@ -484,8 +483,9 @@ static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now
         r->n_deaths /= 2;
         r->exposure_ns /= 2;
     }
-    uint64_t limit = kith_routing_stay_ns(r, STAY_START_S * UINT64_C(1000000000)) / 2;
+    uint64_t limit = kith_routing_stay_ns(r, KITH_ROUTING_STAY_START_NS) / 2;
     r->fresh_since = now > limit ? now - limit : 0;
+    r->observed = now;
 }
 
 static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,

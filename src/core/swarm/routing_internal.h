@@ -34,7 +34,11 @@ struct kith_routing {
     uint64_t exposure_ns; /* time that entries were alive, as far as they were asked */
     uint32_t n_deaths;    /* of entries, in that time */
     uint64_t fresh_since; /* who answered after this is likely to be there still */
+    uint64_t observed;    /* when the three before were last brought up to date */
 };
+
+/* Assumed of how long nodes stay, for who is likely to be gone, until deaths were seen. */
+#define KITH_ROUTING_STAY_START_NS (UINT64_C(900) * 1000 * 1000 * 1000)
 
 static inline bool kith_entry_live(const struct kith_entry *entry) {
     return entry->failures == 0;

@@ -19,7 +19,8 @@
  * variance, with a relative deviation of 1 / sqrt(m - 2): 24% for m = 20, 41% for m = 8. Averaging
  * i / x_i over all i looks richer but adds noise (x_m is a sufficient statistic; i = 1 has no
  * finite mean), and it would follow any single id ground next to ours; of s such ids (m - 1) / x_m
- * feels only the factor m / (m - s).
+ * feels only the factor m / (m - s). Where nodes come and go, m is not those in the table but those
+ * of them that are likely to be there still, for how long they have been silent.
  */
 #include <string.h>
 
@@ -197,6 +198,20 @@ size_t kith_routing_count_live(const struct kith_routing *r) {
     return r->n_live;
 }
 
+/* How many of these are there: of those that were silent for as long as nodes stay on average,
+ * half (it is 1 / e of them, but a death is noticed late). */
+static double expected_there(const struct kith_routing *r, const struct kith_entry *const *entries,
+                             size_t n) {
+    double stay = (double)kith_routing_stay_ns(r, KITH_ROUTING_STAY_START_NS);
+    double there = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t seen = entries[i]->seen;
+        there += stay / (stay + (double)(r->observed > seen ? r->observed - seen : 0));
+    }
+    return there;
+}
+
 uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
     const struct kith_entry *nearest[KITH_ROUTING_K_MAX];
     size_t k = r->config.k;
@@ -205,7 +220,8 @@ uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
         return 0;
     }
     double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->node.id);
-    double others = (double)(k - 1) / x;
+    double there = expected_there(r, nearest, k);
+    double others = (there > 2 ? there - 1 : 1) / x;
     /* Ids ground next to ours can claim any density; what they claim must still be a number. */
     return others >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(others + 0.5) + 1;
 }

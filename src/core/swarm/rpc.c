@@ -23,6 +23,7 @@ enum {
     REPEATS_START_PPM = 100000, /* before the first answer: three sendings */
     REPEATS_WEIGHT = 32,        /* of a new answer, one in so many */
     UNHEARD_PPM = 10000,        /* of those who are there, at most */
+    HEARD_PPM = 50000,          /* answers to a repeat are fewer: the first sending is heard */
     SENDING_MASK = KITH_RPC_SENDINGS_MAX - 1,
 };
 
@@ -108,6 +109,10 @@ unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs) {
         }
     }
     return n < rpcs->dialect->sendings ? rpcs->dialect->sendings : n;
+}
+
+bool kith_rpcs_hears(const struct kith_rpcs *rpcs) {
+    return rpcs->repeats_ppm < HEARD_PPM;
 }
 
 static void repeats_sample(struct kith_rpcs *rpcs, bool repeated) {

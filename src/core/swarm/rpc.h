@@ -131,6 +131,9 @@ void kith_rpc_detach(struct kith_rpc *rpc);
  * often as it takes for all but a hundredth of those who are there to be heard, going by how many
  * of the last answers came to a repeat. */
 unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs);
+/* Whether so few answers came to a repeat that silence after one sending rather means that nobody
+ * is there. */
+bool kith_rpcs_hears(const struct kith_rpcs *rpcs);
 /* How long to wait for a peer before turning to others. */
 uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us);
 

@@ -579,15 +579,17 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
         return KITH_EFULL;
     }
     struct kith_entry *entry = entry_at(swarm, node);
+    bool thrifty = (flags & KITH_ASK_THRIFTY) != 0;
+    bool doubtful = thrifty && swarm->sessions != NULL && entry == NULL;
     struct kith_rpc_start start = {
         .node = node,
         .method = request->method,
         .txn = id,
         .payload = kith_span(payload, size),
-        .answer_hope = (flags & KITH_ASK_THRIFTY) != 0 ? 0 : hope(swarm, request),
+        .answer_hope = thrifty ? 0 : hope(swarm, request),
         .peer_rtt_us = entry == NULL ? 0 : entry->rtt_us,
         .delay_ns = delay,
-        .once = (flags & KITH_ASK_ONCE) != 0,
+        .once = (flags & KITH_ASK_ONCE) != 0 || (doubtful && kith_rpcs_hears(&swarm->rpcs)),
         .quiet = (flags & (KITH_ASK_QUIET | KITH_ASK_ONCE)) != 0,
         .fresh = (flags & KITH_ASK_FRESH) != 0,
         .router = (flags & KITH_ASK_ROUTER) != 0,

@@ -106,7 +106,8 @@ enum {
     KITH_ASK_FRESH = 1u << 2,   /* in an initiation, whether there is a session or not */
     KITH_ASK_ROUTER = 1u << 3,  /* it does not enter the table, whatever it answers */
     KITH_ASK_THRIFTY = 1u << 4, /* no room for the answer where there is no session yet: it comes in
-                                   a second one, and who is gone costs little */
+                                   a second one, and who is gone costs little; whom only others
+                                   know is asked once, unless datagrams get lost */
 };
 
 /* Whether it is known enough to be asked, in this swarm: by key, where there are sessions. */
