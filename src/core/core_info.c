@@ -59,9 +59,9 @@ static int each_entry(const struct kith_entry *entry, unsigned bucket, bool repl
                       void *user) {
     const struct peer_walk *walk = user;
     struct kith_peer_info info = {
-        .key = entry->node.key,
-        .node_id = entry->node.id,
-        .endpoint = entry->node.endpoint,
+        .key = entry->key,
+        .node_id = entry->id,
+        .endpoint = kith_entry_endpoint(entry),
         .bucket = (uint16_t)bucket,
         .live = !replacement && entry->failures == 0,
         .failures = entry->failures,

@@ -246,7 +246,7 @@ static int take_entry(const struct kith_entry *entry, unsigned bucket, bool repl
     struct known_walk *walk = user;
     (void)bucket;
     if (!replacement && entry->failures == 0 && walk->n < walk->max) {
-        walk->out[walk->n++] = entry->node.endpoint;
+        walk->out[walk->n++] = kith_entry_endpoint(entry);
     }
     return 0;
 }

@@ -49,10 +49,10 @@ static void add_family(const struct request *q, struct kith_response *response,
     size_t n = kith_swarm_closest(&family->swarm, &q->args->target, k + 1, entries);
     unsigned added = 0;
     for (size_t i = 0; i < n && added < k; i++) {
-        const struct kith_node_ref *node = &entries[i]->node;
-        bool is_asker = kith_endpoint_equal(&node->endpoint, &q->delivery->from);
-        if (!is_asker && kith_endpoint_reaches(&node->endpoint, &q->delivery->from)) {
-            response->contacts[response->n_contacts++] = *node;
+        struct kith_node_ref node = kith_entry_node(entries[i]);
+        bool is_asker = kith_endpoint_equal(&node.endpoint, &q->delivery->from);
+        if (!is_asker && kith_endpoint_reaches(&node.endpoint, &q->delivery->from)) {
+            response->contacts[response->n_contacts++] = node;
             added++;
         }
     }

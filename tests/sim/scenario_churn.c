@@ -171,7 +171,8 @@ static int look_at(const struct kith_entry *entry, unsigned bucket, bool replace
     if (replacement) {
         return 0;
     }
-    uint32_t index = kith_sim_network_find(&look->c->world->network, &entry->node.endpoint);
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    uint32_t index = kith_sim_network_find(&look->c->world->network, &endpoint);
     const struct kith_sim_host *host =
         index == KITH_SIM_NOBODY ? NULL : look->c->world->hosts[index];
     look->bucket_sizes[bucket]++;

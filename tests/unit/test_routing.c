@@ -139,7 +139,7 @@ static int sort_compare(const void *a, const void *b) {
     const struct kith_entry *const *first = a;
     const struct kith_entry *const *second = b;
 
-    return kith_point_compare(sort_target, &(*first)->node.id, &(*second)->node.id);
+    return kith_point_compare(sort_target, &(*first)->id, &(*second)->id);
 }
 
 static void assert_closest(struct fixture *f, const struct kith_point *target, size_t n,
@@ -165,14 +165,14 @@ static void closest_trial(uint64_t seed, unsigned id_bits, unsigned k, uint32_t 
     fill_random(&f, id_bits, n_nodes);
     for (size_t i = kith_routing_count(f.table) / 8; i > 0; i--) {
         struct kith_entry *entry = (struct kith_entry *)kith_routing_sample(f.table);
-        kith_routing_failed(f.table, &entry->node.id, 2 * SECOND);
+        kith_routing_failed(f.table, &entry->id, 2 * SECOND);
     }
     for (unsigned i = 0; i < 12; i++) {
         struct kith_point target = random_point(&f, id_bits);
         if (i % 3 == 1) {
             kith_routing_point_in(f.table, (unsigned)kith_random_below(&f.random, 12), &target);
         } else if (i % 3 == 2) {
-            target = i == 2 || n_nodes == 0 ? f.own : kith_routing_sample(f.table)->node.id;
+            target = i == 2 || n_nodes == 0 ? f.own : kith_routing_sample(f.table)->id;
         }
         assert_closest(&f, &target, kith_random_below(&f.random, 41), i % 2 == 0);
     }
@@ -415,6 +415,12 @@ static void test_endpoint_that_changes_its_key(void **state) {
     end(&f);
 }
 
+static void assert_at(const struct kith_entry *entry, const struct kith_endpoint *endpoint) {
+    struct kith_endpoint there = kith_entry_endpoint(entry);
+
+    assert_true(kith_endpoint_equal(&there, endpoint));
+}
+
 static void test_entry_moves(void **state) {
     struct fixture f;
 
@@ -427,18 +433,55 @@ static void test_entry_moves(void **state) {
     struct kith_entry *entry = kith_routing_find(f.table, &node.id);
     /* The old endpoint is fresh: it stays. */
     assert_int_equal(answered(&f, moved, 2 * SECOND), KITH_ROUTING_UPDATED);
-    assert_true(kith_endpoint_equal(&entry->node.endpoint, &node.endpoint));
+    assert_at(entry, &node.endpoint);
     assert_int_equal(entry->seen, SECOND);
     /* It is old: the entry moves, unless somebody else has that IP. */
     assert_int_equal(answered(&f, crowded, 62 * SECOND), KITH_ROUTING_REFUSED);
     assert_int_equal(answered(&f, moved, 62 * SECOND), KITH_ROUTING_UPDATED);
-    assert_true(kith_endpoint_equal(&entry->node.endpoint, &moved.endpoint));
+    assert_at(entry, &moved.endpoint);
     /* It failed: the entry moves at once. */
     kith_routing_failed(f.table, &node.id, 63 * SECOND);
     assert_int_equal(answered(&f, node, 63 * SECOND), KITH_ROUTING_UPDATED);
-    assert_true(kith_endpoint_equal(&entry->node.endpoint, &node.endpoint));
+    assert_at(entry, &node.endpoint);
     assert_int_equal(kith_routing_count_live(f.table), 2);
     end(&f);
+}
+
+/* A node comes out of the table as it went in, from tables of one family and of both. */
+static void test_entries_of_each_family(void **state) {
+    static const char *const texts[] = {"10.1.2.3:7700", "[fe80::1]:65535"};
+
+    for (uint8_t family = 0; family <= 6; family = family == 0 ? 4 : family + 2) {
+        struct fixture f;
+        start(&f, 11, K, 256);
+        f.table = kith_routing_free(f.table);
+        struct kith_routing_config config = {.own_id = f.own,
+                                             .family = family,
+                                             .id_bits = 256,
+                                             .k = K,
+                                             .per_net_bucket = {1, 1, 1},
+                                             .per_net_table = {1, 1, 1},
+                                             .random = &f.random,
+                                             .stats = &f.stats,
+                                             .on_change = on_change,
+                                             .context = &f};
+        assert_int_equal(kith_routing_new(&f.table, &config), 0);
+        for (unsigned i = 0; i < 12; i++) {
+            struct kith_node_ref node = node_at(&f, 1, (uint8_t)i, texts[i % 2]);
+            node.endpoint.ip[3 + 12 * (i % 2)] = (uint8_t)(i + 1);
+            node.endpoint.scope = i % 2 == 0 ? 0 : UINT32_MAX - i;
+            bool fits = family == 0 || family == node.endpoint.family;
+            assert_int_equal(answered(&f, node, SECOND),
+                             fits ? KITH_ROUTING_ADDED : KITH_ROUTING_REFUSED);
+            const struct kith_entry *entry = kith_routing_find(f.table, &node.id);
+            assert_true((entry != NULL) == fits);
+            if (fits) {
+                assert_at(entry, &node.endpoint);
+                assert_int_equal(kith_entry_endpoint(entry).scope, node.endpoint.scope);
+            }
+        }
+        end(&f);
+    }
 }
 
 static void test_rtt_is_smoothed(void **state) {
@@ -473,16 +516,16 @@ static void test_stalest(void **state) {
     /* At 200 s their weighted ages are 100, 70, 120 and 2. */
     assert_null(kith_routing_stalest(f.table, 200 * SECOND, 120 * SECOND));
     struct kith_entry *entry = kith_routing_stalest(f.table, 200 * SECOND, 60 * SECOND);
-    assert_memory_equal(&entry->node.id, &near.id, sizeof(near.id));
+    assert_memory_equal(&entry->id, &near.id, sizeof(near.id));
     entry->asked = 200 * SECOND; /* under way: the next one */
     entry = kith_routing_stalest(f.table, 200 * SECOND, 60 * SECOND);
-    assert_memory_equal(&entry->node.id, &far_old.id, sizeof(far_old.id));
+    assert_memory_equal(&entry->id, &far_old.id, sizeof(far_old.id));
     /* A failed one goes before all, but not at once again. */
     kith_routing_failed(f.table, &near_new.id, 200 * SECOND);
     entry = kith_routing_stalest(f.table, 201 * SECOND, 60 * SECOND);
-    assert_memory_equal(&entry->node.id, &far_old.id, sizeof(far_old.id));
+    assert_memory_equal(&entry->id, &far_old.id, sizeof(far_old.id));
     entry = kith_routing_stalest(f.table, 206 * SECOND, 60 * SECOND);
-    assert_memory_equal(&entry->node.id, &near_new.id, sizeof(near_new.id));
+    assert_memory_equal(&entry->id, &near_new.id, sizeof(near_new.id));
     end(&f);
 }
 
@@ -539,7 +582,7 @@ static void test_sample_is_uniform(void **state) {
         (void)answered(&f, node_private(&f, i / 3, i), SECOND);
     }
     for (unsigned i = 0; i < DRAWS; i++) {
-        drawn[kith_routing_sample(f.table)->node.endpoint.ip[3]]++;
+        drawn[kith_entry_endpoint(kith_routing_sample(f.table)).ip[3]]++;
     }
     for (unsigned i = 0; i < NODES; i++) {
         assert_in_range(drawn[i], DRAWS / NODES / 2, DRAWS / NODES * 2);
@@ -651,7 +694,7 @@ static void test_closest_are_likely_there(void **state) {
         (void)answered(&f, node_private(&f, 3, i), 600 * SECOND); /* 900 s / 2 is their stay */
     }
     assert_int_equal(kith_routing_closest(f.table, &f.own, 3, true, out), 3);
-    assert_true(kith_point_equal(&out[0]->node.id, &nearest.id)); /* nobody has died yet */
+    assert_true(kith_point_equal(&out[0]->id, &nearest.id)); /* nobody has died yet */
     for (uint8_t died = 0; died < 8; died++) {
         struct kith_node_ref node = node_private(&f, 2, died);
         (void)answered(&f, node, 600 * SECOND);
@@ -661,11 +704,11 @@ static void test_closest_are_likely_there(void **state) {
     }
     assert_int_equal(kith_routing_closest(f.table, &f.own, 3, true, out), 3);
     for (unsigned i = 0; i < 3; i++) {
-        assert_false(kith_point_equal(&out[i]->node.id, &nearest.id));
+        assert_false(kith_point_equal(&out[i]->id, &nearest.id));
     }
     const struct kith_entry *all[8];
     assert_int_equal(kith_routing_closest(f.table, &f.own, 8, true, all), 4);
-    assert_true(kith_point_equal(&all[0]->node.id, &nearest.id));
+    assert_true(kith_point_equal(&all[0]->id, &nearest.id));
     end(&f);
 }
 
@@ -824,6 +867,7 @@ int main(void) {
         cmocka_unit_test(test_crowd_gives_way),
         cmocka_unit_test(test_endpoint_that_changes_its_key),
         cmocka_unit_test(test_entry_moves),
+        cmocka_unit_test(test_entries_of_each_family),
         cmocka_unit_test(test_rtt_is_smoothed),
         cmocka_unit_test(test_stalest),
         cmocka_unit_test(test_unfilled),

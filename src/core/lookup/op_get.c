@@ -449,7 +449,7 @@ static bool ought_to_hold(const struct kith_op *op) {
     const struct kith_entry *entries[64];
     size_t k = swarm->dialect->k;
     size_t n = kith_swarm_closest(swarm, &op->point, k, entries);
-    return n < k || kith_point_compare(&op->point, &swarm->own_id, &entries[k - 1]->node.id) < 0;
+    return n < k || kith_point_compare(&op->point, &swarm->own_id, &entries[k - 1]->id) < 0;
 }
 
 /* What this node has itself. Returns whether that settles the question. */
@@ -503,7 +503,8 @@ static void ask_if_known(struct kith_op *op, uint64_t now) {
         ask_directly(op, &node, now);
     } else if (entry != NULL) { /* where it answered counts for more than what mDNS claims */
         op->direct_source = KITH_SOURCE_BOOK;
-        ask_directly(op, &entry->node, now);
+        node = kith_entry_node(entry);
+        ask_directly(op, &node, now);
     }
 }
 

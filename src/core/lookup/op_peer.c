@@ -210,7 +210,7 @@ void kith_op_begin_peer(struct kith_op *op, uint64_t now) {
             kith_op_begin_get(op, now);
             return;
         }
-        op->peer = entry->node;
+        op->peer = kith_entry_node(entry);
         op->has_peer = true;
         kith_op_peer_resolved(op, now);
         return;

@@ -165,20 +165,21 @@ static void deal(const struct kith_leg *leg, const struct kith_point *target) {
     unsigned turn = 0;
     size_t n = kith_swarm_closest(leg->swarm, target, ENTRIES_MAX, entries);
     for (size_t i = 0; i < n; i++) {
-        if (kith_asked_has(&paths->asked, &entries[i]->node.id)) {
+        if (kith_asked_has(&paths->asked, &entries[i]->id)) {
             continue;
         }
-        struct kith_walk *walk =
-            &paths->walks[path_of(&entries[i]->node.endpoint, paths->n, nets, &turn)];
+        struct kith_node_ref node = kith_entry_node(entries[i]);
+        struct kith_walk *walk = &paths->walks[path_of(&node.endpoint, paths->n, nets, &turn)];
         if (walk->n_candidates < KITH_PATH_STARTERS) {
-            kith_walk_add(walk, &entries[i]->node, 1);
+            kith_walk_add(walk, &node, 1);
         } else {
             entries[n_left++] = entries[i];
         }
     }
     for (unsigned i = 0, next = 0; i < paths->n && next < n_left; i++) {
         if (paths->walks[i].n_candidates == 0) {
-            kith_walk_add(&paths->walks[i], &entries[next++]->node, 1);
+            struct kith_node_ref node = kith_entry_node(entries[next++]);
+            kith_walk_add(&paths->walks[i], &node, 1);
         }
     }
 }

@@ -543,7 +543,8 @@ bool kith_walk_start(struct kith_walk *walk, uint64_t now) {
                    ? 0
                    : kith_swarm_closest(walk->swarm, &walk->target, KITH_WALK_STARTERS, entries);
     for (size_t i = 0; i < n; i++) {
-        kith_walk_add(walk, &entries[i]->node, 1);
+        struct kith_node_ref node = kith_entry_node(entries[i]);
+        kith_walk_add(walk, &node, 1);
     }
     if (walk->n_candidates == 0) {
         return false;

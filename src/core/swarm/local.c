@@ -293,8 +293,11 @@ static void ask_once_more(const struct kith_local *local, uint64_t now) {
     for (size_t i = 0; i < 2; i++) {
         struct kith_entry *entry = tables[i] == NULL ? NULL : kith_routing_find(tables[i], &id);
         struct kith_rpc *rpc;
-        if (entry != NULL &&
-            kith_swarm_ask(swarm, &entry->node, &request, 0, NULL, NULL, now, &rpc) < 0) {
+        if (entry == NULL) {
+            continue;
+        }
+        struct kith_node_ref node = kith_entry_node(entry);
+        if (kith_swarm_ask(swarm, &node, &request, 0, NULL, NULL, now, &rpc) < 0) {
             return; /* the tables' own refresh comes later */
         }
     }

@@ -31,6 +31,7 @@
  */
 #include "core/swarm/routing.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static const uint64_t MOVE_AFTER_NS = UINT64_C(60) * 1000 * 1000 * 1000;
 
 enum {
     BUCKETS_STEP = 8, /* 256 times the network before the array grows again */
-    ENTRIES_STEP = 4, /* 512 bytes; most buckets are full or nearly empty */
+    ENTRIES_STEP = 4, /* 400 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
     SHARE_DIVISOR = 4, /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
@@ -83,14 +84,50 @@ static struct kith_bucket *bucket_of(const struct kith_routing *r, const struct 
     return index < r->n_buckets ? &r->buckets[index] : NULL;
 }
 
-static struct kith_entry *entries_find(struct kith_entry *entries, unsigned n,
+static struct kith_entry *entries_find(const struct kith_routing *r, uint8_t *entries, unsigned n,
                                        const struct kith_point *id) {
     for (unsigned i = 0; i < n; i++) {
-        if (kith_point_equal(&entries[i].node.id, id)) {
-            return &entries[i];
+        struct kith_entry *entry = kith_entry_at(r, entries, i);
+        if (kith_point_equal(&entry->id, id)) {
+            return entry;
         }
     }
     return NULL;
+}
+
+struct kith_endpoint kith_entry_endpoint(const struct kith_entry *entry) {
+    struct kith_endpoint endpoint = {.family = entry->family};
+    size_t size = entry->family == 6 ? 16 : 4;
+
+    memcpy(endpoint.ip, entry->address, size);
+    memcpy(&endpoint.port, entry->address + size, sizeof(endpoint.port));
+    if (entry->family == 6) {
+        memcpy(&endpoint.scope, entry->address + 18, sizeof(endpoint.scope));
+    }
+    return endpoint;
+}
+
+struct kith_node_ref kith_entry_node(const struct kith_entry *entry) {
+    return (struct kith_node_ref){.id = entry->id,
+                                  .key = entry->key,
+                                  .has_key = entry->has_key,
+                                  .endpoint = kith_entry_endpoint(entry)};
+}
+
+/* Who it is and where, and nothing else of an entry that has room for this family. */
+static void entry_set_node(struct kith_entry *entry, const struct kith_node_ref *node) {
+    const struct kith_endpoint *endpoint = &node->endpoint;
+    size_t size = endpoint->family == 6 ? 16 : 4;
+
+    entry->id = node->id;
+    entry->key = node->has_key ? node->key : (struct kith_key){{0}};
+    entry->has_key = node->has_key;
+    entry->family = endpoint->family & 15;
+    memcpy(entry->address, endpoint->ip, size);
+    memcpy(entry->address + size, &endpoint->port, sizeof(endpoint->port));
+    if (endpoint->family == 6) {
+        memcpy(entry->address + 18, &endpoint->scope, sizeof(endpoint->scope));
+    }
 }
 
 static int buckets_reserve(struct kith_routing *r, unsigned index) {
@@ -113,15 +150,15 @@ static int buckets_reserve(struct kith_routing *r, unsigned index) {
 static int bucket_grow(const struct kith_routing *r, struct kith_bucket *bucket) {
     unsigned wanted = bucket->capacity + ENTRIES_STEP;
     unsigned capacity = wanted < r->config.k ? wanted : r->config.k;
-    struct kith_entry *entries;
+    uint8_t *entries = malloc(capacity * (r->entry_size + sizeof(uint32_t)));
 
-    entries = malloc(capacity * (sizeof(*entries) + sizeof(uint32_t)));
     if (entries == NULL) {
         return KITH_ENOMEM;
     }
     if (bucket->n > 0) {
-        memcpy(entries, bucket->entries, bucket->n * sizeof(*entries));
-        memcpy(entries + capacity, kith_bucket_tags(bucket), bucket->n * sizeof(uint32_t));
+        memcpy(entries, bucket->entries, (size_t)bucket->n * r->entry_size);
+        memcpy(entries + (size_t)capacity * r->entry_size, kith_bucket_tags(r, bucket),
+               bucket->n * sizeof(uint32_t));
     }
     free(bucket->entries);
     bucket->entries = entries;
@@ -129,9 +166,9 @@ static int bucket_grow(const struct kith_routing *r, struct kith_bucket *bucket)
     return 0;
 }
 
-static int cache_grow(struct kith_bucket *bucket) {
+static int cache_grow(const struct kith_routing *r, struct kith_bucket *bucket) {
     unsigned capacity = bucket->cache_capacity + ENTRIES_STEP;
-    struct kith_entry *cache = realloc(bucket->cache, capacity * sizeof(*cache));
+    uint8_t *cache = realloc(bucket->cache, (size_t)capacity * r->entry_size);
 
     if (cache == NULL) {
         return KITH_ENOMEM;
@@ -151,17 +188,18 @@ static struct claim claim_new(const struct kith_endpoint *endpoint) {
 /* Adds what an entry means for the endpoint of the claim. */
 static void claim_add(struct claim *claim, struct kith_entry *entry, bool same_bucket,
                       const struct kith_endpoint *endpoint) {
+    struct kith_endpoint there = kith_entry_endpoint(entry);
     struct kith_nets theirs;
 
-    if (kith_endpoint_equal(&entry->node.endpoint, endpoint)) {
+    if (kith_endpoint_equal(&there, endpoint)) {
         claim->holder = entry;
         return;
     }
     if (claim->nets.of[0] == 0) {
         return; /* exempt */
     }
-    claim->ip_taken |= kith_endpoint_same_ip(&entry->node.endpoint, endpoint);
-    kith_endpoint_nets(&entry->node.endpoint, &theirs);
+    claim->ip_taken |= kith_endpoint_same_ip(&there, endpoint);
+    kith_endpoint_nets(&there, &theirs);
     for (unsigned i = 0; i < KITH_NETS; i++) {
         bool same = theirs.of[i] != 0 && theirs.of[i] == claim->nets.of[i];
         claim->in_table[i] += same;
@@ -182,10 +220,11 @@ static struct claim claim_find(const struct kith_routing *r, unsigned index,
         if (bucket->n == 0) {
             continue;
         }
-        const uint32_t *tags = kith_bucket_tags(bucket);
+        const uint32_t *tags = kith_bucket_tags(r, bucket);
         for (unsigned i = 0; i < bucket->n; i++) {
-            if (tags[i] == tag && &bucket->entries[i] != ignored) {
-                claim_add(&claim, &bucket->entries[i], b == index, endpoint);
+            struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
+            if (tags[i] == tag && entry != ignored) {
+                claim_add(&claim, entry, b == index, endpoint);
             }
         }
     }
@@ -211,9 +250,12 @@ static void notify(struct kith_routing *r, const struct kith_node_ref *node, boo
 }
 
 /* Writes `entry` over slot `i`, which may be the first free one. */
-static void bucket_set(struct kith_bucket *bucket, unsigned i, const struct kith_entry *entry) {
-    bucket->entries[i] = *entry;
-    kith_bucket_tags(bucket)[i] = kith_routing_tag(&entry->node.endpoint);
+static void bucket_set(const struct kith_routing *r, struct kith_bucket *bucket, unsigned i,
+                       const struct kith_entry *entry) {
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+
+    memcpy(kith_entry_at(r, bucket->entries, i), entry, r->entry_size);
+    kith_bucket_tags(r, bucket)[i] = kith_routing_tag(&endpoint);
 }
 
 /* The bucket has room and the entry is admissible. */
@@ -225,83 +267,88 @@ static int bucket_append(struct kith_routing *r, struct kith_bucket *bucket,
             return error;
         }
     }
-    bucket_set(bucket, bucket->n, entry);
+    struct kith_node_ref node = kith_entry_node(entry);
+    bucket_set(r, bucket, bucket->n, entry);
     bucket->n++;
     r->n++;
     r->n_live += kith_entry_live(entry);
-    notify(r, &bucket->entries[bucket->n - 1].node, true);
+    notify(r, &node, true);
     return 0;
 }
 
-static void cache_remove(struct kith_bucket *bucket, unsigned i) {
+static void cache_remove(const struct kith_routing *r, struct kith_bucket *bucket, unsigned i) {
     bucket->n_cache--;
-    memmove(&bucket->cache[i], &bucket->cache[i + 1],
-            (bucket->n_cache - i) * sizeof(*bucket->cache));
+    memmove(kith_entry_at(r, bucket->cache, i), kith_entry_at(r, bucket->cache, i + 1),
+            (size_t)(bucket->n_cache - i) * r->entry_size);
 }
 
-static void cache_forget(struct kith_bucket *bucket, const struct kith_point *id) {
-    struct kith_entry *known = entries_find(bucket->cache, bucket->n_cache, id);
+static void cache_forget(const struct kith_routing *r, struct kith_bucket *bucket,
+                         const struct kith_point *id) {
+    struct kith_entry *known = entries_find(r, bucket->cache, bucket->n_cache, id);
 
     if (known != NULL) {
-        cache_remove(bucket, (unsigned)(known - bucket->cache));
+        cache_remove(r, bucket, kith_entry_place(r, bucket->cache, known));
     }
 }
 
-/* Takes out the replacement that answered last and may take the place of `leaving`. Those whose
- * address has been taken meanwhile are forgotten. */
-static bool cache_take(const struct kith_routing *r, struct kith_bucket *bucket,
-                       const struct kith_entry *leaving, struct kith_entry *ret) {
+/* Takes out the replacement that answered last and may take the place of `leaving`; NULL: none.
+ * Those whose address has been taken meanwhile are forgotten. Valid until one enters the cache. */
+static const struct kith_entry *cache_take(const struct kith_routing *r, struct kith_bucket *bucket,
+                                           const struct kith_entry *leaving) {
     unsigned index = (unsigned)(bucket - r->buckets);
 
     while (bucket->n_cache > 0) {
-        struct kith_entry candidate = bucket->cache[bucket->n_cache - 1];
         bucket->n_cache--;
-        struct claim claim = claim_find(r, index, &candidate.node.endpoint, leaving);
+        const struct kith_entry *candidate = kith_entry_at(r, bucket->cache, bucket->n_cache);
+        struct kith_endpoint endpoint = kith_entry_endpoint(candidate);
+        struct claim claim = claim_find(r, index, &endpoint, leaving);
         if (claim_granted(r, &claim)) {
-            *ret = candidate;
-            return true;
+            return candidate;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Puts `entry` into the place of `leaving`: no allocation, so it cannot fail. */
 static void bucket_replace(struct kith_routing *r, struct kith_bucket *bucket,
                            struct kith_entry *leaving, const struct kith_entry *entry) {
-    struct kith_node_ref gone = leaving->node;
+    struct kith_node_ref gone = kith_entry_node(leaving);
+    struct kith_node_ref come = kith_entry_node(entry);
 
     r->n_live -= kith_entry_live(leaving);
     r->n_live += kith_entry_live(entry);
-    bucket_set(bucket, (unsigned)(leaving - bucket->entries), entry);
+    bucket_set(r, bucket, kith_entry_place(r, bucket->entries, leaving), entry);
     notify(r, &gone, false);
-    notify(r, &leaving->node, true);
+    notify(r, &come, true);
 }
 
 /* A replacement that waits takes the place, else the last entry fills the gap. */
 static void bucket_remove(struct kith_routing *r, struct kith_bucket *bucket,
                           struct kith_entry *leaving) {
-    struct kith_node_ref gone = leaving->node;
-    struct kith_entry next;
+    struct kith_node_ref gone = kith_entry_node(leaving);
+    const struct kith_entry *next = cache_take(r, bucket, leaving);
 
-    if (cache_take(r, bucket, leaving, &next)) {
-        bucket_replace(r, bucket, leaving, &next);
+    if (next != NULL) {
+        bucket_replace(r, bucket, leaving, next);
         return;
     }
     r->n_live -= kith_entry_live(leaving);
     r->n--;
     bucket->n--;
-    unsigned i = (unsigned)(leaving - bucket->entries);
-    bucket->entries[i] = bucket->entries[bucket->n];
-    kith_bucket_tags(bucket)[i] = kith_bucket_tags(bucket)[bucket->n];
+    if (leaving != kith_entry_at(r, bucket->entries, bucket->n)) {
+        bucket_set(r, bucket, kith_entry_place(r, bucket->entries, leaving),
+                   kith_entry_at(r, bucket->entries, bucket->n));
+    }
     notify(r, &gone, false);
 }
 
 /* The entry a full bucket gives up: most failures, then longest silent. NULL: all are live. */
-static struct kith_entry *bucket_worst(const struct kith_bucket *bucket) {
+static struct kith_entry *bucket_worst(const struct kith_routing *r,
+                                       const struct kith_bucket *bucket) {
     struct kith_entry *worst = NULL;
 
     for (unsigned i = 0; i < bucket->n; i++) {
-        struct kith_entry *entry = &bucket->entries[i];
+        struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
         if (kith_entry_live(entry)) {
             continue;
         }
@@ -319,7 +366,7 @@ static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket
     struct claim claim = claim_new(endpoint);
 
     for (unsigned i = 0; i < bucket->n_cache; i++) {
-        claim_add(&claim, &bucket->cache[i], true, endpoint);
+        claim_add(&claim, kith_entry_at(r, bucket->cache, i), true, endpoint);
     }
     return !claim_granted(r, &claim);
 }
@@ -327,34 +374,39 @@ static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket
 /* The newest replacement is the likeliest to be still there: it goes to the end, the oldest out. */
 static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket,
                         const struct kith_entry *entry) {
-    cache_forget(bucket, &entry->node.id);
-    if (cache_crowded(r, bucket, &entry->node.endpoint)) {
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+
+    cache_forget(r, bucket, &entry->id);
+    if (cache_crowded(r, bucket, &endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
     if (bucket->n_cache == KITH_ROUTING_CACHE) {
-        cache_remove(bucket, 0);
+        cache_remove(r, bucket, 0);
     }
     if (bucket->n_cache == bucket->cache_capacity) {
-        int error = cache_grow(bucket);
+        int error = cache_grow(r, bucket);
         if (error < 0) {
             return error;
         }
     }
-    bucket->cache[bucket->n_cache] = *entry;
+    memcpy(kith_entry_at(r, bucket->cache, bucket->n_cache), entry, r->entry_size);
     bucket->n_cache++;
     return KITH_ROUTING_CACHED;
 }
 
 static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
-    return r->config.id_valid == NULL || r->config.id_valid(&entry->node.id, &entry->node.endpoint);
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+
+    return r->config.id_valid == NULL || r->config.id_valid(&entry->id, &endpoint);
 }
 
 /* An entry that gives way to one with a valid id, or NULL. */
 static struct kith_entry *bucket_invalid(const struct kith_routing *r,
                                          const struct kith_bucket *bucket) {
     for (unsigned i = 0; r->config.id_valid != NULL && i < bucket->n; i++) {
-        if (!id_valid(r, &bucket->entries[i])) {
-            return &bucket->entries[i];
+        struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
+        if (!id_valid(r, entry)) {
+            return entry;
         }
     }
     return NULL;
@@ -371,7 +423,7 @@ static unsigned share_of_full(const struct kith_routing *r, unsigned net) {
  * it has not. */
 static bool entry_crowds(const struct kith_routing *r, const struct kith_bucket *bucket,
                          unsigned i) {
-    const uint32_t *tags = kith_bucket_tags(bucket);
+    const uint32_t *tags = kith_bucket_tags(r, bucket);
     unsigned n = 0;
 
     for (unsigned j = 0; j < bucket->n; j++) {
@@ -380,10 +432,11 @@ static bool entry_crowds(const struct kith_routing *r, const struct kith_bucket 
     if (n <= share_of_full(r, 1)) {
         return false;
     }
-    struct claim claim = claim_new(&bucket->entries[i].node.endpoint);
+    struct kith_endpoint endpoint = kith_entry_endpoint(kith_entry_at(r, bucket->entries, i));
+    struct claim claim = claim_new(&endpoint);
     for (unsigned j = 0; j < bucket->n; j++) {
         if (j != i && tags[j] == tags[i]) {
-            claim_add(&claim, &bucket->entries[j], true, &bucket->entries[i].node.endpoint);
+            claim_add(&claim, kith_entry_at(r, bucket->entries, j), true, &endpoint);
         }
     }
     return claim.in_bucket[1] >= share_of_full(r, 1) || claim.in_bucket[2] >= share_of_full(r, 2);
@@ -402,7 +455,7 @@ static struct kith_entry *bucket_crowding(const struct kith_routing *r,
         }
     }
     for (unsigned i = 0; i < bucket->n; i++) {
-        struct kith_entry *entry = &bucket->entries[i];
+        struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
         if ((crowding == NULL || entry->seen < crowding->seen) && entry_crowds(r, bucket, i)) {
             crowding = entry;
         }
@@ -419,7 +472,7 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
         int error = bucket_append(r, bucket, entry);
         return error < 0 ? error : KITH_ROUTING_ADDED;
     }
-    worst = bucket_worst(bucket);
+    worst = bucket_worst(r, bucket);
     if (worst == NULL && id_valid(r, entry)) {
         worst = bucket_invalid(r, bucket);
     }
@@ -429,25 +482,27 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
     if (worst == NULL) {
         return cache_append(r, bucket, entry);
     }
-    cache_forget(bucket, &entry->node.id);
+    cache_forget(r, bucket, &entry->id);
     bucket_replace(r, bucket, worst, entry);
     return KITH_ROUTING_ADDED;
 }
 
 static int answered_new(struct kith_routing *r, const struct kith_node_ref *node, uint32_t rtt_us,
                         uint64_t now) {
-    struct kith_entry entry = {.node = *node, .seen = now, .rtt_us = rtt_us, .peer_seq = -1};
+    union kith_entry_room room = {{.seen = now, .rtt_us = rtt_us, .peer_seq = -1}};
+    struct kith_entry *entry = &room.entry;
     unsigned index = bucket_index(r, &node->id);
     struct claim claim = claim_find(r, index, &node->endpoint, NULL);
     int error;
 
-    if (r->config.enforce_ids && !id_valid(r, &entry)) {
+    entry_set_node(entry, node);
+    if (r->config.enforce_ids && !id_valid(r, entry)) {
         return KITH_ROUTING_REFUSED;
     }
 
     if (claim.holder != NULL) {
         bool was_live = kith_entry_live(claim.holder);
-        bucket_remove(r, bucket_of(r, &claim.holder->node.id), claim.holder);
+        bucket_remove(r, bucket_of(r, &claim.holder->id), claim.holder);
         if (was_live) {
             return KITH_ROUTING_REFUSED;
         }
@@ -457,7 +512,7 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
         return KITH_ROUTING_REFUSED;
     }
     error = buckets_reserve(r, index);
-    return error < 0 ? error : admit(r, index, &entry, &claim);
+    return error < 0 ? error : admit(r, index, entry, &claim);
 }
 
 /* Whether the entry may be said to be at `endpoint` from now on. */
@@ -491,7 +546,8 @@ static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now
 static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
                           struct kith_entry *entry, const struct kith_node_ref *node,
                           uint32_t rtt_us, uint64_t now) {
-    if (!kith_endpoint_equal(&entry->node.endpoint, &node->endpoint)) {
+    struct kith_endpoint before = kith_entry_endpoint(entry);
+    if (!kith_endpoint_equal(&before, &node->endpoint)) {
         if (kith_entry_live(entry) && now - entry->seen < MOVE_AFTER_NS) {
             return KITH_ROUTING_UPDATED; /* the endpoint we have is as good: nothing to learn */
         }
@@ -500,8 +556,9 @@ static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
         }
         entry->rtt_us = 0; /* of another path */
     }
-    entry->node = *node;
-    kith_bucket_tags(bucket)[entry - bucket->entries] = kith_routing_tag(&node->endpoint);
+    entry_set_node(entry, node);
+    kith_bucket_tags(r, bucket)[kith_entry_place(r, bucket->entries, entry)] =
+        kith_routing_tag(&node->endpoint);
     if (rtt_us != 0) {
         entry->rtt_us =
             entry->rtt_us == 0
@@ -528,6 +585,9 @@ int kith_routing_new(struct kith_routing **ret, const struct kith_routing_config
         return KITH_ENOMEM;
     }
     r->config = *config;
+    /* Whole words, of which a struct kith_entry without an address does not fill the last. */
+    size_t address = config->family == 4 ? KITH_ADDRESS_V4 : KITH_ADDRESS_V6;
+    r->entry_size = (uint16_t)((offsetof(struct kith_entry, address) + address + 7) / 8 * 8);
     *ret = r;
     return 0;
 }
@@ -545,23 +605,28 @@ struct kith_routing *kith_routing_free(struct kith_routing *r) {
     return NULL;
 }
 
+static bool is_of_family(const struct kith_routing *r, const struct kith_endpoint *endpoint) {
+    return r->config.family == 0 ? endpoint->family != 0 : endpoint->family == r->config.family;
+}
+
 int kith_routing_answered(struct kith_routing *r, const struct kith_node_ref *node, uint32_t rtt_us,
                           uint64_t now) {
     struct kith_bucket *bucket;
     struct kith_entry *entry;
 
-    if (bucket_index(r, &node->id) >= r->config.id_bits || node->endpoint.family == 0) {
+    if (bucket_index(r, &node->id) >= r->config.id_bits || !is_of_family(r, &node->endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
     bucket = bucket_of(r, &node->id);
-    entry = bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, &node->id);
+    entry = bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, &node->id);
     return entry == NULL ? answered_new(r, node, rtt_us, now)
                          : answered_known(r, bucket, entry, node, rtt_us, now);
 }
 
 void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, uint64_t now) {
     struct kith_bucket *bucket = bucket_of(r, id);
-    struct kith_entry *entry = bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, id);
+    struct kith_entry *entry =
+        bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, id);
 
     if (entry == NULL) {
         kith_routing_remove(r, id); /* a replacement that fails is worth nothing */
@@ -570,12 +635,12 @@ void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, ui
     r->n_live -= kith_entry_live(entry);
     entry->failures += entry->failures < FAILURES_LIMIT;
     entry->asked = now;
-    struct kith_entry next;
     if (entry->failures == (bucket->n_cache > 0 ? 1 : KITH_ROUTING_FAILURES_MAX)) {
         observe(r, now - entry->seen, true, now);
     }
-    if (cache_take(r, bucket, entry, &next)) {
-        bucket_replace(r, bucket, entry, &next);
+    const struct kith_entry *next = cache_take(r, bucket, entry);
+    if (next != NULL) {
+        bucket_replace(r, bucket, entry, next);
     } else if (entry->failures >= KITH_ROUTING_FAILURES_MAX) {
         bucket_remove(r, bucket, entry);
     }
@@ -588,16 +653,16 @@ void kith_routing_remove(struct kith_routing *r, const struct kith_point *id) {
     if (bucket == NULL) {
         return;
     }
-    entry = entries_find(bucket->entries, bucket->n, id);
+    entry = entries_find(r, bucket->entries, bucket->n, id);
     if (entry != NULL) {
         bucket_remove(r, bucket, entry);
         return;
     }
-    cache_forget(bucket, id);
+    cache_forget(r, bucket, id);
 }
 
 struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_point *id) {
     struct kith_bucket *bucket = bucket_of(r, id);
 
-    return bucket == NULL ? NULL : entries_find(bucket->entries, bucket->n, id);
+    return bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, id);
 }

@@ -23,6 +23,7 @@ struct kith_routing; /* opaque */
 
 struct kith_routing_config {
     struct kith_point own_id;
+    uint8_t family;   /* 4 or 6: who else comes is refused; 0: both may */
     unsigned id_bits; /* 256 or 160 */
     unsigned k;       /* bucket size */
     /* Entries that one neighbourhood may have (/24, /16; IPv6 /56, /48, /32), in a bucket, and in
@@ -40,20 +41,29 @@ struct kith_routing_config {
     void *context;
 };
 
+/* There are hundreds in every node: each byte here is a quarter of a kilobyte there. The address
+ * takes what those of the table's family need, so an entry is not copied by assignment. */
 struct kith_entry {
-    struct kith_node_ref node;
-    uint64_t seen;   /* its last answer */
-    uint64_t asked;  /* our last request that it has not answered yet, or 0 */
-    uint32_t rtt_us; /* smoothed; 0: unknown */
+    struct kith_point id;
+    struct kith_key key; /* zeros: none */
+    int64_t peer_seq;    /* of its own peer record as last heard, or -1 */
+    uint64_t seen;       /* its last answer */
+    uint64_t asked;      /* our last request that it has not answered yet, or 0 */
+    uint32_t rtt_us;     /* smoothed; 0: unknown */
+    uint32_t told_in;    /* serial of the session in which it said so itself; 0: others did */
     uint8_t failures;
-    int64_t peer_seq; /* of its own peer record as last heard, or -1 */
-    uint64_t told_in; /* the session in which it said so itself; 0: others did */
+    uint8_t family : 4;
+    uint8_t has_key : 1;
+    uint8_t address[]; /* see kith_entry_endpoint() */
 };
 
 enum {
     KITH_ROUTING_FAILURES_MAX = 3, /* in a row: out, or at once when a replacement waits */
     KITH_ROUTING_CACHE = 8,        /* replacement cache per bucket */
 };
+
+struct kith_endpoint kith_entry_endpoint(const struct kith_entry *entry);
+struct kith_node_ref kith_entry_node(const struct kith_entry *entry);
 
 KITH_MUST_CHECK int kith_routing_new(struct kith_routing **ret,
                                      const struct kith_routing_config *config);
@@ -64,7 +74,8 @@ enum kith_routing_outcome {
     KITH_ROUTING_UPDATED = 1,
     KITH_ROUTING_ADDED,
     KITH_ROUTING_CACHED,  /* the bucket is full of live entries: waits as a replacement */
-    KITH_ROUTING_REFUSED, /* own id, address share, or another key at this endpoint is live */
+    KITH_ROUTING_REFUSED, /* own id, family, address share, or another key at this endpoint is live
+                           */
 };
 
 /* The node answered us from this endpoint, or proved it otherwise. rtt_us 0: not measured. An entry

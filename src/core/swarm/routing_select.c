@@ -45,17 +45,17 @@ struct selection {
 };
 
 /* Inserts one bucket, which is farther than all of those before. */
-static void select_bucket(struct selection *s, const struct kith_bucket *bucket) {
+static void select_bucket(const struct kith_routing *r, struct selection *s,
+                          const struct kith_bucket *bucket) {
     size_t first = s->found;
 
     for (unsigned b = 0; b < bucket->n; b++) {
-        const struct kith_entry *entry = &bucket->entries[b];
+        const struct kith_entry *entry = kith_entry_at(r, bucket->entries, b);
         if ((s->live_only && !kith_entry_live(entry)) || entry->seen < s->since) {
             continue;
         }
         size_t i = s->found;
-        while (i > first &&
-               kith_point_compare(s->target, &entry->node.id, &s->out[i - 1]->node.id) < 0) {
+        while (i > first && kith_point_compare(s->target, &entry->id, &s->out[i - 1]->id) < 0) {
             i--;
         }
         if (i == s->n) {
@@ -74,12 +74,12 @@ static size_t select_all(const struct kith_routing *r, struct selection *s) {
     for (unsigned j = kith_point_common_bits(own, target); j < r->n_buckets && s->found < s->n;
          j++) {
         if (kith_point_bit(own, j) != kith_point_bit(target, j)) {
-            select_bucket(s, &r->buckets[j]);
+            select_bucket(r, s, &r->buckets[j]);
         }
     }
     for (unsigned j = r->n_buckets; j > 0 && s->found < s->n; j--) {
         if (kith_point_bit(own, j - 1) == kith_point_bit(target, j - 1)) {
-            select_bucket(s, &r->buckets[j - 1]);
+            select_bucket(r, s, &r->buckets[j - 1]);
         }
     }
     return s->found;
@@ -130,7 +130,7 @@ struct kith_entry *kith_routing_stalest(struct kith_routing *r, uint64_t now, ui
 
     for (unsigned b = 0; b < r->n_buckets; b++) {
         for (unsigned i = 0; i < r->buckets[b].n; i++) {
-            struct kith_entry *entry = &r->buckets[b].entries[i];
+            struct kith_entry *entry = kith_entry_at(r, r->buckets[b].entries, i);
             bool live = kith_entry_live(entry);
             /* A failed one is due whatever its age; adding the top bit puts it first. */
             uint64_t need = entry_need(entry, b >= near, now, live ? older_than : 0);
@@ -154,7 +154,7 @@ const struct kith_entry *kith_routing_sample(const struct kith_routing *r) {
         i -= bucket->n;
         bucket++;
     }
-    return &bucket->entries[i];
+    return kith_entry_at(r, bucket->entries, i);
 }
 
 int kith_routing_unfilled(const struct kith_routing *r, unsigned from) {
@@ -219,11 +219,18 @@ uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
     if (kith_routing_closest(r, &r->config.own_id, k, true, nearest) < k || k < 3) {
         return 0;
     }
-    double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->node.id);
+    double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->id);
     double there = expected_there(r, nearest, k);
     double others = (there > 2 ? there - 1 : 1) / x;
     /* Ids ground next to ours can claim any density; what they claim must still be a number. */
     return others >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(others + 0.5) + 1;
+}
+
+/* The entry at place `i` of a bucket, replacements after entries. */
+static const struct kith_entry *bucket_at(const struct kith_routing *r,
+                                          const struct kith_bucket *bucket, unsigned i) {
+    return i < bucket->n ? kith_entry_at(r, bucket->entries, i)
+                         : kith_entry_at(r, bucket->cache, i - bucket->n);
 }
 
 int kith_routing_each(const struct kith_routing *r,
@@ -234,10 +241,7 @@ int kith_routing_each(const struct kith_routing *r,
         const struct kith_bucket *bucket = &r->buckets[b];
         unsigned n = bucket->n + bucket->n_cache;
         for (unsigned i = 0; i < n; i++) {
-            bool replacement = i >= bucket->n;
-            const struct kith_entry *entry =
-                replacement ? &bucket->cache[i - bucket->n] : &bucket->entries[i];
-            int result = fn(entry, b, replacement, user);
+            int result = fn(bucket_at(r, bucket, i), b, i >= bucket->n, user);
             if (result != 0) {
                 return result;
             }
@@ -250,15 +254,10 @@ size_t kith_routing_memory(const struct kith_routing *r) {
     size_t size = sizeof(*r) + r->n_buckets * sizeof(*r->buckets);
 
     for (unsigned b = 0; b < r->n_buckets; b++) {
-        size += r->buckets[b].capacity * (sizeof(struct kith_entry) + sizeof(uint32_t));
-        size += r->buckets[b].cache_capacity * sizeof(struct kith_entry);
+        size += r->buckets[b].capacity * (r->entry_size + sizeof(uint32_t));
+        size += (size_t)r->buckets[b].cache_capacity * r->entry_size;
     }
     return size;
-}
-
-/* The entry at place `i` of a bucket, replacements after entries. */
-static const struct kith_entry *bucket_at(const struct kith_bucket *bucket, unsigned i) {
-    return i < bucket->n ? &bucket->entries[i] : &bucket->cache[i - bucket->n];
 }
 
 static const char *check_bucket(const struct kith_routing *r, unsigned index) {
@@ -273,23 +272,23 @@ static const char *check_bucket(const struct kith_routing *r, unsigned index) {
         return "replacements wait while the bucket has room";
     }
     for (unsigned i = 0; i < n; i++) {
-        const struct kith_entry *entry = bucket_at(bucket, i);
-        if (kith_point_common_bits(&r->config.own_id, &entry->node.id) != index) {
+        const struct kith_entry *entry = bucket_at(r, bucket, i);
+        if (kith_point_common_bits(&r->config.own_id, &entry->id) != index) {
             return "an entry is in the wrong bucket";
         }
         for (unsigned j = 0; j < i; j++) {
-            if (kith_point_equal(&entry->node.id, &bucket_at(bucket, j)->node.id)) {
+            if (kith_point_equal(&entry->id, &bucket_at(r, bucket, j)->id)) {
                 return "a node is in the table twice";
             }
         }
-        if (i < bucket->n &&
-            kith_bucket_tags(bucket)[i] != kith_routing_tag(&entry->node.endpoint)) {
+        struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+        if (i < bucket->n && kith_bucket_tags(r, bucket)[i] != kith_routing_tag(&endpoint)) {
             return "a tag does not belong to its endpoint";
         }
         if (bucket->n_cache > 0 && !kith_entry_live(entry)) {
             return "a failed entry stays while replacements wait";
         }
-        if (i > bucket->n && entry->seen < bucket_at(bucket, i - 1)->seen) {
+        if (i > bucket->n && entry->seen < bucket_at(r, bucket, i - 1)->seen) {
             return "replacements are out of order";
         }
     }
@@ -314,7 +313,8 @@ static int share_count(const struct kith_entry *entry, unsigned bucket, bool rep
     if (replacement) {
         return 0;
     }
-    kith_endpoint_nets(&entry->node.endpoint, &nets);
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    kith_endpoint_nets(&endpoint, &nets);
     for (unsigned i = 0; i < KITH_NETS; i++) {
         bool same = nets.of[i] != 0 && nets.of[i] == share->nets.of[i];
         share->in_table[i] += same;
@@ -323,10 +323,10 @@ static int share_count(const struct kith_entry *entry, unsigned bucket, bool rep
     if (entry == share->entry) {
         return 0;
     }
-    const struct kith_endpoint *ours = &share->entry->node.endpoint;
-    if (kith_endpoint_equal(&entry->node.endpoint, ours)) {
+    struct kith_endpoint ours = kith_entry_endpoint(share->entry);
+    if (kith_endpoint_equal(&endpoint, &ours)) {
         share->wrong = "two entries have one endpoint";
-    } else if (!kith_endpoint_exempt(ours) && kith_endpoint_same_ip(&entry->node.endpoint, ours)) {
+    } else if (!kith_endpoint_exempt(&ours) && kith_endpoint_same_ip(&endpoint, &ours)) {
         share->wrong = "two entries have one IP";
     }
     return share->wrong != NULL;
@@ -340,7 +340,8 @@ static int share_check(const struct kith_entry *entry, unsigned bucket, bool rep
     if (replacement) {
         return 0;
     }
-    kith_endpoint_nets(&entry->node.endpoint, &share.nets);
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    kith_endpoint_nets(&endpoint, &share.nets);
     (void)kith_routing_each(share.r, share_count, &share);
     for (unsigned i = 0; i < KITH_NETS && share.wrong == NULL; i++) {
         if (share.in_bucket[i] > share.r->config.per_net_bucket[i] ||
@@ -364,7 +365,7 @@ const char *kith_routing_check(const struct kith_routing *r) {
         }
         n += r->buckets[b].n;
         for (unsigned i = 0; i < r->buckets[b].n; i++) {
-            n_live += kith_entry_live(&r->buckets[b].entries[i]);
+            n_live += kith_entry_live(kith_entry_at(r, r->buckets[b].entries, i));
         }
     }
     if (n != r->n || n_live != r->n_live) {

@@ -68,13 +68,17 @@ static bool answered_as_full_node(enum kith_method method) {
            method == KITH_METHOD_PEERS || method == KITH_METHOD_SAMPLE;
 }
 
+static bool is_at(const struct kith_entry *entry, const struct kith_endpoint *endpoint) {
+    struct kith_endpoint there = kith_entry_endpoint(entry);
+    return kith_endpoint_equal(&there, endpoint);
+}
+
 /* Where ids are mere claims, one that is known and alive elsewhere stays where it is. */
 static bool claims_anothers_id(const struct kith_swarm *swarm, struct kith_routing *table,
                                const struct kith_node_ref *node) {
     const struct kith_entry *entry =
         swarm->sessions != NULL ? NULL : kith_routing_find(table, &node->id);
-    return entry != NULL && entry->failures == 0 &&
-           !kith_endpoint_equal(&entry->node.endpoint, &node->endpoint);
+    return entry != NULL && entry->failures == 0 && !is_at(entry, &node->endpoint);
 }
 
 static void refresh_entry(struct kith_swarm *swarm, const struct kith_node_ref *node, bool admit,
@@ -100,8 +104,7 @@ static struct kith_entry *entry_at(const struct kith_swarm *swarm,
                                    const struct kith_node_ref *node) {
     struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
     struct kith_entry *entry = table == NULL ? NULL : kith_routing_find(table, &node->id);
-    bool there = entry != NULL && kith_endpoint_equal(&entry->node.endpoint, &node->endpoint);
-    return there ? entry : NULL;
+    return entry != NULL && is_at(entry, &node->endpoint) ? entry : NULL;
 }
 
 static void tell_node(struct kith_swarm *swarm, const struct kith_node_ref *node, bool answered,
@@ -130,12 +133,12 @@ static void take_own_seq(struct kith_swarm *swarm, struct kith_rpc *rpc,
     if (entry == NULL) {
         return;
     }
-    if (seq < entry->peer_seq && entry->told_in == event->session &&
-        rpc->first_sent >= heard_before) {
+    uint32_t session = (uint32_t)(event->session >> 32);
+    if (seq < entry->peer_seq && entry->told_in == session && rpc->first_sent >= heard_before) {
         kith_swarm_blame(swarm, &rpc->node, KITH_BOOK_CONTRADICTION, event->now);
     }
     entry->peer_seq = seq;
-    entry->told_in = event->session;
+    entry->told_in = session;
 }
 
 static uint32_t silent_tag(const struct kith_node_ref *node) {
@@ -207,9 +210,10 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     }
 }
 
-static int new_table(struct kith_swarm *swarm, struct kith_routing **ret) {
+static int new_table(struct kith_swarm *swarm, uint8_t family, struct kith_routing **ret) {
     struct kith_routing_config config = {
         .own_id = swarm->own_id,
+        .family = family,
         .id_bits = swarm->dialect->id_bits,
         .k = swarm->dialect->k,
         /* A whole swarm may live in one /16, a data centre's: that is only kept from owning tables.
@@ -242,9 +246,9 @@ int kith_swarm_init(struct kith_swarm *swarm, const struct kith_swarm_config *co
     swarm->rpcs.context = swarm;
     bool v4 = config->env->has_v4 && config->family != 6;
     bool v6 = config->env->has_v6 && config->family != 4;
-    int r = v4 ? new_table(swarm, &swarm->v4) : 0;
+    int r = v4 ? new_table(swarm, 4, &swarm->v4) : 0;
     if (r == 0 && v6) {
-        r = new_table(swarm, &swarm->v6);
+        r = new_table(swarm, 6, &swarm->v6);
     }
     return r;
 }
@@ -268,7 +272,8 @@ static int move_entry(const struct kith_entry *entry, unsigned bucket, bool repl
     const struct moving *moving = user;
     (void)bucket;
     if (!replacement && entry->failures == 0) {
-        int r = kith_routing_answered(moving->to, &entry->node, entry->rtt_us, moving->now);
+        struct kith_node_ref node = kith_entry_node(entry);
+        int r = kith_routing_answered(moving->to, &node, entry->rtt_us, moving->now);
         (void)r; /* without memory the table starts smaller */
     }
     return 0;
@@ -280,7 +285,7 @@ int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id, uin
     struct kith_routing *fresh[2] = {NULL, NULL};
     swarm->own_id = *id;
     for (size_t i = 0; i < 2; i++) {
-        int r = *tables[i] == NULL ? 0 : new_table(swarm, &fresh[i]);
+        int r = *tables[i] == NULL ? 0 : new_table(swarm, i == 0 ? 4 : 6, &fresh[i]);
         if (r < 0) {
             swarm->own_id = before;
             kith_routing_free(fresh[0]);
@@ -672,9 +677,7 @@ size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_poin
     size_t j = 0;
     size_t count = 0;
     while (count < n && (i < n_a || j < n_b)) {
-        int order = i == n_a   ? 1
-                    : j == n_b ? -1
-                               : kith_point_compare(target, &a[i]->node.id, &b[j]->node.id);
+        int order = i == n_a ? 1 : j == n_b ? -1 : kith_point_compare(target, &a[i]->id, &b[j]->id);
         out[count++] = order <= 0 ? a[i] : b[j];
         i += order <= 0;
         j += order >= 0; /* the same node in both tables counts once */

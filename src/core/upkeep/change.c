@@ -25,7 +25,7 @@ static void ask_nearest(struct kith_change *change, const struct kith_routing *t
     size_t n =
         kith_routing_closest(table, &change->swarm->own_id, KITH_CHANGE_ASKED, false, nearest);
     for (size_t i = 0; i < n; i++) {
-        nodes[i] = nearest[i]->node;
+        nodes[i] = kith_entry_node(nearest[i]);
     }
     struct kith_request request = kith_swarm_request(change->swarm, KITH_METHOD_PING);
     for (size_t i = 0; i < n; i++) {

@@ -84,11 +84,11 @@ static void tell(struct kith_gossip *gossip, const struct kith_record_view *reco
     size_t start = kith_random_below(&gossip->env->random, known);
     uint32_t told = 0;
     for (size_t i = 0; i < known && told < n; i++) {
-        const struct kith_node_ref *node = &entries[(start + i) % known]->node;
+        struct kith_node_ref node = kith_entry_node(entries[(start + i) % known]);
         bool skip =
-            kith_key_equal(&node->key, &key) || (but != NULL && kith_key_equal(&node->key, but));
+            kith_key_equal(&node.key, &key) || (but != NULL && kith_key_equal(&node.key, but));
         if (!skip) {
-            push(gossip, node, record, fanout, now);
+            push(gossip, &node, record, fanout, now);
             told++;
         }
     }

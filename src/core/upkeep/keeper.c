@@ -158,10 +158,11 @@ static int find_banned(const struct kith_entry *entry, unsigned bucket, bool rep
     struct banned_walk *walk = user;
     (void)bucket;
     (void)replacement;
-    if (!kith_keeper_banned(walk->keeper, &entry->node.key, &entry->node.endpoint, walk->now)) {
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    if (!kith_keeper_banned(walk->keeper, &entry->key, &endpoint, walk->now)) {
         return 0;
     }
-    walk->found = entry->node.id;
+    walk->found = entry->id;
     return 1;
 }
 
@@ -332,7 +333,8 @@ static void on_exchange(struct kith_timer *timer, uint64_t now) {
                                         : keeper->swarm->v6;
     const struct kith_entry *entry = partner_of(table);
     if (entry != NULL && !keeper->env->client) {
-        kith_keeper_exchange(keeper, &entry->node, now);
+        struct kith_node_ref node = kith_entry_node(entry);
+        kith_keeper_exchange(keeper, &node, now);
     }
     set_timer(keeper, timer, on_exchange, pace(1, keeper->damping), now);
 }

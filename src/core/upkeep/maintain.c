@@ -472,7 +472,8 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
         if (entry->failures > 0) {
             pause = REFRESH_FAILED_MS * KITH_NS_PER_MS;
         }
-        int r = kith_swarm_ask(m->swarm, &entry->node, &request, 0, on_refreshed, m, now, &rpc);
+        struct kith_node_ref node = kith_entry_node(entry);
+        int r = kith_swarm_ask(m->swarm, &node, &request, 0, on_refreshed, m, now, &rpc);
         (void)r; /* the next round tries again */
     }
     set_timer(m, &m->refresh, on_refresh, pause, now);

@@ -109,11 +109,12 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
         return;
     }
     struct kith_request request = kith_swarm_request(reach->swarm, KITH_METHOD_REACH);
-    request.family = helper->node.endpoint.family;
+    request.family = helper->family;
+    struct kith_node_ref node = kith_entry_node(helper);
     struct kith_rpc *rpc;
     reach->sign = false;
-    int r = kith_swarm_ask(reach->swarm, &helper->node, &request, KITH_ASK_ONCE, on_helped, reach,
-                           now, &rpc);
+    int r =
+        kith_swarm_ask(reach->swarm, &node, &request, KITH_ASK_ONCE, on_helped, reach, now, &rpc);
     (void)r; /* the next round asks another */
 }
 
@@ -202,12 +203,15 @@ void kith_reach_help(struct kith_reach *reach, const struct kith_delivery *asker
     struct kith_routing *table = kith_swarm_table(reach->swarm, asker->from.family);
     for (unsigned i = 0; table != NULL && pending != NULL && i < TRIES; i++) {
         const struct kith_entry *third = kith_routing_sample(table);
-        if (third == NULL || third->failures > 0 ||
-            kith_endpoint_same_ip(&third->node.endpoint, &asker->from)) {
+        if (third == NULL || third->failures > 0) {
+            continue;
+        }
+        struct kith_node_ref node = kith_entry_node(third);
+        if (kith_endpoint_same_ip(&node.endpoint, &asker->from)) {
             continue;
         }
         *pending = none;
-        pending->used = ask_third(pending, &third->node, now);
+        pending->used = ask_third(pending, &node, now);
         if (pending->used) {
             return;
         }
