@@ -58,10 +58,11 @@ struct peer_walk {
 static int each_entry(const struct kith_entry *entry, unsigned bucket, bool replacement,
                       void *user) {
     const struct peer_walk *walk = user;
+    struct kith_node_ref node = kith_entry_node(entry);
     struct kith_peer_info info = {
-        .key = entry->key,
-        .node_id = entry->id,
-        .endpoint = kith_entry_endpoint(entry),
+        .key = node.key,
+        .node_id = node.id,
+        .endpoint = node.endpoint,
         .bucket = (uint16_t)bucket,
         .live = !replacement && entry->failures == 0,
         .failures = entry->failures,

@@ -68,7 +68,7 @@ static void add_family(const struct request *q, struct kith_response *response,
     size_t n = kith_routing_closest(table, &q->args->target, want + 1, true, entries);
     size_t added = 0;
     for (size_t i = 0; i < n && added < want; i++) {
-        struct kith_node_ref node = kith_entry_node(entries[i]);
+        struct kith_node_ref node = kith_entry_contact(entries[i]);
         if (!kith_key_equal(&node.key, &q->delivery->key) &&
             is_of_use(&node.endpoint, &q->delivery->from) &&
             response->n_contacts < KITH_MESSAGE_CONTACTS_MAX) {

@@ -16,17 +16,9 @@
 
 enum { POINT_WORDS = 4, WORD_BITS = 64 };
 
-static uint64_t point_word(const struct kith_point *p, unsigned index) {
-    const uint8_t *b = p->bytes + 8 * (size_t)index;
-
-    return (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 |
-           (uint64_t)b[3] << 32 | (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 |
-           (uint64_t)b[6] << 8 | (uint64_t)b[7];
-}
-
 unsigned kith_point_common_bits(const struct kith_point *a, const struct kith_point *b) {
     for (unsigned i = 0; i < POINT_WORDS; i++) {
-        uint64_t difference = point_word(a, i) ^ point_word(b, i);
+        uint64_t difference = kith_point_word(a, i) ^ kith_point_word(b, i);
         if (difference != 0) {
             return i * WORD_BITS + (unsigned)__builtin_clzll(difference);
         }
@@ -37,9 +29,9 @@ unsigned kith_point_common_bits(const struct kith_point *a, const struct kith_po
 int kith_point_compare(const struct kith_point *target, const struct kith_point *a,
                        const struct kith_point *b) {
     for (unsigned i = 0; i < POINT_WORDS; i++) {
-        uint64_t middle = point_word(target, i);
-        uint64_t to_a = point_word(a, i) ^ middle;
-        uint64_t to_b = point_word(b, i) ^ middle;
+        uint64_t middle = kith_point_word(target, i);
+        uint64_t to_a = kith_point_word(a, i) ^ middle;
+        uint64_t to_b = kith_point_word(b, i) ^ middle;
         if (to_a != to_b) {
             return to_a < to_b ? -1 : 1;
         }

@@ -25,6 +25,15 @@ static inline bool kith_key_equal(const struct kith_key *a, const struct kith_ke
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+/* The 64 bits at `index`, 0..3, as a number. */
+static inline uint64_t kith_point_word(const struct kith_point *p, unsigned index) {
+    const uint8_t *b = p->bytes + 8 * (size_t)index;
+
+    return (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 |
+           (uint64_t)b[3] << 32 | (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 |
+           (uint64_t)b[6] << 8 | (uint64_t)b[7];
+}
+
 /* Leading bits in common, 0..256. */
 unsigned kith_point_common_bits(const struct kith_point *a, const struct kith_point *b);
 

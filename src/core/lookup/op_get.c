@@ -449,7 +449,11 @@ static bool ought_to_hold(const struct kith_op *op) {
     const struct kith_entry *entries[64];
     size_t k = swarm->dialect->k;
     size_t n = kith_swarm_closest(swarm, &op->point, k, entries);
-    return n < k || kith_point_compare(&op->point, &swarm->own_id, &entries[k - 1]->id) < 0;
+    if (n < k) {
+        return true;
+    }
+    struct kith_point farthest = kith_entry_id(entries[k - 1]);
+    return kith_point_compare(&op->point, &swarm->own_id, &farthest) < 0;
 }
 
 /* What this node has itself. Returns whether that settles the question. */

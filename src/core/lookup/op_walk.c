@@ -165,10 +165,10 @@ static void deal(const struct kith_leg *leg, const struct kith_point *target) {
     unsigned turn = 0;
     size_t n = kith_swarm_closest(leg->swarm, target, ENTRIES_MAX, entries);
     for (size_t i = 0; i < n; i++) {
-        if (kith_asked_has(&paths->asked, &entries[i]->id)) {
+        struct kith_node_ref node = kith_entry_node(entries[i]);
+        if (kith_asked_has(&paths->asked, &node.id)) {
             continue;
         }
-        struct kith_node_ref node = kith_entry_node(entries[i]);
         struct kith_walk *walk = &paths->walks[path_of(&node.endpoint, paths->n, nets, &turn)];
         if (walk->n_candidates < KITH_PATH_STARTERS) {
             kith_walk_add(walk, &node, 1);

@@ -44,7 +44,7 @@ static const uint64_t MOVE_AFTER_NS = UINT64_C(60) * 1000 * 1000 * 1000;
 
 enum {
     BUCKETS_STEP = 8, /* 256 times the network before the array grows again */
-    ENTRIES_STEP = 4, /* 400 bytes; most buckets are full or nearly empty */
+    ENTRIES_STEP = 4, /* 368 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
     SHARE_DIVISOR = 4, /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
@@ -85,14 +85,23 @@ static struct kith_bucket *bucket_of(const struct kith_routing *r, const struct 
 }
 
 static struct kith_entry *entries_find(const struct kith_routing *r, uint8_t *entries, unsigned n,
-                                       const struct kith_point *id) {
+                                       const struct kith_id_head *head) {
     for (unsigned i = 0; i < n; i++) {
         struct kith_entry *entry = kith_entry_at(r, entries, i);
-        if (kith_point_equal(&entry->id, id)) {
+        if (entry->head.high == head->high && entry->head.low == head->low) {
             return entry;
         }
     }
     return NULL;
+}
+
+/* The entry of a bucket, which may be NULL. */
+static struct kith_entry *bucket_find(const struct kith_routing *r,
+                                      const struct kith_bucket *bucket,
+                                      const struct kith_point *id) {
+    struct kith_id_head head = kith_id_head(id);
+
+    return bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, &head);
 }
 
 struct kith_endpoint kith_entry_endpoint(const struct kith_entry *entry) {
@@ -107,11 +116,46 @@ struct kith_endpoint kith_entry_endpoint(const struct kith_entry *entry) {
     return endpoint;
 }
 
+struct kith_point kith_entry_id(const struct kith_entry *entry) {
+    struct kith_point id;
+
+    if (entry->has_key) {
+        struct kith_key key;
+        memcpy(key.bytes, entry->who, sizeof(key.bytes));
+        kith_point_of_node(&key, &id);
+    } else {
+        memcpy(id.bytes, entry->who, sizeof(id.bytes));
+    }
+    return id;
+}
+
+struct kith_node_ref kith_entry_contact(const struct kith_entry *entry) {
+    struct kith_node_ref node = {.has_key = entry->has_key, .endpoint = kith_entry_endpoint(entry)};
+
+    memcpy(entry->has_key ? node.key.bytes : node.id.bytes, entry->who, sizeof(entry->who));
+    return node;
+}
+
 struct kith_node_ref kith_entry_node(const struct kith_entry *entry) {
-    return (struct kith_node_ref){.id = entry->id,
-                                  .key = entry->key,
-                                  .has_key = entry->has_key,
-                                  .endpoint = kith_entry_endpoint(entry)};
+    struct kith_node_ref node = kith_entry_contact(entry);
+
+    if (entry->has_key) {
+        kith_point_of_node(&node.key, &node.id);
+    }
+    return node;
+}
+
+int kith_entry_compare(const struct kith_point *target, const struct kith_entry *a,
+                       const struct kith_entry *b) {
+    struct kith_id_head middle = kith_id_head(target);
+    uint64_t to_a = a->head.high ^ middle.high;
+    uint64_t to_b = b->head.high ^ middle.high;
+
+    if (to_a == to_b) {
+        to_a = a->head.low ^ middle.low;
+        to_b = b->head.low ^ middle.low;
+    }
+    return to_a < to_b ? -1 : to_a > to_b;
 }
 
 /* Who it is and where, and nothing else of an entry that has room for this family. */
@@ -119,8 +163,8 @@ static void entry_set_node(struct kith_entry *entry, const struct kith_node_ref 
     const struct kith_endpoint *endpoint = &node->endpoint;
     size_t size = endpoint->family == 6 ? 16 : 4;
 
-    entry->id = node->id;
-    entry->key = node->has_key ? node->key : (struct kith_key){{0}};
+    entry->head = kith_id_head(&node->id);
+    memcpy(entry->who, node->has_key ? node->key.bytes : node->id.bytes, sizeof(entry->who));
     entry->has_key = node->has_key;
     entry->family = endpoint->family & 15;
     memcpy(entry->address, endpoint->ip, size);
@@ -283,8 +327,8 @@ static void cache_remove(const struct kith_routing *r, struct kith_bucket *bucke
 }
 
 static void cache_forget(const struct kith_routing *r, struct kith_bucket *bucket,
-                         const struct kith_point *id) {
-    struct kith_entry *known = entries_find(r, bucket->cache, bucket->n_cache, id);
+                         const struct kith_id_head *head) {
+    struct kith_entry *known = entries_find(r, bucket->cache, bucket->n_cache, head);
 
     if (known != NULL) {
         cache_remove(r, bucket, kith_entry_place(r, bucket->cache, known));
@@ -376,7 +420,7 @@ static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket
                         const struct kith_entry *entry) {
     struct kith_endpoint endpoint = kith_entry_endpoint(entry);
 
-    cache_forget(r, bucket, &entry->id);
+    cache_forget(r, bucket, &entry->head);
     if (cache_crowded(r, bucket, &endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
@@ -395,9 +439,12 @@ static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket
 }
 
 static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
+    if (r->config.id_valid == NULL) {
+        return true;
+    }
+    struct kith_point id = kith_entry_id(entry);
     struct kith_endpoint endpoint = kith_entry_endpoint(entry);
-
-    return r->config.id_valid == NULL || r->config.id_valid(&entry->id, &endpoint);
+    return r->config.id_valid(&id, &endpoint);
 }
 
 /* An entry that gives way to one with a valid id, or NULL. */
@@ -482,7 +529,7 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
     if (worst == NULL) {
         return cache_append(r, bucket, entry);
     }
-    cache_forget(r, bucket, &entry->id);
+    cache_forget(r, bucket, &entry->head);
     bucket_replace(r, bucket, worst, entry);
     return KITH_ROUTING_ADDED;
 }
@@ -502,7 +549,8 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
 
     if (claim.holder != NULL) {
         bool was_live = kith_entry_live(claim.holder);
-        bucket_remove(r, bucket_of(r, &claim.holder->id), claim.holder);
+        struct kith_point id = kith_entry_id(claim.holder);
+        bucket_remove(r, bucket_of(r, &id), claim.holder);
         if (was_live) {
             return KITH_ROUTING_REFUSED;
         }
@@ -618,15 +666,14 @@ int kith_routing_answered(struct kith_routing *r, const struct kith_node_ref *no
         return KITH_ROUTING_REFUSED;
     }
     bucket = bucket_of(r, &node->id);
-    entry = bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, &node->id);
+    entry = bucket_find(r, bucket, &node->id);
     return entry == NULL ? answered_new(r, node, rtt_us, now)
                          : answered_known(r, bucket, entry, node, rtt_us, now);
 }
 
 void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, uint64_t now) {
     struct kith_bucket *bucket = bucket_of(r, id);
-    struct kith_entry *entry =
-        bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, id);
+    struct kith_entry *entry = bucket_find(r, bucket, id);
 
     if (entry == NULL) {
         kith_routing_remove(r, id); /* a replacement that fails is worth nothing */
@@ -653,16 +700,17 @@ void kith_routing_remove(struct kith_routing *r, const struct kith_point *id) {
     if (bucket == NULL) {
         return;
     }
-    entry = entries_find(r, bucket->entries, bucket->n, id);
+    entry = bucket_find(r, bucket, id);
     if (entry != NULL) {
         bucket_remove(r, bucket, entry);
         return;
     }
-    cache_forget(r, bucket, id);
+    struct kith_id_head head = kith_id_head(id);
+    cache_forget(r, bucket, &head);
 }
 
 struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_point *id) {
     struct kith_bucket *bucket = bucket_of(r, id);
 
-    return bucket == NULL ? NULL : entries_find(r, bucket->entries, bucket->n, id);
+    return bucket_find(r, bucket, id);
 }

@@ -41,16 +41,24 @@ struct kith_routing_config {
     void *context;
 };
 
-/* There are hundreds in every node: each byte here is a quarter of a kilobyte there. The address
- * takes what those of the table's family need, so an entry is not copied by assignment. */
+/* The first 128 bits of an id, as numbers. */
+struct kith_id_head {
+    uint64_t high;
+    uint64_t low;
+};
+
+/* There are hundreds in every node: each byte here is a quarter of a kilobyte there. Of the id only
+ * half is kept, which nobody has twice: finding two keys for it takes 2^64 hashes, and gains one of
+ * them a refused place. The rest follows from the key. The address takes what those of the table's
+ * family need, so an entry is not copied by assignment. */
 struct kith_entry {
-    struct kith_point id;
-    struct kith_key key; /* zeros: none */
-    int64_t peer_seq;    /* of its own peer record as last heard, or -1 */
-    uint64_t seen;       /* its last answer */
-    uint64_t asked;      /* our last request that it has not answered yet, or 0 */
-    uint32_t rtt_us;     /* smoothed; 0: unknown */
-    uint32_t told_in;    /* serial of the session in which it said so itself; 0: others did */
+    struct kith_id_head head;
+    uint8_t who[32];  /* the key; without one, the id */
+    int64_t peer_seq; /* of its own peer record as last heard, or -1 */
+    uint64_t seen;    /* its last answer */
+    uint64_t asked;   /* our last request that it has not answered yet, or 0 */
+    uint32_t rtt_us;  /* smoothed; 0: unknown */
+    uint32_t told_in; /* serial of the session in which it said so itself; 0: others did */
     uint8_t failures;
     uint8_t family : 4;
     uint8_t has_key : 1;
@@ -63,7 +71,14 @@ enum {
 };
 
 struct kith_endpoint kith_entry_endpoint(const struct kith_entry *entry);
+/* Costs a hash where there is a key. */
+struct kith_point kith_entry_id(const struct kith_entry *entry);
 struct kith_node_ref kith_entry_node(const struct kith_entry *entry);
+/* For an answer: without the id, if there is a key that it follows from. */
+struct kith_node_ref kith_entry_contact(const struct kith_entry *entry);
+/* <0, 0, >0: a is nearer to, the same as, or farther from `target` than b. */
+int kith_entry_compare(const struct kith_point *target, const struct kith_entry *a,
+                       const struct kith_entry *b);
 
 KITH_MUST_CHECK int kith_routing_new(struct kith_routing **ret,
                                      const struct kith_routing_config *config);

@@ -55,7 +55,7 @@ static void select_bucket(const struct kith_routing *r, struct selection *s,
             continue;
         }
         size_t i = s->found;
-        while (i > first && kith_point_compare(s->target, &entry->id, &s->out[i - 1]->id) < 0) {
+        while (i > first && kith_entry_compare(s->target, entry, s->out[i - 1]) < 0) {
             i--;
         }
         if (i == s->n) {
@@ -219,7 +219,8 @@ uint64_t kith_routing_size_estimate(const struct kith_routing *r) {
     if (kith_routing_closest(r, &r->config.own_id, k, true, nearest) < k || k < 3) {
         return 0;
     }
-    double x = kith_point_distance(&r->config.own_id, &nearest[k - 1]->id);
+    struct kith_point farthest = kith_entry_id(nearest[k - 1]);
+    double x = kith_point_distance(&r->config.own_id, &farthest);
     double there = expected_there(r, nearest, k);
     double others = (there > 2 ? there - 1 : 1) / x;
     /* Ids ground next to ours can claim any density; what they claim must still be a number. */
@@ -273,11 +274,16 @@ static const char *check_bucket(const struct kith_routing *r, unsigned index) {
     }
     for (unsigned i = 0; i < n; i++) {
         const struct kith_entry *entry = bucket_at(r, bucket, i);
-        if (kith_point_common_bits(&r->config.own_id, &entry->id) != index) {
+        struct kith_point id = kith_entry_id(entry);
+        struct kith_id_head head = kith_id_head(&id);
+        if (memcmp(&head, &entry->head, sizeof(head)) != 0) {
+            return "an entry is of another id than its key";
+        }
+        if (kith_point_common_bits(&r->config.own_id, &id) != index) {
             return "an entry is in the wrong bucket";
         }
         for (unsigned j = 0; j < i; j++) {
-            if (kith_point_equal(&entry->id, &bucket_at(r, bucket, j)->id)) {
+            if (memcmp(&head, &bucket_at(r, bucket, j)->head, sizeof(head)) == 0) {
                 return "a node is in the table twice";
             }
         }

@@ -677,7 +677,7 @@ size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_poin
     size_t j = 0;
     size_t count = 0;
     while (count < n && (i < n_a || j < n_b)) {
-        int order = i == n_a ? 1 : j == n_b ? -1 : kith_point_compare(target, &a[i]->id, &b[j]->id);
+        int order = i == n_a ? 1 : j == n_b ? -1 : kith_entry_compare(target, a[i], b[j]);
         out[count++] = order <= 0 ? a[i] : b[j];
         i += order <= 0;
         j += order >= 0; /* the same node in both tables counts once */

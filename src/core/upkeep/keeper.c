@@ -158,11 +158,11 @@ static int find_banned(const struct kith_entry *entry, unsigned bucket, bool rep
     struct banned_walk *walk = user;
     (void)bucket;
     (void)replacement;
-    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
-    if (!kith_keeper_banned(walk->keeper, &entry->key, &endpoint, walk->now)) {
+    struct kith_node_ref node = kith_entry_node(entry);
+    if (!kith_keeper_banned(walk->keeper, &node.key, &node.endpoint, walk->now)) {
         return 0;
     }
-    walk->found = entry->id;
+    walk->found = node.id;
     return 1;
 }
 
