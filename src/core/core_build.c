@@ -255,6 +255,7 @@ static int init_sessions(struct kith_core *core, const struct kith_core_config *
         .outbox = &env->outbox,
         .timers = &env->timers,
         .stats = &env->stats,
+        .payload = kith_codec_payload(env->codec),
         .network = env->network,
         .network_secret = config->network_secret,
         .sessions_max = or_default(limits->sessions, SESSIONS_DEFAULT),

@@ -10,7 +10,7 @@
  * keeping its order. Since the number of chains doubles, chain i feeds only i and i + n.
  *
  * O(1) expected, given hashes the other side cannot predict. The array doubles at one node per
- * chain and is halved when all but an eighth is gone. When it cannot grow, longer chains are better
+ * chain and is halved when all but a third is gone. When it cannot grow, longer chains are better
  * than a refusal: only the first allocation can fail an insertion.
  */
 #include "util/hash.h"
@@ -20,7 +20,7 @@
 
 enum {
     HASH_CHAINS_MIN = 8, /* a power of two; one cache line */
-    SHRINK_BELOW = 8,    /* nodes per so many chains: far from where it grows */
+    SHRINK_BELOW = 3,    /* nodes per so many chains: far enough from where it grows */
 };
 
 static struct kith_hash_node **hash_chain(const struct kith_hash *table, uint64_t hash) {

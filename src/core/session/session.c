@@ -29,11 +29,12 @@ int kith_sessions_new(struct kith_sessions **ret, const struct kith_sessions_con
     if (length > KITH_NETWORK_MAX) {
         return KITH_EINVALID;
     }
-    s = calloc(1, sizeof(*s));
+    s = calloc(1, sizeof(*s) + (config->payload == NULL ? KITH_DATAGRAM_MAX : 0));
     if (s == NULL) {
         return KITH_ENOMEM;
     }
     s->config = *config;
+    s->payload = config->payload == NULL ? s->own_payload : config->payload;
     s->config.network = NULL;
     memcpy(s->prologue, version, sizeof(version) - 1);
     memcpy(s->prologue + sizeof(version) - 1, config->network, length);
@@ -56,6 +57,7 @@ struct kith_sessions *kith_sessions_free(struct kith_sessions *sessions) {
         session_table_deinit(sessions);
         session_guard_deinit(sessions);
         free(sessions->who);
+        sodium_memzero(sessions->payload, KITH_DATAGRAM_MAX);
         sodium_memzero(sessions, sizeof(*sessions));
         free(sessions);
     }

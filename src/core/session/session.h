@@ -47,8 +47,10 @@ struct kith_sessions_config {
     struct kith_outbox *outbox;       /* borrowed */
     struct kith_timers *timers;       /* borrowed */
     struct kith_stats *stats;         /* borrowed */
-    const char *network;              /* copied into the prologue "kith/1 " || network */
-    const uint8_t *network_secret;    /* 32 bytes or NULL; copied */
+    uint8_t *payload;              /* KITH_DATAGRAM_MAX bytes for that of a delivery, borrowed: all
+                                      sessions of a thread may share them; NULL: our own */
+    const char *network;           /* copied into the prologue "kith/1 " || network */
+    const uint8_t *network_secret; /* 32 bytes or NULL; copied */
     uint32_t sessions_max;
     uint32_t sessions_per_prefix;
     uint32_t handshakes_per_s; /* served; while they come faster than half of it, with a cookie
@@ -84,7 +86,7 @@ struct kith_delivery {
     kith_session_ref session;
     struct kith_key key; /* of the peer */
     struct kith_endpoint from;
-    struct kith_span payload; /* may be empty; valid until the next call */
+    struct kith_span payload; /* may be empty; valid until the next call, of those that share it */
     /* The allowance of an answer: kind INITIATION is never proven. */
     struct kith_allowance allowance;
     size_t answer_max;  /* bytes of answer payload that fit the allowance and one datagram */

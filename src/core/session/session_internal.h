@@ -200,7 +200,8 @@ struct kith_sessions {
     struct session_guard guard;
     struct session_who *who; /* SESSION_WHO_MAX, or NULL before the first use */
     struct session_pending pending;
-    uint8_t payload[KITH_DATAGRAM_MAX]; /* of the delivery */
+    uint8_t *payload; /* of the delivery */
+    uint8_t own_payload[];
 };
 
 /* session_table.c */

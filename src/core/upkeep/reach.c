@@ -42,8 +42,10 @@ int kith_reach_start(struct kith_reach *reach, uint64_t now) {
 void kith_reach_stop(struct kith_reach *reach) {
     if (reach->env != NULL) {
         kith_timer_stop(&reach->env->timers, &reach->timer);
-        free(reach->pending);
-        reach->pending = NULL;
+        for (unsigned i = 0; i < KITH_REACH_PENDING; i++) {
+            free(reach->pending[i]);
+            reach->pending[i] = NULL;
+        }
     }
 }
 
@@ -159,14 +161,16 @@ void kith_reach_question(struct kith_reach *reach, uint64_t now) {
 
 static void on_third(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_reach_pending *pending = context;
-    struct kith_reach *reach = pending->owner;
+    struct kith_reach_pending asker = *pending;
+    struct kith_reach *reach = asker.owner;
     (void)rpc;
     if (event->outcome == KITH_RPC_SLOW || event->outcome == KITH_RPC_STALE) {
         return;
     }
     bool asked = event->outcome == KITH_RPC_RESPONSE && event->response->reached;
-    pending->used = false;
-    reach->answer(reach->context, pending, asked, event->now);
+    reach->pending[asker.place] = NULL;
+    free(pending);
+    reach->answer(reach->context, &asker, asked, event->now);
 }
 
 static bool ask_third(struct kith_reach_pending *pending, const struct kith_node_ref *third,
@@ -184,22 +188,29 @@ static bool ask_third(struct kith_reach_pending *pending, const struct kith_node
                           &rpc) == 0;
 }
 
-static struct kith_reach_pending *free_slot(struct kith_reach *reach) {
-    if (reach->pending == NULL) {
-        reach->pending = calloc(KITH_REACH_PENDING, sizeof(*reach->pending));
+/* One more to help; NULL: there are too many, or no memory. */
+static struct kith_reach_pending *new_pending(struct kith_reach *reach,
+                                              const struct kith_reach_pending *asker) {
+    unsigned place = 0;
+    while (place < KITH_REACH_PENDING && reach->pending[place] != NULL) {
+        place++;
     }
-    for (unsigned i = 0; reach->pending != NULL && i < KITH_REACH_PENDING; i++) {
-        if (!reach->pending[i].used) {
-            return &reach->pending[i];
-        }
+    if (place == KITH_REACH_PENDING) {
+        return NULL;
     }
-    return NULL;
+    struct kith_reach_pending *pending = malloc(sizeof(*pending));
+    if (pending != NULL) {
+        *pending = *asker;
+        pending->place = place;
+        reach->pending[place] = pending;
+    }
+    return pending;
 }
 
 void kith_reach_help(struct kith_reach *reach, const struct kith_delivery *asker,
                      const struct kith_txn *txn, uint64_t now) {
-    struct kith_reach_pending none = {.owner = reach, .asker = *asker, .txn = *txn};
-    struct kith_reach_pending *pending = free_slot(reach);
+    struct kith_reach_pending one = {.owner = reach, .asker = *asker, .txn = *txn};
+    struct kith_reach_pending *pending = new_pending(reach, &one);
     struct kith_routing *table = kith_swarm_table(reach->swarm, asker->from.family);
     for (unsigned i = 0; table != NULL && pending != NULL && i < TRIES; i++) {
         const struct kith_entry *third = kith_routing_sample(table);
@@ -210,13 +221,15 @@ void kith_reach_help(struct kith_reach *reach, const struct kith_delivery *asker
         if (kith_endpoint_same_ip(&node.endpoint, &asker->from)) {
             continue;
         }
-        *pending = none;
-        pending->used = ask_third(pending, &node, now);
-        if (pending->used) {
+        if (ask_third(pending, &node, now)) {
             return;
         }
     }
-    reach->answer(reach->context, &none, false, now);
+    if (pending != NULL) {
+        reach->pending[pending->place] = NULL;
+        free(pending);
+    }
+    reach->answer(reach->context, &one, false, now);
 }
 
 /* ---- the third node ---- */

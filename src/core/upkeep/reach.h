@@ -26,7 +26,7 @@ enum {
 /* One whom we help: answered when the third node has said whether it pings. */
 struct kith_reach_pending {
     struct kith_reach *owner;
-    bool used;
+    unsigned place;
     struct kith_delivery asker;
     struct kith_txn txn;
 };
@@ -41,7 +41,7 @@ struct kith_reach {
     uint32_t n_tests;     /* since the start */
     uint64_t last_favour; /* when we last pinged for others */
     struct kith_timer timer;
-    struct kith_reach_pending *pending; /* KITH_REACH_PENDING, made for the first; or NULL */
+    struct kith_reach_pending *pending[KITH_REACH_PENDING]; /* NULL: free */
     /* Answers an asker. */
     void (*answer)(void *context, const struct kith_reach_pending *asker, bool asked, uint64_t now);
     /* The state changed; `now`. */

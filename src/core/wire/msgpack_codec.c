@@ -23,6 +23,7 @@
 #include "core/base/endpoint.h"
 #include "core/wire/msgpack_keys.h"
 #include "core/wire/msgpack_raw.h"
+#include "core/wire/outbox.h"
 
 enum { ZONE_CHUNK_SIZE = 16 * 1024 };
 
@@ -34,7 +35,12 @@ _Static_assert(KITH_MSGPACK_ELEMENTS_MAX *(sizeof(msgpack_object) + MSGPACK_ZONE
 struct kith_codec {
     msgpack_zone zone;
     struct kith_message message; /* decoded here, so that a failure leaves the caller's untouched */
+    uint8_t payload[KITH_DATAGRAM_MAX];
 };
+
+uint8_t *kith_codec_payload(struct kith_codec *codec) {
+    return codec->payload;
+}
 
 int kith_codec_new(struct kith_codec **ret) {
     struct kith_codec *codec = calloc(1, sizeof(*codec));

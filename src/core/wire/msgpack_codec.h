@@ -20,6 +20,8 @@ struct kith_codec; /* opaque: msgpack memory */
 
 KITH_MUST_CHECK int kith_codec_new(struct kith_codec **ret);
 struct kith_codec *kith_codec_free(struct kith_codec *codec);
+/* KITH_DATAGRAM_MAX bytes for what is about to be decoded. */
+uint8_t *kith_codec_payload(struct kith_codec *codec);
 
 /* Writes at most `max` bytes to `out`. -> KITH_ETOO_LARGE, KITH_EINVALID */
 KITH_MUST_CHECK int kith_msgpack_encode_request(const struct kith_txn *txn,
