@@ -472,6 +472,32 @@ static void test_ban_is_not_asked(void **state) {
     net_deinit(&net);
 }
 
+static bool lose_to_banned(struct net *net, struct net_packet *packet) {
+    unsigned before = *(unsigned *)net->hook_context;
+    (void)count_to_banned(net, packet);
+    return *(unsigned *)net->hook_context == before;
+}
+
+/* A question under way, to a node that is silent, is not repeated. */
+static void test_ban_ends_repeats(void **state) {
+    struct net net;
+    unsigned count = 0;
+    uint64_t op;
+    net_swarm(&net, 8);
+    net.hook = lose_to_banned;
+    net.hook_context = &count;
+    struct kith_query q = {
+        .kind = KITH_QUERY_PING, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[3].key};
+    assert_int_equal(kith_core_start(net.nodes[0].core, &q, net.now, &op), 0);
+    net_drain(&net, 0);
+    assert_int_equal(count, 1);
+    struct kith_ban_info ban = ban_of_key(&net.nodes[3].key, UINT64_MAX);
+    assert_int_equal(kith_core_ban(net.nodes[0].core, &ban, net.now), 0);
+    net_run(&net, MINUTE);
+    assert_int_equal(count, 1);
+    net_deinit(&net);
+}
+
 static void test_ban_prefix(void **state) {
     struct net net;
     net_swarm(&net, 8);
@@ -628,6 +654,7 @@ int main(void) {
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_ban_key),
         cmocka_unit_test(test_ban_is_not_asked),
+        cmocka_unit_test(test_ban_ends_repeats),
         cmocka_unit_test(test_ban_prefix),
         cmocka_unit_test(test_ban_expires),
         cmocka_unit_test(test_ban_kept),

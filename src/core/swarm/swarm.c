@@ -41,8 +41,16 @@ static void on_table_change(void *context, const struct kith_node_ref *node, boo
     }
 }
 
+static bool is_banned(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      uint64_t now) {
+    return swarm->is_banned != NULL && swarm->is_banned(swarm->context, node, now);
+}
+
 static void transmit(void *context, struct kith_rpc *rpc, bool fresh, uint64_t now) {
     struct kith_swarm *swarm = context;
+    if (is_banned(swarm, &rpc->node, now)) {
+        return; /* since it was asked first */
+    }
     if (swarm->sessions == NULL) {
         if (rpc->attempts == 1 || kith_plain_may_repeat(swarm->plain, &rpc->node.endpoint, now)) {
             kith_plain_ask(swarm->plain, &rpc->node.endpoint, kith_span(rpc->payload, rpc->size));
@@ -561,7 +569,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     if (!kith_swarm_can_ask(swarm, node)) {
         return KITH_EINVALID;
     }
-    if (swarm->is_banned != NULL && swarm->is_banned(swarm->context, node, now)) {
+    if (is_banned(swarm, node, now)) {
         return KITH_EREFUSED;
     }
     uint8_t payload[KITH_WIRE_MAX];
