@@ -412,7 +412,7 @@ static void draw_limits(struct vopr *v) {
         .records = v->tiny ? 16 + (uint32_t)vopr_below(v, 16)
                    : small ? 400
                            : 65536,
-        .record_bytes = small ? 256 * 1024 : 64 * 1024 * 1024,
+        .record_bytes = v->tiny && small ? 32 * 1024 : 64 * 1024 * 1024,
         .ops = small ? 8 : 256,
     };
 }
