@@ -317,6 +317,23 @@ bool kith_sim_expect(struct kith_sim_run *run, bool holds, const char *format, .
     return false;
 }
 
+static void report_amplification(struct kith_sim_report *report, const struct kith_sim_run *run) {
+    const struct kith_sim_amplification *kith = &run->amplification[KITH_SIM_WIRE_KITH];
+    const struct kith_sim_amplification *mainline = &run->amplification[KITH_SIM_WIRE_MAINLINE];
+    kith_sim_report_number(report, "amplification_withheld", (double)run->stats.drop_amplification,
+                           0);
+    if (kith->n_questions != 0) {
+        kith_sim_report_number(report, "amplification_kith_bytes", kith_sim_amplify_ratio(kith), 3);
+        kith_sim_report_number(report, "amplification_kith_datagrams", (double)kith->n_out, 0);
+    }
+    if (mainline->n_questions != 0) {
+        kith_sim_report_number(report, "amplification_mainline_bytes",
+                               kith_sim_amplify_ratio(mainline), 3);
+        kith_sim_report_number(report, "amplification_mainline_datagrams", (double)mainline->n_out,
+                               0);
+    }
+}
+
 static void report_totals(struct kith_sim_run *run, double wall_s) {
     struct kith_sim_report *report = &run->report;
     double virtual_s = (double)run->virtual_ns / 1e9;
@@ -338,7 +355,7 @@ static void report_totals(struct kith_sim_run *run, double wall_s) {
     }
     KITH_COUNTER_MAP(REPORT)
 #undef REPORT
-    kith_sim_report_number(report, "amplification", (double)run->stats.drop_amplification, 0);
+    report_amplification(report, run);
     kith_sim_report_number(report, "failures", run->n_failures, 0);
     kith_sim_report_text(report, "trace", trace);
 }

@@ -40,6 +40,7 @@ struct kith_sim_run {
     uint64_t delivered;
     uint64_t lost;
     struct kith_stats stats;
+    struct kith_sim_amplification amplification[KITH_SIM_WIRES];
     struct kith_sim_trace trace;
     uint32_t nodes_max;      /* hosts of the largest world */
     uint64_t bytes_per_node; /* measured by kith_sim_swarm_grow(), 0: unknown */

@@ -310,12 +310,27 @@ static void expect_honest(struct kith_sim_run *run, const struct kith_stats *sta
     }
 }
 
+/* No answer of kith is larger than its question, nor are there two. Mainline's are, by design, as
+ * long as a budget lasts: there it is a figure. */
+static void expect_no_amplification(struct kith_sim_run *run, const struct kith_sim_world *world) {
+    const struct kith_sim_amplification *kith = &world->amplify.worst[KITH_SIM_WIRE_KITH];
+    for (unsigned i = 0; i < KITH_SIM_WIRES; i++) {
+        kith_sim_amplify_merge(&run->amplification[i], &world->amplify.worst[i]);
+    }
+    kith_sim_expect(
+        run, kith->bytes_out <= kith->bytes_in && kith->n_out <= 1,
+        "somebody unproven got %llu bytes for %llu (type %u), or %llu datagrams for one",
+        (unsigned long long)kith->bytes_out, (unsigned long long)kith->bytes_in, kith->type,
+        (unsigned long long)kith->n_out);
+}
+
 void kith_sim_conclude_faulty(struct kith_sim_run *run, struct kith_sim_world *world) {
     struct kith_stats stats;
     kith_sim_world_stats(world, &stats);
 #define ADD(name, help) run->stats.name += stats.name;
     KITH_COUNTER_MAP(ADD)
 #undef ADD
+    expect_no_amplification(run, world);
     run->virtual_ns += world->now - KITH_SIM_START;
     run->delivered += world->delivered;
     run->lost += world->network.stats.lost;

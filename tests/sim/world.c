@@ -177,6 +177,7 @@ static void send_all(struct kith_sim_world *world, struct kith_sim_host *host) {
         if (from.family == 0) {
             kith_sim_panic("host %u sends to an address family it does not have", host->index);
         }
+        kith_sim_amplify_sent(&world->amplify, &datagram);
         if (world->hooks.may_send == NULL ||
             world->hooks.may_send(world->hooks.context, host, &datagram, &from)) {
             kith_sim_network_send(&world->network, host->index, &from, &datagram, world->now);
@@ -385,9 +386,11 @@ static void deliver(struct kith_sim_world *world, struct kith_sim_packet *packet
         world->delivered++;
         kith_sim_trace_datagram(&world->trace, world->now, packet->from_host, packet->to_host,
                                 packet->bytes, packet->size);
+        kith_sim_amplify_heard(&world->amplify, packet);
         enter(world, host);
         kith_core_receive(host->core, &packet->from, packet->bytes, packet->size, world->now);
         settle(world, host);
+        kith_sim_amplify_done(&world->amplify);
     }
     kith_sim_network_release(&world->network, packet);
 }

@@ -11,6 +11,7 @@
 
 #include "core/base/id.h"
 #include "core/core.h"
+#include "sim/amplify.h"
 #include "sim/network.h"
 #include "sim/trace.h"
 #include "util/timer.h"
@@ -119,6 +120,7 @@ struct kith_sim_world {
     uint64_t delivered;
     uint64_t to_dead;             /* datagrams that arrived at a dead host */
     struct kith_stats stats_dead; /* of cores that are gone */
+    struct kith_sim_amplify amplify;
     struct kith_sim_hooks hooks;
 };
 
