@@ -104,6 +104,7 @@ static void on_request(void *context, const struct kith_delivery *delivery,
     gang->n_asked += gang->evil != KITH_SIM_HONEST;
     switch (gang->evil) {
     case KITH_SIM_HONEST:
+    case KITH_SIM_LATE:
         gang->serve(context, delivery, message, now);
         break;
     case KITH_SIM_SILENT:
@@ -118,7 +119,31 @@ static void on_request(void *context, const struct kith_delivery *delivery,
             gang->serve(context, delivery, message, now);
         }
         break;
+    case KITH_SIM_OTHER:
+        if (!gang->answer(gang, core, delivery, message, now)) {
+            gang->serve(context, delivery, message, now);
+        }
+        break;
     }
+}
+
+static void carry_slowly(void *context, const struct kith_sim_flight *flight, uint64_t now) {
+    enum { RESPONSE = 2, DATA = 4 };
+    struct kith_sim_gang *gang = context;
+    struct kith_sim_network *network = &gang->world->network;
+    uint64_t at = now + kith_sim_network_rtt(network, flight->from_host, flight->to_host) / 2;
+    if (kith_sim_gang_has(gang, gang->world->hosts[flight->from_host]) &&
+        (flight->bytes[0] == RESPONSE || flight->bytes[0] == DATA)) {
+        gang->n_slowed++;
+        at += gang->slow_ns;
+    }
+    kith_sim_network_arrive(network, flight, at);
+}
+
+void kith_sim_gang_slow(struct kith_sim_gang *gang, uint64_t slow_ns) {
+    gang->slow_ns = slow_ns;
+    gang->world->network.carry = carry_slowly;
+    gang->world->network.carry_context = gang;
 }
 
 void kith_sim_gang_recruit(struct kith_sim_gang *gang, struct kith_sim_host *host) {

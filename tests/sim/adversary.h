@@ -20,6 +20,8 @@ enum kith_sim_evil {
     KITH_SIM_SILENT,  /* says nothing to anybody but in handshakes */
     KITH_SIM_COLLUDE, /* holds nothing, and names only members, the nearest to the target */
     KITH_SIM_CENSOR,  /* acknowledges what is stored, hands nothing out; names are honest */
+    KITH_SIM_LATE,    /* answers as an honest node, but late: kith_sim_gang_slow() */
+    KITH_SIM_OTHER,   /* as `answer` says */
 };
 
 struct kith_sim_gang {
@@ -31,12 +33,21 @@ struct kith_sim_gang {
     uint32_t n_known;
     void (*serve)(void *context, const struct kith_delivery *delivery,
                   const struct kith_message *message, uint64_t now); /* as an honest node */
+    /* KITH_SIM_OTHER: false: as an honest node, after all. */
+    bool (*answer)(struct kith_sim_gang *gang, struct kith_core *core,
+                   const struct kith_delivery *delivery, const struct kith_message *message,
+                   uint64_t now);
+    void *plan;       /* for `answer` */
+    uint64_t slow_ns; /* what members send in sessions, and answers that open one, leaves so late */
+    uint64_t n_slowed;
     uint64_t n_asked; /* requests that members got while they were not honest */
 };
 
 /* One gang at a time: the callbacks of a core carry the core alone. */
 void kith_sim_gang_init(struct kith_sim_gang *gang, struct kith_sim_world *world);
 void kith_sim_gang_deinit(struct kith_sim_gang *gang);
+/* From now on members send late. Takes over the network's datagrams, which are not lost then. */
+void kith_sim_gang_slow(struct kith_sim_gang *gang, uint64_t slow_ns);
 /* The host, which is alive, is one of them from now on. */
 void kith_sim_gang_recruit(struct kith_sim_gang *gang, struct kith_sim_host *host);
 bool kith_sim_gang_has(const struct kith_sim_gang *gang, const struct kith_sim_host *host);

@@ -377,20 +377,25 @@ void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *
 
 /* ---- time ---- */
 
+void kith_sim_world_hear(struct kith_sim_world *world, struct kith_sim_host *host,
+                         const struct kith_sim_packet *packet) {
+    world->delivered++;
+    kith_sim_trace_datagram(&world->trace, world->now, packet->from_host, packet->to_host,
+                            packet->bytes, packet->size);
+    kith_sim_amplify_heard(&world->amplify, packet);
+    enter(world, host);
+    kith_core_receive(host->core, &packet->from, packet->bytes, packet->size, world->now);
+    settle(world, host);
+    kith_sim_amplify_done(&world->amplify);
+}
+
 static void deliver(struct kith_sim_world *world, struct kith_sim_packet *packet) {
     struct kith_sim_host *host = world->hosts[packet->to_host];
     if (host->core == NULL) {
         world->to_dead++;
     } else if (world->hooks.may_receive == NULL ||
                world->hooks.may_receive(world->hooks.context, host, packet)) {
-        world->delivered++;
-        kith_sim_trace_datagram(&world->trace, world->now, packet->from_host, packet->to_host,
-                                packet->bytes, packet->size);
-        kith_sim_amplify_heard(&world->amplify, packet);
-        enter(world, host);
-        kith_core_receive(host->core, &packet->from, packet->bytes, packet->size, world->now);
-        settle(world, host);
-        kith_sim_amplify_done(&world->amplify);
+        kith_sim_world_hear(world, host, packet);
     }
     kith_sim_network_release(&world->network, packet);
 }

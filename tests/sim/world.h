@@ -159,6 +159,11 @@ struct kith_sim_ask *kith_sim_world_ask(struct kith_sim_world *world, struct kit
 void kith_sim_world_touched(struct kith_sim_world *world, struct kith_sim_host *host);
 struct kith_sim_ask *kith_sim_ask_free(struct kith_sim_ask *ask);
 
+/* The host gets this datagram now, as if it came from there, wherever it really comes from
+ * (`origin`). The scenario that plays an attacker sees at once what comes of it. */
+void kith_sim_world_hear(struct kith_sim_world *world, struct kith_sim_host *host,
+                         const struct kith_sim_packet *packet);
+
 /* Runs all that happens up to and including `time`, and stops there. */
 void kith_sim_world_run_until(struct kith_sim_world *world, uint64_t time);
 /* Runs for that long, or until every ask is done. Returns whether every ask is done. */

@@ -4,7 +4,8 @@
  *
  * What enters the tables: a node that answered a question which only a full node answers (find,
  * get, topic), and a node that asked us from an address it has proven and did not call itself a
- * client. In Mainline, where everybody can claim any id, an asker is asked back first. What leaves
+ * client; that one is asked back, and what it asks later does not make up for what it does not
+ * answer. In Mainline, where everybody can claim any id, an asker is asked back first. What leaves
  * them: nodes that stopped answering. Nothing else touches the tables, so a node nobody heard from
  * can never be handed to others.
  */
@@ -149,31 +150,6 @@ static void take_own_seq(struct kith_swarm *swarm, struct kith_rpc *rpc,
     entry->told_in = session;
 }
 
-static uint32_t silent_tag(const struct kith_node_ref *node) {
-    uint32_t tag;
-    memcpy(&tag, node->id.bytes + sizeof(node->id.bytes) / 2, sizeof(tag));
-    return tag;
-}
-
-bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
-                           uint64_t now) {
-    uint32_t tag = silent_tag(node);
-    for (unsigned i = 0; i < KITH_SILENT_MAX; i++) {
-        const struct kith_silent *silent = &swarm->silent[i];
-        if (silent->tag == tag && silent->at_s != 0 &&
-            now / KITH_NS_PER_S < (uint64_t)silent->at_s + KITH_SILENT_S) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void note_silence(struct kith_swarm *swarm, const struct kith_node_ref *node, uint64_t now) {
-    swarm->silent[swarm->next_silent] =
-        (struct kith_silent){silent_tag(node), (uint32_t)(now / KITH_NS_PER_S)};
-    swarm->next_silent = (swarm->next_silent + 1) % KITH_SILENT_MAX;
-}
-
 uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm) {
     uint64_t first = STAY_START_S * KITH_NS_PER_S;
     uint64_t v4 = swarm->v4 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v4, first);
@@ -188,7 +164,7 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
         if (rpc->quiet) {
             return;
         }
-        note_silence(swarm, &rpc->node, event->now);
+        kith_swarm_note_silence(swarm, &rpc->node, event->now);
         if (entry_at(swarm, &rpc->node) != NULL) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }
@@ -417,6 +393,15 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
     kith_rpcs_finish(&swarm->rpcs, rpc, &event);
 }
 
+static void ask_back(struct kith_swarm *swarm, const struct kith_node_ref *node,
+                     enum kith_method method, unsigned flags, uint64_t now) {
+    struct kith_request request = kith_swarm_request(swarm, method);
+    struct kith_rpc *rpc;
+    request.target = swarm->own_id;
+    int r = kith_swarm_ask(swarm, node, &request, flags, NULL, NULL, now, &rpc);
+    (void)r; /* it may ask again, and upkeep comes round to it */
+}
+
 /* A node of Mainline that asked us may be nobody: it is asked itself before it enters a table. */
 static void verify_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                          const struct kith_message *message, uint64_t now) {
@@ -431,22 +416,29 @@ static void verify_asker(struct kith_swarm *swarm, const struct kith_delivery *d
         !kith_pace_take(&swarm->verify, &limit, 1, now)) {
         return;
     }
-    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_FIND);
-    request.target = swarm->own_id;
-    struct kith_rpc *rpc;
-    int r = kith_swarm_ask(swarm, &node, &request, KITH_ASK_ONCE, NULL, NULL, now, &rpc);
-    (void)r; /* it may ask again */
+    ask_back(swarm, &node, KITH_METHOD_FIND, KITH_ASK_ONCE, now);
 }
 
-/* A peer that asked from a proven address and is no client is a node like any other. */
+/* A peer that asked from a proven address and is no client is a node like any other. Once it is in
+ * a table it is asked itself: who only asks, and answers nobody, would come back for ever. */
 static void admit_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                         bool read_only, uint64_t now) {
     if (delivery->kind != KITH_DELIVERY_DATA || !delivery->allowance.proven || read_only) {
         return;
     }
+    struct kith_pace_limit limit = kith_pace_limit(VERIFY_PER_S, VERIFY_BURST);
     struct kith_node_ref node = {.key = delivery->key, .has_key = true, .endpoint = delivery->from};
     kith_point_of_node(&delivery->key, &node.id);
+    const struct kith_entry *entry = kith_swarm_find(swarm, &node.id);
+    bool is_new = entry == NULL;
+    if (is_new ? kith_swarm_was_silent(swarm, &node, now) : entry->failures > 0) {
+        return;
+    }
     refresh_entry(swarm, &node, true, 0, now);
+    if (is_new && kith_swarm_find(swarm, &node.id) != NULL &&
+        kith_pace_take(&swarm->verify, &limit, 1, now)) {
+        ask_back(swarm, &node, KITH_METHOD_PING, 0, now);
+    }
 }
 
 static void receive_request(struct kith_swarm *swarm, const struct kith_delivery *delivery,

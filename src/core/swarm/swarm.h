@@ -116,6 +116,8 @@ bool kith_swarm_can_ask(const struct kith_swarm *swarm, const struct kith_node_r
  * go on naming whoever is gone for a while. */
 bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
                            uint64_t now);
+void kith_swarm_note_silence(struct kith_swarm *swarm, const struct kith_node_ref *node,
+                             uint64_t now);
 /* How long a node that answers stays, on average, going by those in the tables. */
 uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm);
 /* Asks a node that can be asked and is not banned. `fn` (may be NULL) is never called from inside
