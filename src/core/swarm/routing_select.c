@@ -316,7 +316,9 @@ static int share_count(const struct kith_entry *entry, unsigned bucket, bool rep
     struct share *share = user;
     struct kith_nets nets;
 
-    if (replacement) {
+    /* Neighbours of any kind begin with the same two bytes: nearly all are told apart by them. */
+    if (replacement || entry->family != share->entry->family ||
+        memcmp(entry->address, share->entry->address, 2) != 0) {
         return 0;
     }
     struct kith_endpoint endpoint = kith_entry_endpoint(entry);
