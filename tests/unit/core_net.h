@@ -31,6 +31,8 @@ struct net_node {
     bool dead;
 };
 
+enum { NET_KEYS = 32 };
+
 /* What the last op of interest reported. */
 struct net_seen {
     uint64_t op;
@@ -41,9 +43,11 @@ struct net_seen {
     bool has_peer;
     struct kith_peer peer;
     unsigned n_records;
+    struct kith_key keys[NET_KEYS]; /* of the first records */
     unsigned n_pongs;
     unsigned n_peers; /* of an info-hash */
     struct kith_endpoint a_peer;
+    unsigned peers_of[256]; /* by the first byte of their address */
     unsigned n_samples;
     unsigned n_hops;
     unsigned n_progress;
@@ -156,9 +160,13 @@ static inline void net_event(struct net *net, unsigned i, const struct kith_core
         if (r->kind == KITH_RESULT_PEER) {
             seen->n_peers++;
             seen->a_peer = r->contact.endpoint;
+            seen->peers_of[r->contact.endpoint.ip[0]]++;
         }
         seen->n_hops += r->kind == KITH_RESULT_HOP;
         seen->n_progress += r->kind == KITH_RESULT_PROGRESS;
+        if (r->kind == KITH_RESULT_RECORD && seen->n_records < NET_KEYS) {
+            seen->keys[seen->n_records] = r->record->key;
+        }
         seen->n_records += r->kind == KITH_RESULT_RECORD;
         if (r->record != NULL) {
             seen->record = *r->record;

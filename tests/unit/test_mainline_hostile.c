@@ -168,6 +168,7 @@ enum { SYBILS = 16 };
 static struct {
     struct kith_point target;
     bool hosts; /* each has an address of its own */
+    bool tells; /* of made-up peers */
     unsigned n_puts;
 } sybil;
 
@@ -207,7 +208,16 @@ static bool play_sybils(struct net *net, struct net_packet *packet) {
             kith_write_bytes(&w, ip, sizeof(ip));
             kith_write_u16(&w, (uint16_t)(sybil_host.port + (sybil.hosts ? 0 : i)));
         }
-        kith_write_bytes(&w, "5:token1:xe1:t4:", 16);
+        kith_write_bytes(&w, "5:token1:x", 10);
+        if (sybil.tells) {
+            kith_write_bytes(&w, "6:valuesl", 9);
+            for (unsigned i = 0; i < SYBILS; i++) {
+                kith_write_bytes(&w, "6:", 2);
+                kith_write_bytes(&w, (uint8_t[]){66, (uint8_t)number, (uint8_t)i, 1, 9, 9}, 6);
+            }
+            kith_write_bytes(&w, "e", 1);
+        }
+        kith_write_bytes(&w, "e1:t4:", 6);
         kith_write_bytes(&w, txn + 5, 4);
         kith_write_bytes(&w, "1:y1:re", 7);
         answer.size = kith_writer_size(&w);
@@ -268,6 +278,36 @@ static void test_enforced_ids(void **state) {
         assert_true(enforced ? sybil.n_puts == 0 : sybil.n_puts > 2);
     }
     sybil.hosts = false;
+    net_deinit(&net);
+}
+
+/* Peers of an info-hash are what a node says they are: a crowd whose ids are not their addresses'
+ * fills a third of what was asked for, and the walk goes on to those who can be told apart. */
+static void test_made_up_peers(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_query q = {.flags = KITH_FLAG_HAS_POINT, .point = {{0xaa, 1, 2, 3}}, .port = 6881};
+    mainline(&net, 24);
+    for (unsigned i = 0; i < 8; i++) {
+        q.kind = KITH_QUERY_ANNOUNCE_PEER;
+        assert_int_equal(net_ask(&net, i, &q), 0);
+    }
+    sybil.target = q.point;
+    sybil.hosts = true;
+    sybil.tells = true;
+    net.hook = play_sybils;
+    struct kith_endpoint one = sybil_host;
+    one.ip[2] = 0;
+    assert_int_equal(kith_core_mainline_add(net.nodes[12].core, &one, KITH_CONTACT_PEER, net.now),
+                     0);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    q.kind = KITH_QUERY_PEERS;
+    q.n = 9;
+    assert_int_equal(net_ask(&net, 12, &q), 0);
+    assert_int_equal(net.seen.n_peers, 9);
+    assert_in_range(net.seen.peers_of[66], 1, 3);
+    sybil.hosts = false;
+    sybil.tells = false;
     net_deinit(&net);
 }
 
@@ -420,7 +460,9 @@ int main(void) {
         cmocka_unit_test(test_forged_strangers),    cmocka_unit_test(test_forged_from_everywhere),
         cmocka_unit_test(test_forged_member),       cmocka_unit_test(test_largest_answer),
         cmocka_unit_test(test_flood_of_puts),       cmocka_unit_test(test_one_host_is_many_nodes),
-        cmocka_unit_test(test_enforced_ids),        cmocka_unit_test(test_crowded_rendezvous),
+        cmocka_unit_test(test_enforced_ids),
+
+        cmocka_unit_test(test_made_up_peers),       cmocka_unit_test(test_crowded_rendezvous),
         cmocka_unit_test(test_nat_with_many_ports), cmocka_unit_test(test_two_addresses),
         cmocka_unit_test(test_private_peers),
     };

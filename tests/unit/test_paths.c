@@ -228,10 +228,78 @@ static void asked_set(void **state) {
     kith_asked_deinit(&asked);
 }
 
+/* Announcements under a topic by keys that a node has just made, put where only it holds them. */
+static void make_up_keys(struct net *net, unsigned liar, const struct kith_point *topic,
+                         const struct kith_record *like) {
+    struct kith_core *core = net->nodes[liar].core;
+    uint8_t salt[KITH_SALT_MAX];
+    struct kith_span salt_span = kith_span(salt, kith_topic_salt(topic, salt));
+    for (uint8_t i = 0; i < 32; i++) {
+        struct kith_identity identity;
+        struct kith_record record;
+        struct kith_record_view view;
+        uint8_t seed[KITH_SEED_SIZE] = {0xfa, i};
+        kith_identity_from_seed(&identity, core->env.curve, seed);
+        assert_int_equal(kith_record_sign(&record, &identity, core->env.curve, salt_span, 1,
+                                          kith_span(like->value, like->value_size)),
+                         0);
+        kith_record_view(&record, &view);
+        struct kith_store_put put = {.view = &view,
+                                     .point = *topic,
+                                     .is_announcement = true,
+                                     .lifetime_ns = 3600 * KITH_NS_PER_S};
+        assert_int_equal(kith_store_put(core->store, &put, net->now, NULL), 0);
+    }
+}
+
+/* Whoever looks for a few peers does not get those that one node made up. */
+static void test_topic_of_made_up_keys(void **state) {
+    (void)state;
+    struct net net;
+    enum { ANNOUNCED = 6 };
+    net_swarm(&net, NODES);
+    struct kith_query q = {.kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT};
+    kith_topic_from_text("chess", &q.point);
+    for (unsigned i = 0; i < ANNOUNCED; i++) {
+        assert_int_equal(net_ask(&net, i, &q), 0);
+    }
+    unsigned liar = ANNOUNCED;
+    for (unsigned i = ANNOUNCED; i < NODES; i++) {
+        struct kith_point a;
+        struct kith_point b;
+        kith_point_of_node(&net.nodes[i].key, &a);
+        kith_point_of_node(&net.nodes[liar].key, &b);
+        liar = kith_point_compare(&q.point, &a, &b) < 0 ? i : liar;
+    }
+    q.kind = KITH_QUERY_FIND;
+    assert_int_equal(net_ask(&net, ANNOUNCED, &q), 0);
+    struct kith_record like = net.seen.record;
+    make_up_keys(&net, liar, &q.point, &like);
+    q.n = 6;
+    for (unsigned i = ANNOUNCED; i < NODES; i++) {
+        struct kith_held held;
+        if (kith_store_topic(net.nodes[i].core->store, &q.point, net.now, 1, &held) > 0) {
+            continue;
+        }
+        assert_int_equal(net_ask(&net, i, &q), 0);
+        assert_int_equal(net.seen.n_records, 6);
+        unsigned n_honest = 0;
+        for (unsigned j = 0; j < 6 * ANNOUNCED; j++) {
+            n_honest +=
+                kith_key_equal(&net.seen.keys[j / ANNOUNCED], &net.nodes[j % ANNOUNCED].key);
+        }
+        assert_in_range(n_honest, 4, 6); /* the liar has a third */
+    }
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(led_astray),    cmocka_unit_test(old_version),
-        cmocka_unit_test(nothing_there), cmocka_unit_test(honest_pays_nothing),
+        cmocka_unit_test(test_topic_of_made_up_keys),
+        cmocka_unit_test(led_astray),
+        cmocka_unit_test(old_version),
+        cmocka_unit_test(nothing_there),
+        cmocka_unit_test(honest_pays_nothing),
         cmocka_unit_test(asked_set),
     };
     if (sodium_init() < 0) {

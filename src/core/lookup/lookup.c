@@ -73,6 +73,9 @@ static struct kith_op *free_op(struct kith_op *op) {
     kith_event_box_free(op->done);
     free(op->seen);
     free(op->seen_endpoints);
+    free(op->seen_from);
+    free(op->held_records);
+    free(op->held_endpoints);
     free(op->filters);
     free(op->value);
     free(op->record);

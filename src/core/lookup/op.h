@@ -23,6 +23,8 @@ enum {
     KITH_OP_PROGRESS_MS = 100, /* between two progress events of an op */
     KITH_OP_TARGETS_MAX = 80,  /* nodes a put stores on: the region's and stale holders */
     KITH_FIND_MAX = 256,       /* peers one find reports */
+    KITH_FIND_HELD_MAX = 32,   /* announcements held back: 40 KB, where anybody exceeds his share */
+    KITH_OP_SOURCES = 3,       /* that it takes to end a find or a search for peers */
     KITH_PEERS_MAX = 1000,     /* peers of an info-hash that one query reports */
     KITH_PING_MAX = 1000,
     KITH_JOIN_WAIT_S = 10,              /* an op waits so long for a first live contact */
@@ -125,8 +127,14 @@ struct kith_op {
     uint32_t n_seen; /* find: distinct keys reported; peers: endpoints */
     struct kith_key *seen;
     struct kith_endpoint *seen_endpoints;
-    uint8_t *filters; /* peers: two of KITH_BLOOM_SIZE, seeds and downloaders */
-    uint32_t rounds;  /* ping */
+    uint64_t *seen_from;              /* who told of each of them, kith_op_source() */
+    uint32_t n_held;                  /* beyond their source's share, for when the walk is over */
+    struct kith_record *held_records; /* find: KITH_FIND_HELD_MAX */
+    struct kith_endpoint *held_endpoints; /* peers: as many as `seen_endpoints` */
+    uint32_t n_sources;
+    uint64_t sources[KITH_OP_SOURCES]; /* that knew anything, the first */
+    uint8_t *filters;                  /* peers: two of KITH_BLOOM_SIZE, seeds and downloaders */
+    uint32_t rounds;                   /* ping */
     uint32_t lost;
     uint8_t *value;
     struct kith_record *record;
@@ -187,6 +195,12 @@ KITH_MUST_CHECK bool kith_op_widen(struct kith_leg *leg, enum kith_method method
                                    const struct kith_walk_hooks *hooks, uint64_t now);
 /* The leg's walk (0) and those of its last round of paths (from 1), to read; NULL: no more. */
 const struct kith_walk *kith_leg_walk(const struct kith_leg *leg, unsigned i);
+/* The neighbourhood that counts for an answer of this node in this leg; 0: exempt. */
+uint64_t kith_op_source(const struct kith_leg *leg, const struct kith_node_ref *node);
+/* Whether it has its share of what the op collects. */
+bool kith_op_source_full(const struct kith_op *op, uint64_t source);
+/* It knew something: counted once, where exempt each time, up to KITH_OP_SOURCES. */
+void kith_op_note_source(struct kith_op *op, uint64_t source);
 /* Ends what runs in this leg, silently. */
 void kith_leg_stop(struct kith_leg *leg);
 /* Adds what all walks of the leg counted; how deep they went is that of its first. */

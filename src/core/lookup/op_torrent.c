@@ -4,7 +4,7 @@
  *
  * All walk in both address families, to the info-hash. An announcement goes to the nearest nodes
  * that gave a token; the host's address is what each sees of us. Who is announced nobody proves:
- * peers are hints.
+ * peers are hints, and no source alone ends the search for them (op_share.c).
  *
  * How many there are (BEP 33) is a second question, to the nearest: libtorrent answers a scrape
  * with filters instead of peers.
@@ -33,12 +33,28 @@ static bool seen_before(const struct kith_op *op, const struct kith_endpoint *en
 
 /* ---- peers ---- */
 
-static void take_peer(struct kith_op *op, const struct kith_endpoint *peer,
-                      const struct kith_endpoint *from, uint64_t now) {
-    if (enough(op) || !kith_endpoint_usable(peer) || !kith_endpoint_reaches(peer, from) ||
-        seen_before(op, peer)) {
+static void hold_back(struct kith_op *op, const struct kith_endpoint *peer) {
+    for (uint32_t i = 0; i < op->n_held; i++) {
+        if (kith_endpoint_equal(&op->held_endpoints[i], peer)) {
+            return;
+        }
+    }
+    if (op->n_held < op->query.n) {
+        op->held_endpoints[op->n_held++] = *peer;
+    }
+}
+
+/* `source` 0: whatever its share. */
+static void take_peer(struct kith_op *op, const struct kith_endpoint *peer, uint64_t source,
+                      uint64_t now) {
+    if (enough(op) || seen_before(op, peer)) {
         return;
     }
+    if (kith_op_source_full(op, source)) {
+        hold_back(op, peer);
+        return;
+    }
+    op->seen_from[op->n_seen] = source;
     op->seen_endpoints[op->n_seen++] = *peer;
     op->result.found = op->n_seen;
     op->result.sources |= KITH_SOURCE_MAINLINE;
@@ -57,12 +73,18 @@ static void merge_filters(struct kith_op *op, const struct kith_response *respon
     }
 }
 
-static void take_peers(struct kith_op *op, const struct kith_candidate *from,
+/* A rendezvous takes what it gets: it has a limit per node, and another of what it tries. */
+static void take_peers(const struct kith_leg *leg, const struct kith_candidate *from,
                        const struct kith_response *response, uint64_t now) {
+    struct kith_op *op = leg->op;
+    uint64_t source = op->internal ? 0 : kith_op_source(leg, &from->node);
     uint32_t n = response->n_peers;
     n = op->internal && n > MEET_PER_NODE ? MEET_PER_NODE : n;
     for (uint32_t i = 0; i < n; i++) {
-        take_peer(op, &response->peers[i], &from->node.endpoint, now);
+        const struct kith_endpoint *peer = &response->peers[i];
+        if (kith_endpoint_usable(peer) && kith_endpoint_reaches(peer, &from->node.endpoint)) {
+            take_peer(op, peer, source, now);
+        }
     }
 }
 
@@ -70,7 +92,7 @@ static bool on_peers(struct kith_walk *walk, struct kith_candidate *from,
                      const struct kith_response *response, uint64_t now) {
     const struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
-    take_peers(op, from, response, now);
+    take_peers(leg, from, response, now);
     if (enough(op)) {
         kith_op_finish(op, 0, false, now);
         return false;
@@ -132,6 +154,9 @@ static void on_peers_over(struct kith_leg *leg, uint64_t now) {
     if (kith_op_walking(op)) {
         return;
     }
+    for (uint32_t i = 0; i < op->n_held; i++) {
+        take_peer(op, &op->held_endpoints[i], 0, now);
+    }
     for (unsigned i = 0; i < KITH_LEGS && !op->internal; i++) {
         if (op->legs[i].started) {
             scrape(&op->legs[i], now);
@@ -147,8 +172,13 @@ static int prepare_peers(struct kith_op *op) {
         op->query.n = KITH_PEERS_MAX;
     }
     op->seen_endpoints = calloc(op->query.n, sizeof(*op->seen_endpoints));
+    op->seen_from = calloc(op->query.n, sizeof(*op->seen_from));
+    op->held_endpoints = calloc(op->query.n, sizeof(*op->held_endpoints));
     op->filters = calloc(2, KITH_BLOOM_SIZE);
-    return op->seen_endpoints == NULL || op->filters == NULL ? KITH_ENOMEM : 0;
+    return op->seen_endpoints == NULL || op->seen_from == NULL || op->held_endpoints == NULL ||
+                   op->filters == NULL
+               ? KITH_ENOMEM
+               : 0;
 }
 
 /* ---- announcing ---- */
@@ -157,7 +187,7 @@ static int prepare_peers(struct kith_op *op) {
 static bool on_announce_answer(struct kith_walk *walk, struct kith_candidate *from,
                                const struct kith_response *response, uint64_t now) {
     const struct kith_leg *leg = walk->context;
-    take_peers(leg->op, from, response, now);
+    take_peers(leg, from, response, now);
     kith_op_progress(leg->op, now);
     return true;
 }
