@@ -17,7 +17,7 @@ enum {
     KITH_BOOK_N_TABLES = 3,
     KITH_BOOK_GONE = 3,  /* not in a table; waits to be taken as removed */
     KITH_BOOK_LOOSE = 4, /* not in a table; within one call only */
-    KITH_BOOK_CHUNK = 16,
+    KITH_BOOK_CHUNK = 8,
     KITH_BOOK_LENGTHS = 129, /* of a prefix, in bits */
     KITH_BOOK_CLASSES = 3,   /* public IPv4, public IPv6, near */
     KITH_BOOK_GROUP_MAX = 2, /* entries of one group among the best */

@@ -208,7 +208,7 @@ static int make_room(struct kith_sessions *s) {
 }
 
 static int slots_grow(struct kith_sessions *s) {
-    uint32_t n = s->n_slots == 0 ? SLOTS_MIN : 2 * s->n_slots;
+    uint32_t n = s->n_slots == 0 ? SLOTS_MIN : s->n_slots + s->n_slots / 2;
     struct session_slot *slots;
 
     n = n > 1u << s->slot_bits ? 1u << s->slot_bits : n;
