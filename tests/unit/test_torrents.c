@@ -409,6 +409,32 @@ static void test_flood_of_one_info_hash(void **state) {
     end(&f);
 }
 
+/* Six /24s announce themselves under info-hashes next to our id, and cannot be alone with us. */
+static void test_flood_of_near_info_hashes(void **state) {
+    struct fixture f;
+    struct kith_point hashes[HONEST / 5];
+
+    start(&f, 18, (struct kith_torrents_config){0});
+    for (unsigned i = 0; i < HONEST; i++) {
+        struct kith_endpoint peer = honest_peer(i);
+        if (i % 5 == 0) {
+            hashes[i / 5] = random_hash(&f.random);
+        }
+        assert_int_equal(kith_torrents_announce(f.torrents, &hashes[i / 5], &peer, false, START),
+                         0);
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        struct kith_endpoint peer = {
+            .family = 4, .port = 1, .ip = {66, 6, (uint8_t)(i % 6), (uint8_t)(i / 6)}};
+        struct kith_point hash = {{[16] = 1, [18] = (uint8_t)(i >> 8), [19] = (uint8_t)i}};
+        int r = kith_torrents_announce(f.torrents, &hash, &peer, false, START + i);
+        assert_true(r == 0 || r == KITH_EFULL);
+    }
+    assert_int_equal(kith_torrents_count(f.torrents), 2000);
+    assert_int_equal(count_honest(&f, hashes, HONEST / 5, START + SECOND), HONEST);
+    end(&f);
+}
+
 /* Four /24s have a swarm for themselves, and go on announcing: whoever else comes stays. */
 static void test_full_info_hash_is_shared(void **state) {
     struct fixture f;
@@ -617,11 +643,11 @@ static struct verdict model_judge(const struct model *m, const struct model_peer
     } else if (of_hash >= m->config.peers_per_hash) {
         model_mark_one_of(&v, m, new->where, new);
     } else if (of_hash == 0 && model_count(m) >= m->config.hashes) {
-        v.refused = new->where > farthest;
+        v.refused = new->where > farthest || of_prefix >= 8;
         v.all = true;
         mark(&v, m, farthest);
     } else if (m->n >= m->config.peers) {
-        v.refused = of_hash == 0 && new->where > farthest;
+        v.refused = of_hash == 0 && (new->where > farthest || of_prefix >= 8);
         model_mark_one_of(&v, m, farthest, new);
     }
     return v;
@@ -758,6 +784,7 @@ int main(void) {
         cmocka_unit_test(test_flood_of_info_hashes),
         cmocka_unit_test(test_flood_of_one_info_hash),
         cmocka_unit_test(test_full_info_hash_is_shared),
+        cmocka_unit_test(test_flood_of_near_info_hashes),
         cmocka_unit_test(test_flood_from_everywhere),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_equals_the_model),

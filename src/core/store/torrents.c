@@ -36,8 +36,10 @@ enum {
     PEERS_PER_HASH_DEFAULT = 500,
     PEERS_DEFAULT = 50000,
     PER_PREFIX_DEFAULT = 500,
-    EXPIRE_STEP = 64, /* some 10 us; an announcement adds one */
-    CAPACITY_MIN = 4, /* of a set */
+    EXPIRE_STEP = 64,  /* some 10 us; an announcement adds one */
+    CAPACITY_MIN = 4,  /* of a set */
+    RICH_DIVISOR = 64, /* with so many peers as a part of the info-hashes, and */
+    RICH_MIN = 8,      /* at least so many, a prefix displaces no info-hash */
 };
 
 /* ---- sets ---- */
@@ -371,6 +373,14 @@ static struct kith_torrents_peer *victim_of(const struct kith_torrents *torrents
     return draw_peer(torrents, torrent, 0);
 }
 
+/* Info-hashes are free to choose, near us too, and the nearer displaces the farthest: four prefixes
+ * with all their peers would do to be alone here. */
+static bool is_rich(const struct kith_torrents *torrents, const struct kith_torrents_share *share) {
+    uint32_t part = torrents->config.hashes / RICH_DIVISOR;
+
+    return share != NULL && share->n >= (part > RICH_MIN ? part : RICH_MIN);
+}
+
 /* `torrent` is that of the newcomer, NULL for a new one of `hash`. -> KITH_EFULL */
 static int make_room(const struct kith_torrents *torrents, struct kith_torrent *torrent,
                      const struct kith_point *hash, const struct kith_endpoint *endpoint,
@@ -391,7 +401,8 @@ static int make_room(const struct kith_torrents *torrents, struct kith_torrent *
         ret->peer = victim_of(torrents, torrent, share);
     } else if (hashes_full || peers_full) {
         struct kith_torrent *far = farthest(torrents);
-        if (torrent == NULL && kith_point_compare(&config->own_id, hash, &far->hash) > 0) {
+        if (torrent == NULL && (is_rich(torrents, share) ||
+                                kith_point_compare(&config->own_id, hash, &far->hash) > 0)) {
             return KITH_EFULL;
         }
         ret->torrent = hashes_full ? far : NULL;
