@@ -26,13 +26,38 @@ struct watch {
     uint64_t bytes_out;
     uint64_t n_out;
     struct kith_sim_bytes got;
+    struct recorded *recorded; /* NULL: nothing is */
+    uint32_t n_recorded;
 };
+
+/* What was on the wire. */
+struct recorded {
+    struct kith_endpoint from;
+    struct kith_endpoint to;
+    struct kith_sim_bytes bytes;
+};
+
+enum { RECORDED_MAX = 1500 };
+
+/* Initiations, whos, and data of sessions. */
+static void record(struct watch *watch, const struct kith_datagram *datagram,
+                   const struct kith_endpoint *from) {
+    uint8_t type = datagram->bytes[0];
+    if (watch->recorded != NULL && watch->n_recorded < RECORDED_MAX &&
+        (type == 1 || type == 4 || type == 5)) {
+        struct recorded *recorded = &watch->recorded[watch->n_recorded++];
+        recorded->from = *from;
+        recorded->to = datagram->to;
+        recorded->bytes.size = datagram->size;
+        memcpy(recorded->bytes.bytes, datagram->bytes, datagram->size);
+    }
+}
 
 static bool on_send(void *context, struct kith_sim_host *host, const struct kith_datagram *datagram,
                     struct kith_endpoint *from) {
     struct watch *watch = context;
     (void)host;
-    (void)from;
+    record(watch, datagram, from);
     if (kith_endpoint_equal(&datagram->to, &watch->victim)) {
         watch->bytes_out += datagram->size;
         watch->n_out++;
@@ -226,6 +251,80 @@ static void reflect_mainline(struct kith_sim_run *run) {
 void kith_sim_scenario_reflect(struct kith_sim_run *run) {
     reflect_kith(run);
     reflect_mainline(run);
+}
+
+/* ---- replay ---- */
+
+/* What a datagram may bring about once: all but answers. */
+static uint64_t effects(const struct kith_sim_host *host) {
+    const struct kith_stats *stats = kith_core_stats(host->core);
+    return stats->handshakes_served + stats->sessions_confirmed + stats->sessions_roamed +
+           stats->records_stored + stats->table_added;
+}
+
+struct replayed {
+    uint64_t n;
+    uint64_t n_again; /* that brought something about */
+};
+
+/* Everything again, from where it came and in the victim's name. */
+static void replay_all(struct watch *watch, bool initiations, struct replayed *ret) {
+    struct kith_sim_world *world = watch->world;
+    for (uint32_t i = 0; i < watch->n_recorded; i++) {
+        const struct recorded *recorded = &watch->recorded[i];
+        uint32_t to = kith_sim_network_find(&world->network, &recorded->to);
+        if (to == KITH_SIM_NOBODY || (initiations && recorded->bytes.bytes[0] != 1)) {
+            continue;
+        }
+        uint64_t before = effects(world->hosts[to]);
+        kith_sim_forge_send(world, &recorded->bytes, &recorded->from, &watch->attacker,
+                            world->hosts[to]);
+        send_as_victim(watch, &recorded->bytes, world->hosts[to]);
+        ret->n += 2;
+        ret->n_again += effects(world->hosts[to]) != before;
+    }
+}
+
+void kith_sim_scenario_replay(struct kith_sim_run *run) {
+    enum { LATER_S = 30 };
+    struct kith_sim_world world;
+    struct watch watch;
+    struct replayed replayed = {0};
+    struct replayed restarted = {0};
+    struct kith_stats stats;
+    uint32_t in_tables = 0;
+    kith_sim_swarm_init(&world, run);
+    watch_init(&watch, &world);
+    watch.recorded = kith_sim_allocate(RECORDED_MAX * sizeof(*watch.recorded));
+    kith_sim_swarm_grow(run, &world, run->options.nodes);
+    replay_all(&watch, false, &replayed);
+    run_s(&world, LATER_S);
+    replay_all(&watch, false, &replayed);
+    kith_sim_world_stats(&world, &stats);
+    /* Who starts again cannot know: he may answer, and must do nothing else. */
+    for (uint32_t i = 0; i < world.n_hosts; i++) {
+        kith_sim_world_kill(&world, world.hosts[i]);
+        (void)kith_sim_world_start(&world, world.hosts[i]);
+    }
+    replay_all(&watch, true, &restarted);
+    for (uint32_t i = 0; i < world.n_hosts; i++) {
+        const struct kith_core *core = world.hosts[i]->core;
+        in_tables += (uint32_t)kith_routing_count(core->swarm.v4) + kith_store_count(core->store);
+    }
+    kith_sim_report_number(&run->report, "replayed", (double)(replayed.n + restarted.n), 0);
+    kith_sim_report_number(&run->report, "replays_dropped", (double)stats.drop_replay, 0);
+    kith_sim_report_number(&run->report, "answered_after_restart", (double)restarted.n_again, 0);
+    kith_sim_report_number(&run->report, "reflected", (double)watch.n_out, 0);
+    kith_sim_expect(run, replayed.n > 0 && stats.drop_replay > 0, "nothing was replayed");
+    kith_sim_expect(run, replayed.n_again == 0, "%llu datagrams were taken twice",
+                    (unsigned long long)replayed.n_again);
+    kith_sim_expect(run, in_tables == 0, "replays filled tables with %u entries", in_tables);
+    kith_sim_expect(run, watch.n_out <= watch.n_in && watch.bytes_out <= watch.bytes_in,
+                    "a victim got %llu bytes for %llu", (unsigned long long)watch.bytes_out,
+                    (unsigned long long)watch.bytes_in);
+    free(watch.recorded);
+    watch.recorded = NULL;
+    kith_sim_conclude_faulty(run, &world);
 }
 
 /* ---- initflood ---- */

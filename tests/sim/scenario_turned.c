@@ -2,8 +2,9 @@
 /*
  * scenario_turned: a share of the nodes turns, but not into liars about who is near: silent, who
  * say nothing any more; slowloris, who answer when they are nearly given up, and keep handshakes
- * half open; rollback, who serve and push the oldest version of a record; misplace, who answer with
- * records of other points. Honest nodes put and read meanwhile (sim/siege.h).
+ * half open; eclipse, who are all but one of those that a newcomer is told of; rollback, who serve
+ * and push the oldest version of a record; misplace, who answer with records of other points.
+ * Honest nodes put and read meanwhile (sim/siege.h).
  */
 #include <stdlib.h>
 
@@ -182,6 +183,89 @@ void kith_sim_scenario_slowloris(struct kith_sim_run *run) {
                     "a host holds %u half-open sessions of %u peers", most, siege.gang.n);
     kith_sim_expect(run, left <= siege.gang.n / 2, "%u half-open sessions are still there", left);
     expect_served(run, &siege, GET_MS);
+    end(run, &world, &siege);
+}
+
+/* ---- eclipse ---- */
+
+enum { NEWCOMERS = 10, HOSTILE_CONTACTS = 5 };
+
+static void join_eclipsed(const struct kith_sim_gang *gang, struct kith_sim_host *newcomer) {
+    struct kith_sim_world *world = gang->world;
+    uint32_t first = (uint32_t)kith_sim_random_below(&world->random, gang->n);
+    for (uint32_t i = 0; i < HOSTILE_CONTACTS && i < gang->n; i++) {
+        kith_sim_world_introduce(world, newcomer, gang->members[(first + i) % gang->n], true,
+                                 KITH_CONTACT_PEER);
+    }
+    struct kith_sim_host *honest = kith_sim_gang_victim(gang);
+    while (honest == newcomer) {
+        honest = kith_sim_gang_victim(gang);
+    }
+    kith_sim_world_introduce(world, newcomer, honest, true, KITH_CONTACT_PEER);
+}
+
+struct meeting {
+    struct kith_sim_siege *siege;
+    uint32_t first; /* index of the first newcomer */
+};
+
+/* Newcomers look for those who were there, and the other way round. */
+static struct kith_sim_ask *ask_meeting(struct kith_sim_world *world, uint32_t i, void *context) {
+    const struct meeting *meeting = context;
+    struct kith_sim_host *newcomer = world->hosts[meeting->first + i / 2 % NEWCOMERS];
+    struct kith_sim_host *other = kith_sim_gang_victim(&meeting->siege->gang);
+    while (other->index >= meeting->first) {
+        other = kith_sim_gang_victim(&meeting->siege->gang);
+    }
+    struct kith_sim_host *wanted = i % 2 == 0 ? other : newcomer;
+    struct kith_query query = {
+        .kind = KITH_QUERY_LOOKUP, .flags = KITH_FLAG_HAS_KEY, .key = wanted->key};
+    struct kith_sim_ask *ask = kith_sim_world_ask(world, i % 2 == 0 ? newcomer : other, &query);
+    ask->user = wanted;
+    return ask;
+}
+
+static void count_tables(const struct kith_sim_gang *gang, uint32_t first,
+                         struct entries *entries) {
+    *entries = (struct entries){.gang = gang};
+    for (uint32_t i = first; i < first + NEWCOMERS; i++) {
+        (void)kith_routing_each(gang->world->hosts[i]->core->swarm.v4, count_entry, entries);
+    }
+}
+
+void kith_sim_scenario_eclipse(struct kith_sim_run *run) {
+    enum { JOIN_S = 300, HONEST_PERCENT = 50 };
+    struct kith_sim_world world;
+    struct kith_sim_siege siege = {0};
+    struct entries entries;
+    uint32_t n = run->options.lookups;
+    uint32_t found = 0;
+    begin(run, &world, &siege);
+    struct meeting meeting = {&siege, world.n_hosts};
+    siege.gang.evil = KITH_SIM_COLLUDE;
+    for (uint32_t i = 0; i < NEWCOMERS; i++) {
+        struct kith_sim_host_options options = {.families = 4};
+        join_eclipsed(&siege.gang, kith_sim_world_add(&world, &options));
+        kith_sim_world_run_until(&world, world.now + KITH_NS_PER_S);
+    }
+    kith_sim_world_run_until(&world, world.now + JOIN_S * KITH_NS_PER_S);
+    count_tables(&siege.gang, meeting.first, &entries);
+    struct kith_sim_ask **asks = kith_sim_swarm_ask_all(&world, n, ask_meeting, &meeting);
+    for (uint32_t i = 0; i < n; i++) {
+        found += asks[i]->status == 0 && kith_sim_found_exactly(asks[i], asks[i]->user);
+    }
+    kith_sim_swarm_free_all(asks, n);
+    double honest =
+        entries.live == 0 ? 0 : 100.0 - 100.0 * (double)entries.members / (double)entries.live;
+    kith_sim_report_number(&run->report, "hostile", siege.gang.n, 0);
+    kith_sim_report_number(&run->report, "asked_of_hostile", (double)siege.gang.n_asked, 0);
+    kith_sim_report_number(&run->report, "honest_in_tables_percent", honest, 1);
+    kith_sim_report_number(&run->report, "meetings_percent", 100.0 * found / n, 2);
+    kith_sim_expect(run, siege.gang.n_asked > 0, "nobody asked the hostile ones anything");
+    kith_sim_expect(run, honest >= HONEST_PERCENT, "%.1f %% of newcomers' entries are honest",
+                    honest);
+    kith_sim_expect(run, found == n, "only %u of %u lookups from and of newcomers succeed", found,
+                    n);
     end(run, &world, &siege);
 }
 
