@@ -76,6 +76,14 @@ static const struct kith_sim_scenario scenarios[] = {
     {"regain", kith_sim_scenario_regain,
      "nodes alone, seeds that are down, many dead: all is noticed", 40, 0, 0, 400000,
      &kith_sim_fast_curve},
+    {"forgers", kith_sim_scenario_forgers, "a share of the nodes forges: what is there is found",
+     60, 0, 0, 0, &kith_sim_fast_curve},
+    {"scarce", kith_sim_scenario_scarce, "small networks that form while allocations fail", 5, 12,
+     0, 0, &kith_sim_fast_curve},
+    {"greedy", kith_sim_scenario_greedy, "who asks for peers too often is answered now and then",
+     30, 0, 0, 0, &kith_sim_fast_curve},
+    {"onpath", kith_sim_scenario_onpath, "Mainline with somebody on the path", 40, 10, 0, 0,
+     &kith_sim_fast_curve},
     {"writers", kith_sim_scenario_writers, "what acknowledgements and compare-and-swap mean", 60,
      30, 0, 500000, &kith_sim_fast_curve},
     {"expire", kith_sim_scenario_expire, "what nobody publishes any more is gone in time", 8, 0, 0,
@@ -204,7 +212,7 @@ static void apply_option(struct command_line *line, int option, const char *valu
         options->curve = parse_curve(value);
         break;
     case 'W':
-        if (!kith_sim_faults_known(value)) {
+        if (!kith_sim_fault_known(value)) {
             usage_error("no such fault", value);
         }
         options->without = value;

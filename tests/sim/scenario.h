@@ -88,6 +88,10 @@ void kith_sim_scenario_survive(struct kith_sim_run *run);
 void kith_sim_scenario_partition(struct kith_sim_run *run);
 void kith_sim_scenario_apart(struct kith_sim_run *run);
 void kith_sim_scenario_regain(struct kith_sim_run *run);
+void kith_sim_scenario_forgers(struct kith_sim_run *run);
+void kith_sim_scenario_scarce(struct kith_sim_run *run);
+void kith_sim_scenario_greedy(struct kith_sim_run *run);
+void kith_sim_scenario_onpath(struct kith_sim_run *run);
 void kith_sim_scenario_writers(struct kith_sim_run *run);
 void kith_sim_scenario_expire(struct kith_sim_run *run);
 

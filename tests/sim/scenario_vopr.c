@@ -34,6 +34,7 @@ enum {
     SESSIONS_MAX = 1024, /* likewise */
     PER_BUCKET = 2,      /* of one /24 */
     PER_TABLE = 10,
+    PER_PEER = 2,     /* sessions, and handshakes each way */
     FAILURES_MAX = 3, /* with so many in a row a node leaves the table */
     TOPIC_SALT = 11,  /* "kith:topic:" */
 };
@@ -176,7 +177,8 @@ static int check_entry(const struct kith_peer_info *info, void *user) {
     uint32_t owner = host_of(v, &info->key);
     v->entries_checked++;
     bool heard = owner < v->world.n_hosts &&
-                 kith_sim_faults_heard(&v->faults, check->host, owner, &info->endpoint);
+                 (kith_sim_faults_heard(&v->faults, check->host, owner, &info->endpoint) ||
+                  kith_sim_faults_has_alias(&v->faults, v->world.hosts[owner], &info->endpoint));
     const uint8_t *ip = info->endpoint.ip;
     kith_sim_expect(
         v->run, heard,
@@ -224,6 +226,8 @@ static void check_shares(struct vopr *v, const struct table_check *check) {
 struct session_check {
     struct vopr *v;
     uint32_t n;
+    struct kith_key keys[SESSIONS_MAX];
+    bool established[SESSIONS_MAX];
     struct kith_endpoint peers[SESSIONS_MAX];
 };
 
@@ -231,6 +235,8 @@ static int add_session(const struct kith_session_info *info, void *user) {
     struct session_check *check = user;
     if (check->n < SESSIONS_MAX) {
         check->peers[check->n] = info->endpoint;
+        check->keys[check->n] = info->key;
+        check->established[check->n] = info->established;
     }
     check->n++;
     return 0;
@@ -245,12 +251,17 @@ static void check_sessions(struct vopr *v, const struct kith_sim_host *host) {
                     host->index, check.n, limits->sessions);
     for (uint32_t i = 0; i < check.n && i < SESSIONS_MAX; i++) {
         uint32_t same = 0;
+        uint32_t with_peer[2] = {0};
         for (uint32_t j = 0; j < check.n && j < SESSIONS_MAX; j++) {
             same += same_prefix(&check.peers[i], &check.peers[j]);
+            with_peer[check.established[j]] += kith_key_equal(&check.keys[i], &check.keys[j]);
         }
         if (!kith_sim_expect(v->run, same <= limits->sessions_per_prefix,
                              "host %u has %u sessions with one /24, of %u", host->index, same,
-                             limits->sessions_per_prefix)) {
+                             limits->sessions_per_prefix) ||
+            !kith_sim_expect(v->run, with_peer[0] <= 2 * PER_PEER && with_peer[1] <= PER_PEER,
+                             "host %u has %u sessions with one peer and %u handshakes", host->index,
+                             with_peer[1], with_peer[0])) {
             return;
         }
     }

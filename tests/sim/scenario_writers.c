@@ -6,7 +6,8 @@
  * is still the one held (compare-and-swap), are not both told that they succeeded. Of a put that
  * ends, really as many hold the record as are said to have acknowledged it, though part of the
  * network goes silent meanwhile. And what nobody publishes any more is gone everywhere when its
- * time is over: announcements after two hours, records after a day, not long before.
+ * time is over: announcements after two hours, records after a day, not long before;
+ * what its author keeps is held on.
  *
  * All of it is found out by looking into all stores.
  */
@@ -218,25 +219,28 @@ static void ask_fully(struct writers *w, struct kith_sim_host *host,
     kith_sim_ask_free(ask);
 }
 
-/* Everybody publishes once and keeps nothing. */
-static void publish_once(struct writers *w, struct kith_point records[LASTING],
-                         struct kith_point topics[LASTING]) {
+/* Everybody publishes; what is not kept is published once. */
+static void publish(struct writers *w, bool kept, struct kith_point records[LASTING],
+                    struct kith_point topics[LASTING]) {
+    const char *salt = kept ? "k" : "e";
     for (unsigned i = 0; i < LASTING; i++) {
         struct kith_sim_host *host = w->world.hosts[i];
         struct kith_query put = {.kind = KITH_QUERY_PUT,
-                                 .flags = KITH_FLAG_FORGET,
+                                 .flags = kept ? 0 : KITH_FLAG_FORGET,
                                  .value = (const uint8_t *)"3:end",
                                  .value_size = 5,
                                  .salt_size = 1,
-                                 .salt = "e"};
+                                 .salt = {(uint8_t)salt[0]}};
         struct kith_query announce = {.kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT};
         kith_sim_random_fill(&w->world.random, announce.point.bytes, sizeof(announce.point.bytes));
         topics[i] = announce.point;
-        kith_point_of_record(&host->key, kith_span("e", 1), &records[i]);
+        kith_point_of_record(&host->key, kith_span(salt, 1), &records[i]);
         ask_fully(w, host, &put);
         ask_fully(w, host, &announce);
         announce.kind = KITH_QUERY_UNANNOUNCE;
-        ask_fully(w, host, &announce);
+        if (!kept) {
+            ask_fully(w, host, &announce);
+        }
     }
 }
 
@@ -244,19 +248,25 @@ void kith_sim_scenario_expire(struct kith_sim_run *run) {
     struct writers w = {.run = run};
     struct kith_point records[LASTING];
     struct kith_point topics[LASTING];
+    struct kith_point kept_records[LASTING];
+    struct kith_point kept_topics[LASTING];
     kith_sim_swarm_init(&w.world, run);
     kith_sim_swarm_grow(run, &w.world, run->options.nodes);
     uint64_t start = w.world.now;
-    publish_once(&w, records, topics);
+    publish(&w, false, records, topics);
+    publish(&w, true, kept_records, kept_topics);
     uint64_t end = w.world.now;
     kith_sim_world_run_until(&w.world, start + (ANNOUNCED_S - SLACK_S) * KITH_NS_PER_S);
     expect_held(&w, topics, true, "announcement");
     kith_sim_world_run_until(&w.world, end + (ANNOUNCED_S + SLACK_S) * KITH_NS_PER_S);
     expect_held(&w, topics, false, "announcement");
+    expect_held(&w, kept_topics, true, "kept announcement");
     expect_held(&w, records, true, "record");
     kith_sim_world_run_until(&w.world, start + (RECORD_S - SLACK_S) * KITH_NS_PER_S);
     expect_held(&w, records, true, "record");
     kith_sim_world_run_until(&w.world, end + (RECORD_S + SLACK_S) * KITH_NS_PER_S);
     expect_held(&w, records, false, "record");
+    expect_held(&w, kept_records, true, "kept record");
+    expect_held(&w, kept_topics, true, "kept announcement");
     kith_sim_conclude(run, &w.world);
 }

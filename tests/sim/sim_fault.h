@@ -6,7 +6,10 @@
 #ifndef KITH_SIM_FAULT_H
 #define KITH_SIM_FAULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "sim/random.h"
 
 /* X(name, what it is, parts per million at most: how much of it a seed may draw; 0: part of another
  * class, counted by itself) */
@@ -52,9 +55,16 @@
     X(mass_join, "hosts that came all at once", 4000)                                              \
     X(mass_leave, "hosts that went all at once", 4000)                                             \
     X(seeds_lost, "times that all seeds were gone", 3000)
+#define KITH_SIM_PATH_FAULT_MAP(X)                                                                 \
+    X(replay, "copies that somebody on the path sent again, up to a minute later", 20000)          \
+    X(steer, "datagrams that came from another address than they were sent from", 20000)           \
+    X(alias, "hosts told of a seed by an address that it does not answer from", 400000)            \
+    X(proxy, "answers in the name of another liar, who was asked", 0)                              \
+    X(repeated, "copies of what the host had accepted before", 0)
 #define KITH_SIM_FAULT_MAP(X)                                                                      \
     KITH_SIM_NET_FAULT_MAP(X)                                                                      \
-    KITH_SIM_NAT_FAULT_MAP(X) KITH_SIM_HOST_FAULT_MAP(X) KITH_SIM_WORLD_FAULT_MAP(X)
+    KITH_SIM_NAT_FAULT_MAP(X)                                                                      \
+    KITH_SIM_HOST_FAULT_MAP(X) KITH_SIM_WORLD_FAULT_MAP(X) KITH_SIM_PATH_FAULT_MAP(X)
 
 /* How often each fired. */
 struct kith_sim_fault_counts {
@@ -70,5 +80,12 @@ struct kith_sim_fault_rates {
     KITH_SIM_FAULT_MAP(KITH_SIM_FAULT_RATE)
 #undef KITH_SIM_FAULT_RATE
 };
+
+/* Draws how much of each there is to be. `without`: names of classes, separated by commas, of which
+ * there shall be none; may be NULL. */
+void kith_sim_fault_draw(struct kith_sim_fault_rates *ret, struct kith_sim_random *random,
+                         const char *without);
+/* Whether there are classes of all these names. */
+bool kith_sim_fault_known(const char *names);
 
 #endif

@@ -16,7 +16,6 @@
 
 enum {
     STREAM_FAULTS = 0x6661,
-    QUIET_SHARE = 3, /* one in so many classes is drawn to nothing */
     CLIENT_PPM = 100000,
     DOWN_S = 60,
     MASS_DOWN_S = 120,
@@ -27,7 +26,6 @@ enum {
     FAIL_WITHIN = 64, /* the n-th allocation of one call, n up to */
     NAT_IDLE_MIN_S = 30,
     NAT_IDLE_MAX_S = 180,
-    HEARD_MIN = 1024,
     MASS_MIN_PERCENT = 10,
     MASS_MAX_PERCENT = 60,
     BAN_SETTLED_S = 10, /* requests under way when a ban comes are done by then */
@@ -56,6 +54,7 @@ struct kith_sim_fault_host {
     uint64_t paused_until;
     int64_t clock_off_us;
     uint32_t fail_at; /* which allocation of a call is to fail; 0: none */
+    bool has_failed;  /* one did, in this life */
     bool fail_on;     /* and all after it in that call */
 };
 
@@ -66,40 +65,12 @@ static uint64_t heard_hash(const struct kith_sim_host *host, uint32_t sender,
     uint64_t words[2];
     memcpy(words, endpoint->ip, sizeof(words));
     uint64_t who = kith_sim_mix(host->index, host->lives, sender);
-    uint64_t hash = kith_sim_mix(who ^ endpoint->port, words[0], words[1]);
-    return hash == 0 ? 1 : hash;
-}
-
-static uint64_t *heard_slot(const struct kith_sim_faults *faults, uint64_t hash) {
-    size_t at = hash & (faults->heard_capacity - 1);
-    while (faults->heard[at] != 0 && faults->heard[at] != hash) {
-        at = (at + 1) & (faults->heard_capacity - 1);
-    }
-    return &faults->heard[at];
-}
-
-static void heard_add(struct kith_sim_faults *faults, uint64_t hash) {
-    if (2 * faults->n_heard >= faults->heard_capacity) {
-        uint64_t *old = faults->heard;
-        size_t n_old = faults->heard_capacity;
-        faults->heard_capacity = n_old == 0 ? HEARD_MIN : 2 * n_old;
-        faults->heard = kith_sim_allocate(faults->heard_capacity * sizeof(uint64_t));
-        for (size_t i = 0; i < n_old; i++) {
-            if (old[i] != 0) {
-                *heard_slot(faults, old[i]) = old[i];
-            }
-        }
-        free(old);
-    }
-    uint64_t *slot = heard_slot(faults, hash);
-    faults->n_heard += *slot == 0;
-    *slot = hash;
+    return kith_sim_mix(who ^ endpoint->port, words[0], words[1]);
 }
 
 bool kith_sim_faults_heard(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
                            uint32_t sender, const struct kith_endpoint *endpoint) {
-    return faults->heard_capacity > 0 &&
-           *heard_slot(faults, heard_hash(host, sender, endpoint)) != 0;
+    return kith_sim_set_has(&faults->heard, heard_hash(host, sender, endpoint));
 }
 
 static bool draw(struct kith_sim_faults *faults, uint32_t ppm) {
@@ -125,7 +96,8 @@ static void set_up(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     }
     host->client = kith_sim_random_chance(&faults->random, CLIENT_PPM);
     state->lies = draw(faults, faults->rates.lie);
-    state->liar = (struct kith_sim_liar){.random = &faults->random, .count = &faults->counts.lie};
+    state->liar = (struct kith_sim_liar){
+        .random = &faults->random, .count = &faults->counts.lie, .proxies = &faults->proxies};
     if (draw(faults, faults->rates.churn_exponential)) {
         state->churn = CHURN_EXPONENTIAL;
     } else if (draw(faults, faults->rates.churn_weibull)) {
@@ -157,16 +129,25 @@ static void configure(void *context, struct kith_sim_host *host, struct kith_cor
 static void enter(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
     struct kith_sim_fault_host *state = state_of(faults, host);
+    if (!faults->receiving) {
+        kith_sim_watch_end(&faults->watch);
+    }
+    faults->receiving = false;
     kith_sim_liar_enter(state->lies && faults->on ? &state->liar : NULL);
     nomem_begin(state->fail_at, state->fail_on);
 }
 
 static void leave(void *context, struct kith_sim_host *host) {
     struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
     kith_sim_liar_enter(NULL);
     if (nomem_end()) {
         faults->counts.no_memory++;
-        state_of(faults, host)->fail_at = 0;
+        state->fail_at = 0;
+        state->has_failed = true;
+    }
+    if (host->core != NULL) {
+        kith_sim_watch_received(&faults->watch, host, state->has_failed);
     }
 }
 
@@ -200,6 +181,12 @@ static bool may_send(void *context, struct kith_sim_host *host,
     }
     if (!kith_sim_net_sent(&faults->net, host->index, &datagram->to, datagram->size)) {
         violate(faults, host, "sends more to an address than came from there in its name");
+    }
+    if (!kith_sim_watch_sent(&faults->watch, datagram)) {
+        violate(faults, host, "answers what it has accepted before");
+    }
+    if (kith_endpoint_equal(&datagram->to, &faults->proxies.trap)) {
+        violate(faults, host, "believes an answer that was not given by whom it had asked");
     }
     if (is_forbidden(faults, state, datagram)) {
         violate(faults, host, "writes to a peer that it has banned");
@@ -235,8 +222,11 @@ static bool may_receive(void *context, struct kith_sim_host *host,
         return false; /* its socket's buffer is full */
     }
     kith_sim_net_heard(&faults->net, host->index, packet);
+    kith_sim_watch_receive(&faults->watch, host, packet);
+    faults->proxies.asker = packet->from_host;
+    faults->receiving = true;
     /* What an attacker passes on is still what its sender wrote. */
-    heard_add(faults, heard_hash(host, packet->from_host, &packet->origin));
+    kith_sim_set_add(&faults->heard, heard_hash(host, packet->from_host, &packet->origin));
     return true;
 }
 
@@ -303,8 +293,15 @@ static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host
     }
     for (uint32_t i = 0; i < KITH_SIM_FAULTS_SEEDS; i++) {
         if (i != host->index && i < faults->world->n_hosts) {
-            kith_sim_world_introduce(faults->world, host, faults->world->hosts[i],
-                                     host->index % 4 != 0, KITH_CONTACT_SEED);
+            struct kith_sim_host seed = *faults->world->hosts[i];
+            /* Without the key, a seed has to answer from where it is asked: its iam names no
+             * question. */
+            bool with_key = host->index % 4 != 0;
+            if (faults->on && with_key && draw(faults, faults->rates.alias)) {
+                seed.v4 = faults->aliases[i];
+                faults->counts.alias++;
+            }
+            kith_sim_world_introduce(faults->world, host, &seed, with_key, KITH_CONTACT_SEED);
         }
     }
 }
@@ -313,6 +310,7 @@ static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host
 static void begin(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     state->born = faults->world->now;
+    state->has_failed = false;
     if (state->lies) {
         host->core->swarm.dialect = kith_sim_liar_dialect();
     }
@@ -354,6 +352,9 @@ struct kith_sim_host *kith_sim_faults_add(struct kith_sim_faults *faults) {
         .beside = crowded ? faults->crowd : NULL,
     };
     struct kith_sim_host *host = kith_sim_world_add(faults->world, &options);
+    if (seed) {
+        kith_sim_network_bind(&faults->world->network, &faults->aliases[host->index], host->index);
+    }
     if (crowded) {
         faults->counts.crowd++;
         state_of(faults, host)->crowded = true;
@@ -538,6 +539,8 @@ static void step_host(struct kith_sim_faults *faults, struct kith_sim_host *host
 
 void kith_sim_faults_step(struct kith_sim_faults *faults) {
     struct kith_sim_world *world = faults->world;
+    kith_sim_watch_end(&faults->watch);
+    faults->counts.repeated = faults->watch.n_repeated;
     bool save = world->now / KITH_NS_PER_S % BOOK_SAVE_S == 0;
     for (uint32_t i = 0; i < world->n_hosts; i++) {
         struct kith_sim_host *host = world->hosts[i];
@@ -613,40 +616,16 @@ bool kith_sim_faults_banned(const struct kith_sim_faults *faults, const struct k
     return other != 0 && faults->hosts[host->index].banned == other;
 }
 
+bool kith_sim_faults_has_alias(const struct kith_sim_faults *faults,
+                               const struct kith_sim_host *host,
+                               const struct kith_endpoint *endpoint) {
+    return host->index < KITH_SIM_FAULTS_SEEDS &&
+           kith_endpoint_equal(&faults->aliases[host->index], endpoint);
+}
+
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
                                            const struct kith_sim_host *host) {
     return faults->hosts[host->index].nat.kind;
-}
-
-/* Nothing, or up to `most` with small amounts likelier than large ones. */
-static uint32_t draw_rate(struct kith_sim_random *random, uint32_t most) {
-    bool none = kith_sim_random_below(random, QUIET_SHARE) == 0;
-    uint64_t part = kith_sim_random_below(random, 1000);
-    return none ? 0 : (uint32_t)(most * part * part / 1000000);
-}
-
-/* Whether `name` is one of `names`, which commas separate. */
-static bool is_one_of(const char *name, const char *names) {
-    size_t size = strlen(name);
-    for (const char *at = names; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, name, size) == 0 && (at[size] == ',' || at[size] == '\0')) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool kith_sim_faults_known(const char *names) {
-    unsigned n = 1;
-    unsigned known = 0;
-    for (const char *at = names; *at != '\0'; at++) {
-        n += *at == ',';
-    }
-#define COUNT(name, help, most) known += is_one_of(#name, names);
-    KITH_SIM_FAULT_MAP(COUNT)
-#undef COUNT
-    return known == n;
 }
 
 void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
@@ -654,19 +633,18 @@ void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world 
     *faults = (struct kith_sim_faults){.world = world, .on = true, .hosts_max = hosts_max};
     faults->hosts = kith_sim_allocate(hosts_max * sizeof(struct kith_sim_fault_host));
     kith_sim_random_seed(&faults->random, kith_sim_mix(world->config.seed, STREAM_FAULTS, 0));
-#define DRAW(name, help, most) faults->rates.name = draw_rate(&faults->random, most);
-    KITH_SIM_FAULT_MAP(DRAW)
-#undef DRAW
-#define FORGO(name, help, most)                                                                    \
-    faults->rates.name = is_one_of(#name, without) ? 0 : faults->rates.name;
-    KITH_SIM_FAULT_MAP(FORGO)
-#undef FORGO
+    kith_sim_fault_draw(&faults->rates, &faults->random, without);
     faults->families = draw(faults, KITH_SIM_PPM / 2) ? 4 : 0;
     faults->mean_session_s =
         SESSION_MIN_S +
         (uint32_t)kith_sim_random_below(&faults->random, SESSION_MAX_S - SESSION_MIN_S + 1);
     kith_sim_net_init(&faults->net, world->config.seed, &world->network, &faults->rates,
                       &faults->counts);
+    faults->proxies.count = &faults->counts.proxy;
+    kith_sim_network_new_address(&world->network, 4, &faults->proxies.trap);
+    for (unsigned i = 0; i < KITH_SIM_FAULTS_SEEDS; i++) {
+        kith_sim_network_new_address(&world->network, 4, &faults->aliases[i]);
+    }
     world->hooks = (struct kith_sim_hooks){
         .configure = configure,
         .enter = enter,
@@ -685,8 +663,9 @@ void kith_sim_faults_deinit(struct kith_sim_faults *faults) {
         kith_sim_disk_clear(&faults->hosts[i].old);
     }
     kith_sim_net_deinit(&faults->net);
+    kith_sim_watch_deinit(&faults->watch);
     free(faults->hosts);
-    free(faults->heard);
+    kith_sim_set_deinit(&faults->heard);
     faults->world->hooks = (struct kith_sim_hooks){0};
     *faults = (struct kith_sim_faults){0};
 }

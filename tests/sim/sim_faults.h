@@ -15,6 +15,7 @@
 #include "sim/sim_liar.h"
 #include "sim/sim_nat.h"
 #include "sim/sim_net.h"
+#include "sim/sim_watch.h"
 #include "sim/stats.h"
 #include "sim/world.h"
 
@@ -28,17 +29,19 @@ struct kith_sim_faults {
     struct kith_sim_fault_counts counts;
     struct kith_sim_random random;
     struct kith_sim_net net;
-    struct kith_limits limits; /* of every host */
+    struct kith_sim_watch watch;
+    struct kith_sim_proxies proxies; /* what liars know of each other's business */
+    struct kith_endpoint aliases[KITH_SIM_FAULTS_SEEDS]; /* seeds hear there and answer elsewhere */
+    struct kith_limits limits;                           /* of every host */
     bool on;
+    bool receiving;              /* the next call into a core is about a datagram */
     uint8_t families;            /* of hosts, see struct kith_sim_host_options; 0: some have both */
     uint32_t mean_session_s;     /* of hosts that come and go */
     struct kith_sim_host *crowd; /* the first in the /24 that many share, or NULL */
     uint32_t hosts_max;
     struct kith_sim_fault_host *hosts;
     /* Who was heard from where: (host and life, sender, endpoint), hashed. */
-    uint64_t *heard;
-    size_t n_heard;
-    size_t heard_capacity;
+    struct kith_sim_set heard;
     const char *violation; /* the first of an oracle that looks at every datagram */
     uint32_t violator;
 };
@@ -47,8 +50,6 @@ struct kith_sim_faults {
  * `without`: names of classes, separated by commas, of which there shall be none; may be NULL. */
 void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world *world,
                           uint32_t hosts_max, const char *without);
-/* Whether there are classes of all these names. */
-bool kith_sim_faults_known(const char *names);
 /* Before the world is. */
 void kith_sim_faults_deinit(struct kith_sim_faults *faults);
 /* Another host, perhaps behind a NAT or a client, told of the seeds. NULL: no memory for it. */
@@ -68,6 +69,10 @@ bool kith_sim_faults_crowded(const struct kith_sim_faults *faults,
 /* Whether `host` has banned host `other`. */
 bool kith_sim_faults_banned(const struct kith_sim_faults *faults, const struct kith_sim_host *host,
                             uint32_t other);
+/* Whether it hears at this address, too, but sends nothing from there. */
+bool kith_sim_faults_has_alias(const struct kith_sim_faults *faults,
+                               const struct kith_sim_host *host,
+                               const struct kith_endpoint *endpoint);
 /* What stands before it. */
 enum kith_sim_nat_kind kith_sim_faults_nat(const struct kith_sim_faults *faults,
                                            const struct kith_sim_host *host);

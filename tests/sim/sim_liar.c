@@ -6,6 +6,7 @@
 
 enum {
     LIES_PPM = 500000,  /* of what it says */
+    PROXY_PPM = 200000, /* of its answers, that are another's */
     OTHER_PPM = 200000, /* of the records it sees, that it keeps to misuse */
 };
 
@@ -87,11 +88,43 @@ static bool bend(struct kith_response *response) {
     return false;
 }
 
+/* What is encoded instead of `said`, if another liar was asked something by the same host and left
+ * it to us; else perhaps this question is left to another. */
+static bool answer_for_another(const struct kith_response *said, struct kith_txn *txn,
+                               struct kith_response *ret) {
+    struct kith_sim_proxies *proxies = speaker->proxies;
+    if (proxies == NULL || said->n_contacts == 0) {
+        return false;
+    }
+    unsigned at = proxies->asker % KITH_SIM_PROXIES;
+    bool left = proxies->open[at].asked != NULL && proxies->open[at].asker == proxies->asker;
+    *ret = *said;
+    if (left && proxies->open[at].asked != speaker) {
+        *txn = proxies->open[at].txn;
+        kith_sim_random_fill(speaker->random, ret->contacts[0].key.bytes, KITH_KEY_SIZE);
+        ret->contacts[0].endpoint = proxies->trap;
+        ret->n_contacts = 1;
+        proxies->open[at].asked = NULL;
+        ++*proxies->count;
+    } else {
+        proxies->open[at].asked = speaker;
+        proxies->open[at].asker = proxies->asker;
+        proxies->open[at].txn = *txn;
+        txn->bytes[0] ^= 0xff; /* nobody waits for this one */
+    }
+    return true;
+}
+
 static int encode_response(const struct kith_sender *from, const struct kith_txn *txn,
                            const struct kith_response *response, uint8_t *out, size_t max,
                            size_t *ret_size) {
     static struct kith_response bent;
     const struct kith_response *said = response;
+    struct kith_txn told = *txn;
+    if (speaker != NULL && kith_sim_random_chance(speaker->random, PROXY_PPM) &&
+        answer_for_another(response, &told, &bent)) {
+        return kith_dialect_kith.encode_response(from, &told, &bent, out, max, ret_size);
+    }
     if (lies_now()) {
         bent = *response;
         if (response->has_record) {

@@ -15,9 +15,26 @@
 
 #define KITH_SIM_FORGED_SEQ (INT64_C(1) << 60) /* forged ones are not below */
 
+enum { KITH_SIM_PROXIES = 64 };
+
+/* Liars tell each other what they were asked, and one may answer for another: it has a session of
+ * its own with the asker, and the other's txn. Such an answer names somebody whom nobody else ever
+ * tells of, so that whoever writes to `trap` has believed it. */
+struct kith_sim_proxies {
+    struct kith_endpoint trap;
+    uint64_t *count; /* borrowed */
+    uint32_t asker;  /* whose datagram is being dealt with, index of a host */
+    struct {
+        const struct kith_sim_liar *asked; /* NULL: free */
+        uint32_t asker;
+        struct kith_txn txn;
+    } open[KITH_SIM_PROXIES];
+};
+
 struct kith_sim_liar {
-    struct kith_sim_random *random; /* borrowed */
-    uint64_t *count;                /* of lies; borrowed */
+    struct kith_sim_random *random;   /* borrowed */
+    uint64_t *count;                  /* of lies; borrowed */
+    struct kith_sim_proxies *proxies; /* borrowed; NULL: it works alone */
     bool has_other;
     struct kith_record other; /* somebody's true record, to be shown at other points */
 };

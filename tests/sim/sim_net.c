@@ -19,6 +19,7 @@ enum {
     SPIKE_MS = 3000,
     SLOW_MS = 800, /* more in the slow direction of a link */
     SPOOF_MS = 200,
+    REPLAY_S = 60,
     SPOOF_OPENING = 8, /* times as many of what opens a conversation */
     MTU = 1200,        /* UDP payload */
     FLIPS_MAX = 4,     /* bits */
@@ -34,6 +35,7 @@ enum {
     STREAM_SIDE,
     STREAM_MTU,
     STREAM_PLACE,
+    STREAM_STEER,
 };
 
 static uint64_t hash(const struct kith_sim_net *net, uint64_t stream, uint64_t a, uint64_t b) {
@@ -173,6 +175,31 @@ static void spoof(struct kith_sim_net *net, const struct kith_sim_flight *flight
     kith_sim_network_arrive(net->network, &copy, now + up_to_ms(net, SPOOF_MS));
 }
 
+/* What somebody on the path keeps and sends again later, from where it came or in a victim's name.
+ */
+static void replay(struct kith_sim_net *net, const struct kith_sim_flight *flight, uint64_t now) {
+    struct kith_sim_flight copy = *flight;
+    if (flight->bytes[0] == 'd' || !kith_sim_random_chance(&net->random, net->rates->replay)) {
+        return;
+    }
+    uint64_t which = kith_sim_random_below(&net->random, 2 * KITH_SIM_VICTIMS);
+    copy.from = which < KITH_SIM_VICTIMS ? net->victims[which] : flight->from;
+    net->counts->replay++;
+    kith_sim_network_arrive(net->network, &copy,
+                            now + kith_sim_random_below(&net->random, REPLAY_S * KITH_NS_PER_S));
+}
+
+/* For a while all that passes here comes in the name of a victim: whoever believes that the other
+ * side has moved there writes to the victim from then on. */
+static void steer(struct kith_sim_net *net, struct kith_sim_flight *flight, uint64_t now) {
+    uint64_t slot = now / (SLOT_S * KITH_NS_PER_S);
+    if (flight->bytes[0] != 'd' &&
+        hit(net, STREAM_STEER, link_of(flight), slot, net->rates->steer)) {
+        flight->from = net->victims[hash(net, STREAM_STEER, slot, 0) % KITH_SIM_VICTIMS];
+        net->counts->steer++;
+    }
+}
+
 static void carry(void *context, const struct kith_sim_flight *flight, uint64_t now) {
     struct kith_sim_net *net = context;
     uint8_t buffer[KITH_WIRE_MAX];
@@ -182,6 +209,7 @@ static void carry(void *context, const struct kith_sim_flight *flight, uint64_t 
         return;
     }
     spoof(net, flight, now);
+    replay(net, flight, now);
     if (is_lost(net, flight, now)) {
         net->network->stats.lost++;
         return;
@@ -190,6 +218,7 @@ static void carry(void *context, const struct kith_sim_flight *flight, uint64_t 
         net->counts->duplicate++;
         kith_sim_network_arrive(net->network, flight, arrival(net, flight, now));
     }
+    steer(net, &damaged, now);
     damage(net, &damaged, buffer);
     kith_sim_network_arrive(net->network, &damaged, arrival(net, flight, now));
 }

@@ -149,8 +149,12 @@ struct freshness {
     uint32_t n_stale;
 };
 
-static bool is_at(const struct kith_sim_host *host, const struct kith_endpoint *endpoint) {
+static bool is_at(const struct vopr *v, const struct kith_sim_host *host,
+                  const struct kith_endpoint *endpoint) {
     const struct kith_endpoint *own = endpoint->family == 6 ? &host->v6 : &host->v4;
+    if (kith_sim_faults_has_alias(&v->faults, host, endpoint)) {
+        return true;
+    }
     return own->family == endpoint->family && memcmp(own->ip, endpoint->ip, sizeof(own->ip)) == 0;
 }
 
@@ -165,7 +169,7 @@ static int judge_entry(const struct kith_peer_info *info, void *user) {
         const struct kith_sim_host *host = f->v->world.hosts[i];
         owner = kith_key_equal(&host->key, &info->key) ? host : NULL;
     }
-    f->n_stale += owner == NULL || owner->core == NULL || !is_at(owner, &info->endpoint);
+    f->n_stale += owner == NULL || owner->core == NULL || !is_at(f->v, owner, &info->endpoint);
     for (uint32_t i = 0; i < f->n_nearest; i++) {
         bool found = info->endpoint.family == 4 && f->nearest[i] == owner;
         f->known[i] |= found;
@@ -268,12 +272,13 @@ static void expect_fresh(struct vopr *v) {
 
 /* ---- lookups: what it is all for ---- */
 
-static bool leads_to(const struct kith_sim_ask *ask, const struct kith_sim_host *wanted) {
-    if (ask->contact.endpoint.family != 0 && is_at(wanted, &ask->contact.endpoint)) {
+static bool leads_to(const struct vopr *v, const struct kith_sim_ask *ask,
+                     const struct kith_sim_host *wanted) {
+    if (ask->contact.endpoint.family != 0 && is_at(v, wanted, &ask->contact.endpoint)) {
         return true;
     }
     for (uint32_t i = 0; ask->has_peer && i < ask->peer.n_endpoints; i++) {
-        if (is_at(wanted, &ask->peer.endpoints[i])) {
+        if (is_at(v, wanted, &ask->peer.endpoints[i])) {
             return true;
         }
     }
@@ -292,7 +297,7 @@ static void expect_lookups(struct vopr *v) {
             .kind = KITH_QUERY_LOOKUP, .flags = KITH_FLAG_HAS_KEY, .key = wanted->key};
         struct kith_sim_ask *ask = kith_sim_world_ask(&v->world, asker, &query);
         kith_sim_world_run_asks(&v->world, ASK_LIMIT_S * KITH_NS_PER_S);
-        kith_sim_expect(v->run, ask->done && ask->status == 0 && leads_to(ask, wanted),
+        kith_sim_expect(v->run, ask->done && ask->status == 0 && leads_to(v, ask, wanted),
                         "lookup of host %u by host %u (operation %llu): %s", wanted->index,
                         asker->index, (unsigned long long)ask->number,
                         ask->status == 0 ? "at a wrong address" : kith_strerror(ask->status));
