@@ -60,6 +60,8 @@ static const struct kith_sim_scenario scenarios[] = {
     {"eclipse", kith_sim_scenario_eclipse,
      "newcomers are told of accomplices, and of one honest node", 60, 100, 0, 0,
      &kith_sim_fast_curve},
+    {"storeflood", kith_sim_scenario_storeflood, "four hosts of a /24 store records everywhere", 40,
+     80, 0, 0, &kith_sim_fast_curve},
     {"silent", kith_sim_scenario_silent, "a share of the nodes says nothing any more", 60, 100, 0,
      0, &kith_sim_fast_curve},
     {"slowloris", kith_sim_scenario_slowloris,

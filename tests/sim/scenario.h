@@ -78,6 +78,7 @@ void kith_sim_scenario_initflood(struct kith_sim_run *run);
 void kith_sim_scenario_sessions(struct kith_sim_run *run);
 void kith_sim_scenario_replay(struct kith_sim_run *run);
 void kith_sim_scenario_eclipse(struct kith_sim_run *run);
+void kith_sim_scenario_storeflood(struct kith_sim_run *run);
 void kith_sim_scenario_silent(struct kith_sim_run *run);
 void kith_sim_scenario_slowloris(struct kith_sim_run *run);
 void kith_sim_scenario_rollback(struct kith_sim_run *run);
