@@ -172,6 +172,8 @@ static void send_to(struct kith_leg *leg, const struct kith_request *request,
     struct kith_target *target = &leg->targets[leg->n_targets];
     struct kith_request to_this = *request;
     to_this.token = kith_span(c->token, c->token_size);
+    /* Who holds an older one was away when the expected one was put: that is no reason to fail. */
+    to_this.has_cas = request->has_cas && !(c->has_record && c->seq < request->cas);
     *target =
         (struct kith_target){.leg = leg, .has_same = c->has_record && c->seq == leg->op->best.seq};
     if (kith_swarm_ask(leg->swarm, &c->node, &to_this, 0, on_stored, target, now, &target->rpc) ==
