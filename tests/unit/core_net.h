@@ -262,6 +262,23 @@ static inline void net_join(struct net *net, unsigned i, unsigned through, bool 
     net_drain(net, i);
 }
 
+static inline struct kith_query net_key_query(enum kith_query_kind kind,
+                                              const struct kith_key *key) {
+    return (struct kith_query){.kind = kind, .flags = KITH_FLAG_HAS_KEY, .key = *key};
+}
+
+static inline struct kith_query net_put_query(const char *text, uint8_t *value) {
+    uint16_t size;
+    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
+    return (struct kith_query){.kind = KITH_QUERY_PUT, .value = value, .value_size = size};
+}
+
+static inline struct kith_status net_status(const struct net *net, unsigned i) {
+    struct kith_status status;
+    kith_core_status(net->nodes[i].core, net->now, &status);
+    return status;
+}
+
 /* Starts a query and runs until it is done, at most a virtual minute. Returns its status. */
 static inline int net_ask(struct net *net, unsigned i, const struct kith_query *query) {
     net->seen = (struct net_seen){0};

@@ -23,12 +23,6 @@ static void settled(struct net *net, unsigned n) {
     net_run(net, 90 * KITH_NS_PER_S); /* between two rounds of upkeep */
 }
 
-static struct kith_status status_of(const struct net *net, unsigned i) {
-    struct kith_status status;
-    kith_core_status(net->nodes[i].core, net->now, &status);
-    return status;
-}
-
 static const struct kith_stats *stats_of(const struct net *net, unsigned i) {
     return kith_core_stats(net->nodes[i].core);
 }
@@ -61,7 +55,7 @@ static void test_new_address(void **state) {
         net_run(&net, 2 * KITH_NS_PER_S);
         assert_true(is_found(&net, ASKER, MOVER));
         assert_true(is_found(&net, 0, MOVER));
-        assert_int_equal(status_of(&net, MOVER).n_observed, 1);
+        assert_int_equal(net_status(&net, MOVER).n_observed, 1);
         net_run(&net, 3 * KITH_NS_PER_S);
     }
     assert_int_equal(stats_of(&net, MOVER)->network_changes, 4);
@@ -85,12 +79,12 @@ static void test_same_address(void **state) {
     struct net net;
     settled(&net, SWARM);
     uint64_t walks = stats_of(&net, MOVER)->walks_started;
-    uint32_t live = status_of(&net, MOVER).nodes_v4;
+    uint32_t live = net_status(&net, MOVER).nodes_v4;
     change(&net, MOVER);
     net_run(&net, 8 * KITH_NS_PER_S);
     assert_int_equal(stats_of(&net, MOVER)->walks_started, walks);
-    assert_int_equal(status_of(&net, MOVER).nodes_v4, live);
-    assert_int_equal(status_of(&net, MOVER).n_observed, 1);
+    assert_int_equal(net_status(&net, MOVER).nodes_v4, live);
+    assert_int_equal(net_status(&net, MOVER).n_observed, 1);
     net_deinit(&net);
 }
 
@@ -114,16 +108,16 @@ static void test_late_route(void **state) {
     struct cut cut = {.who = net_endpoint(50)};
     net.hook = is_cut;
     net.hook_context = &cut;
-    uint32_t live = status_of(&net, MOVER).nodes_v4;
+    uint32_t live = net_status(&net, MOVER).nodes_v4;
     move(&net, MOVER, 50);
     net_run(&net, 2 * KITH_NS_PER_S);
     net.hook = NULL;
     net_run(&net, 2500 * KITH_NS_PER_MS);
     assert_true(is_found(&net, ASKER, MOVER));
     /* Silence is held against nobody: whoever was asked in vain just then is asked again. */
-    assert_true(status_of(&net, MOVER).nodes_v4 + 1 >= live);
+    assert_true(net_status(&net, MOVER).nodes_v4 + 1 >= live);
     net_run(&net, 6 * KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, MOVER).nodes_v4, live);
+    assert_int_equal(net_status(&net, MOVER).nodes_v4, live);
     net_deinit(&net);
 }
 
@@ -136,16 +130,16 @@ static void test_nobody_confirms(void **state) {
     net.hook = is_cut;
     net.hook_context = &cut;
     move(&net, MOVER, 50);
-    assert_int_equal(status_of(&net, MOVER).n_observed, 1);
-    uint32_t live = status_of(&net, MOVER).nodes_v4;
+    assert_int_equal(net_status(&net, MOVER).n_observed, 1);
+    uint32_t live = net_status(&net, MOVER).nodes_v4;
     net_run(&net, 7 * KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, MOVER).n_observed, 0);
+    assert_int_equal(net_status(&net, MOVER).n_observed, 0);
     /* Silence is held against nobody, apart from what is asked of one now and then anyway. */
-    assert_true(status_of(&net, MOVER).nodes_v4 + 1 >= live);
+    assert_true(net_status(&net, MOVER).nodes_v4 + 1 >= live);
     net.hook = NULL;
     change(&net, MOVER);
     net_run(&net, 2 * KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, MOVER).n_observed, 1);
+    assert_int_equal(net_status(&net, MOVER).n_observed, 1);
     assert_true(is_found(&net, ASKER, MOVER));
     net_deinit(&net);
 }
@@ -159,7 +153,7 @@ static void test_lost_swarm(void **state) {
     net.hook = is_cut;
     net.hook_context = &cut;
     net_run(&net, 1200 * KITH_NS_PER_S);
-    assert_false(status_of(&net, MOVER).ready);
+    assert_false(net_status(&net, MOVER).ready);
     uint64_t sent = stats_of(&net, MOVER)->requests_sent;
     for (unsigned i = 0; i < 600 && stats_of(&net, MOVER)->requests_sent == sent; i++) {
         net_run(&net, 100 * KITH_NS_PER_MS); /* an attempt: the next is far away */
@@ -167,10 +161,10 @@ static void test_lost_swarm(void **state) {
     net_run(&net, 5 * KITH_NS_PER_S);
     net.hook = NULL;
     net_run(&net, 2 * KITH_NS_PER_S);
-    assert_false(status_of(&net, MOVER).ready);
+    assert_false(net_status(&net, MOVER).ready);
     change(&net, MOVER);
     net_run(&net, 2 * KITH_NS_PER_S);
-    assert_true(status_of(&net, MOVER).ready);
+    assert_true(net_status(&net, MOVER).ready);
     net_deinit(&net);
 }
 
@@ -233,7 +227,7 @@ static void test_seen_before(void **state) {
         }
     }
     net_run(&net, KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, MOVER).observed[0].ip[2], 51);
+    assert_int_equal(net_status(&net, MOVER).observed[0].ip[2], 51);
     assert_false(is_found(&net, ASKER, MOVER));
     change(&net, MOVER);
     net_run(&net, 2 * KITH_NS_PER_S);
@@ -270,11 +264,11 @@ static void test_reachable(void **state) {
     struct kith_reach *reach = &net.nodes[MOVER].core->reach;
     reach->state = KITH_REACHABLE_YES;
     change(&net, MOVER);
-    assert_int_equal(status_of(&net, MOVER).reachable, KITH_REACHABLE_UNKNOWN);
+    assert_int_equal(net_status(&net, MOVER).reachable, KITH_REACHABLE_UNKNOWN);
     assert_true(reach->timer.deadline <= net.now + 3 * KITH_NS_PER_S);
     reach->state = KITH_REACHABLE_NO;
     change(&net, MOVER);
-    assert_int_equal(status_of(&net, MOVER).reachable, KITH_REACHABLE_NO);
+    assert_int_equal(net_status(&net, MOVER).reachable, KITH_REACHABLE_NO);
     net_deinit(&net);
 }
 

@@ -13,16 +13,6 @@
 #include "core/core_internal.h"
 #include "core_net.h"
 
-static struct kith_query key_query(enum kith_query_kind kind, const struct kith_key *key) {
-    return (struct kith_query){.kind = kind, .flags = KITH_FLAG_HAS_KEY, .key = *key};
-}
-
-static struct kith_query put_query(const char *text, uint8_t *value) {
-    uint16_t size;
-    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){.kind = KITH_QUERY_PUT, .value = value, .value_size = size};
-}
-
 static struct kith_node_ref ref_of(const struct net *net, unsigned i) {
     struct kith_node_ref node = {
         .key = net->nodes[i].key, .has_key = true, .endpoint = net->nodes[i].endpoint};
@@ -292,14 +282,14 @@ static void test_cancel_everywhere(void **state) {
     uint8_t value[KITH_VALUE_MAX];
     kith_test_identity(&other, 3); /* the seed of node 2 */
     struct kith_query queries[] = {
-        key_query(KITH_QUERY_LOOKUP, &other.key),
-        key_query(KITH_QUERY_LOOKUP, &(struct kith_key){{1, 2, 3}}),
-        key_query(KITH_QUERY_GET, &(struct kith_key){{1, 2, 3}}),
-        key_query(KITH_QUERY_WATCH, &other.key),
-        key_query(KITH_QUERY_TRACE, &other.key),
-        key_query(KITH_QUERY_PING, &other.key),
-        key_query(KITH_QUERY_TALK, &other.key),
-        put_query("value", value),
+        net_key_query(KITH_QUERY_LOOKUP, &other.key),
+        net_key_query(KITH_QUERY_LOOKUP, &(struct kith_key){{1, 2, 3}}),
+        net_key_query(KITH_QUERY_GET, &(struct kith_key){{1, 2, 3}}),
+        net_key_query(KITH_QUERY_WATCH, &other.key),
+        net_key_query(KITH_QUERY_TRACE, &other.key),
+        net_key_query(KITH_QUERY_PING, &other.key),
+        net_key_query(KITH_QUERY_TALK, &other.key),
+        net_put_query("value", value),
         {.kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT, .point = {{5}}},
         {.kind = KITH_QUERY_FIND, .flags = KITH_FLAG_HAS_POINT, .point = {{5}}},
         {.kind = KITH_QUERY_PING, .contact = {.endpoint = net_endpoint(2)}},
@@ -325,17 +315,17 @@ static void test_own_record_never_goes_back(void **state) {
     uint8_t value[KITH_VALUE_MAX];
     net_init(&net);
     net_add(&net);
-    struct kith_query put = put_query("mmm", value);
+    struct kith_query put = net_put_query("mmm", value);
     put.flags = KITH_FLAG_HAS_SEQ;
     put.seq = INT64_MAX;
     assert_int_equal(net_ask(&net, 0, &put), KITH_ENO_NETWORK);
     assert_int_equal(net.n_saved, 1);
     struct kith_record last = net.saved;
 
-    struct kith_query again = put_query("zzz", value);
+    struct kith_query again = net_put_query("zzz", value);
     assert_int_equal(net_ask(&net, 0, &again), KITH_EOUTDATED);
     assert_true(net.seen.result.seq == INT64_MAX);
-    put = put_query("aaa", value);
+    put = net_put_query("aaa", value);
     put.flags = KITH_FLAG_HAS_SEQ;
     put.seq = INT64_MAX;
     assert_int_equal(net_ask(&net, 0, &put), KITH_EOUTDATED);
@@ -359,11 +349,11 @@ static void test_clock_goes_back(void **state) {
     struct net net;
     uint8_t value[KITH_VALUE_MAX];
     net_swarm(&net, 3);
-    struct kith_query put = put_query("one", value);
+    struct kith_query put = net_put_query("one", value);
     assert_int_equal(net_ask(&net, 1, &put), 0);
     int64_t seq = net.seen.result.seq;
     kith_core_set_clock(net.nodes[1].core, UINT64_C(1758000000000000), net.now);
-    put = put_query("two", value);
+    put = net_put_query("two", value);
     assert_int_equal(net_ask(&net, 1, &put), 0);
     assert_true(net.seen.result.seq == seq + 1);
     net_deinit(&net);
@@ -378,7 +368,7 @@ static void test_held_beats_own(void **state) {
     net_init(&net);
     net_add(&net);
     struct kith_core *core = net.nodes[0].core;
-    struct kith_query put = put_query("old", value);
+    struct kith_query put = net_put_query("old", value);
     assert_int_equal(net_ask(&net, 0, &put), KITH_ENO_NETWORK);
     struct kith_record newer;
     struct kith_record_view view;
@@ -389,7 +379,7 @@ static void test_held_beats_own(void **state) {
     struct kith_store_put held = {.view = &view, .lifetime_ns = 3600 * KITH_NS_PER_S};
     kith_record_point(&view, &held.point);
     assert_int_equal(kith_store_put(core->store, &held, net.now, NULL), 0);
-    struct kith_query get = key_query(KITH_QUERY_GET, &net.nodes[0].key);
+    struct kith_query get = net_key_query(KITH_QUERY_GET, &net.nodes[0].key);
     assert_int_equal(net_ask(&net, 0, &get), 0);
     assert_memory_equal(net.seen.record.value, "3:new", 5);
     net_deinit(&net);
@@ -438,7 +428,7 @@ static void test_talk_slots_come_back(void **state) {
         serve->pending[i].token = 1000 + i;
         serve->pending[i].until = net.now + 30 * KITH_NS_PER_S;
     }
-    struct kith_query talk = key_query(KITH_QUERY_TALK, &net.nodes[0].key);
+    struct kith_query talk = net_key_query(KITH_QUERY_TALK, &net.nodes[0].key);
     talk.protocol = "echo";
     assert_int_equal(net_ask(&net, 1, &talk), KITH_EREFUSED);
     net_run(&net, 31 * KITH_NS_PER_S);
@@ -475,7 +465,7 @@ static void test_wrong_queries(void **state) {
     char text[200];
     memset(text, 'p', sizeof(text));
     text[sizeof(text) - 1] = '\0';
-    struct kith_query q = key_query(KITH_QUERY_GET, &(struct kith_key){{1}});
+    struct kith_query q = net_key_query(KITH_QUERY_GET, &(struct kith_key){{1}});
     q.protocol = text; /* belongs to no get, and is too long for a talk */
     assert_int_equal(net_ask(&net, 0, &q), KITH_ETOO_LARGE);
     q.protocol = NULL;
@@ -522,13 +512,13 @@ static void test_only_v6(void **state) {
         net_join(&net, add_v6(&net), 0, i % 2 == 0);
     }
     net_run(&net, 60 * KITH_NS_PER_S);
-    struct kith_query q = key_query(KITH_QUERY_LOOKUP, &net.nodes[5].key);
+    struct kith_query q = net_key_query(KITH_QUERY_LOOKUP, &net.nodes[5].key);
     assert_int_equal(net_ask(&net, 2, &q), 0);
     assert_int_equal(net.seen.peer.endpoints[0].family, 6);
-    q = put_query("six", value);
+    q = net_put_query("six", value);
     assert_int_equal(net_ask(&net, 1, &q), 0);
     assert_int_equal(net.seen.result.asked, 5);
-    q = key_query(KITH_QUERY_PING, &net.nodes[4].key);
+    q = net_key_query(KITH_QUERY_PING, &net.nodes[4].key);
     assert_int_equal(net_ask(&net, 3, &q), 0);
     net_deinit(&net);
 }
@@ -570,7 +560,7 @@ static void test_both_families(void **state) {
         }
     }
     net_run(&net, 300 * KITH_NS_PER_S);
-    struct kith_query q = put_query("both", value);
+    struct kith_query q = net_put_query("both", value);
     assert_int_equal(net_ask(&net, 1, &q), 0);
     assert_int_equal(net.seen.result.asked, 5);
     struct kith_status status;
@@ -579,7 +569,7 @@ static void test_both_families(void **state) {
     /* IPv4 breaks. */
     net.hook_context = &net;
     net_run(&net, 120 * KITH_NS_PER_S);
-    q = key_query(KITH_QUERY_LOOKUP, &net.nodes[5].key);
+    q = net_key_query(KITH_QUERY_LOOKUP, &net.nodes[5].key);
     assert_int_equal(net_ask(&net, 2, &q), 0);
     kith_core_status(net.nodes[2].core, net.now, &status);
     assert_true(status.ready);
@@ -592,7 +582,7 @@ static void test_topic_at_a_storage_point(void **state) {
     struct net net;
     uint8_t value[KITH_VALUE_MAX];
     net_swarm(&net, 4);
-    struct kith_query q = put_query("both kept", value);
+    struct kith_query q = net_put_query("both kept", value);
     assert_int_equal(net_ask(&net, 1, &q), 0);
     const struct kith_own *own = &net.nodes[1].core->publish.own;
     uint32_t n = own->n;
@@ -602,7 +592,7 @@ static void test_topic_at_a_storage_point(void **state) {
     assert_int_equal(own->n, n + 1);
     assert_int_equal(kith_own_find(own, &announce.point, false)->kind, KITH_OWN_VALUE);
     assert_int_equal(kith_own_find(own, &announce.point, true)->kind, KITH_OWN_TOPIC);
-    struct kith_query get = key_query(KITH_QUERY_GET, &net.nodes[1].key);
+    struct kith_query get = net_key_query(KITH_QUERY_GET, &net.nodes[1].key);
     assert_int_equal(net_ask(&net, 1, &get), 0);
     assert_memory_equal(net.seen.record.value, "9:both kept", 11);
     announce.kind = KITH_QUERY_UNANNOUNCE;

@@ -9,16 +9,6 @@
 
 #include "core_net.h"
 
-static struct kith_query key_query(enum kith_query_kind kind, const struct kith_key *key) {
-    return (struct kith_query){.kind = kind, .flags = KITH_FLAG_HAS_KEY, .key = *key};
-}
-
-static struct kith_query put_query(const char *text, uint8_t *value) {
-    uint16_t size;
-    assert_int_equal(kith_value_wrap(text, strlen(text), value, &size), 0);
-    return (struct kith_query){.kind = KITH_QUERY_PUT, .value = value, .value_size = size};
-}
-
 struct rewrite {
     unsigned n;
     unsigned kept;
@@ -79,7 +69,7 @@ static void test_hostile_datagrams(void **state) {
     assert_true(s->drop_empty >= 1);
     assert_int_equal(s->drop_source, 2);
     net_run(&net, 5 * KITH_NS_PER_S);
-    struct kith_query q = key_query(KITH_QUERY_PING, &net.nodes[late].key);
+    struct kith_query q = net_key_query(KITH_QUERY_PING, &net.nodes[late].key);
     assert_int_equal(net_ask(&net, 1, &q), 0);
     free(r);
     net_deinit(&net);
@@ -121,7 +111,7 @@ static void test_answers_no_larger_than_questions(void **state) {
     memset(text, 'v', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     net_swarm(&net, 30);
-    struct kith_query put = put_query(text, value); /* an answer that wants to be long */
+    struct kith_query put = net_put_query(text, value); /* an answer that wants to be long */
     assert_int_equal(net_ask(&net, 3, &put), 0);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         uint8_t seed[KITH_SEED_SIZE];
@@ -132,7 +122,7 @@ static void test_answers_no_larger_than_questions(void **state) {
         net.hook = weigh;
         net.hook_context = &ledger;
         net_join(&net, asker, 0, false);
-        struct kith_query q = key_query(kinds[i], &net.nodes[3].key);
+        struct kith_query q = net_key_query(kinds[i], &net.nodes[3].key);
         q.flags |= KITH_FLAG_HAS_POINT * (kinds[i] == KITH_QUERY_FIND);
         net_ask(&net, asker, &q);
         assert_true(ledger.answers > 1);
@@ -153,11 +143,11 @@ static void test_large_value_to_stranger(void **state) {
     memset(text, 'v', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     net_swarm(&net, 24);
-    struct kith_query put = put_query(text, value);
+    struct kith_query put = net_put_query(text, value);
     assert_int_equal(net_ask(&net, 3, &put), 0);
     unsigned late = net_add(&net);
     net_join(&net, late, 0, false);
-    struct kith_query get = key_query(KITH_QUERY_GET, &net.nodes[3].key);
+    struct kith_query get = net_key_query(KITH_QUERY_GET, &net.nodes[3].key);
     assert_int_equal(net_ask(&net, late, &get), 0);
     assert_int_equal(net.seen.record.value_size, 1000);
     net_deinit(&net);
@@ -182,7 +172,7 @@ static void test_roaming(void **state) {
     struct kith_endpoint moved = net_endpoint(45);
     net.hook = move_source;
     net.hook_context = &moved;
-    struct kith_query q = key_query(KITH_QUERY_PING, &net.nodes[0].key);
+    struct kith_query q = net_key_query(KITH_QUERY_PING, &net.nodes[0].key);
     q.n = 3;
     assert_int_equal(net_ask(&net, 1, &q), 0);
     assert_int_equal(kith_core_stats(net.nodes[0].core)->sessions_roamed, 1);
@@ -223,7 +213,7 @@ static void test_redirected_questions(void **state) {
     struct redirect r = {.victim = net_endpoint(45)};
     net.hook = redirect_data;
     net.hook_context = &r;
-    struct kith_query q = key_query(KITH_QUERY_PING, &net.nodes[0].key);
+    struct kith_query q = net_key_query(KITH_QUERY_PING, &net.nodes[0].key);
     q.n = 3;
     (void)net_ask(&net, 1, &q);
     net_run(&net, 120 * KITH_NS_PER_S);

@@ -19,12 +19,6 @@ static struct kith_local_report report_of(const struct net *net, unsigned i, boo
     return report;
 }
 
-static struct kith_status status_of(const struct net *net, unsigned i) {
-    struct kith_status status;
-    kith_core_status(net->nodes[i].core, net->now, &status);
-    return status;
-}
-
 static void appear(struct net *net, unsigned at, const struct kith_local_report *report) {
     assert_int_equal(kith_core_local_appeared(net->nodes[at].core, report, net->now), 0);
 }
@@ -49,8 +43,8 @@ static void test_swarm_from_reports_alone(void **state) {
     }
     net_run(&net, 5 * KITH_NS_PER_S);
     for (unsigned i = 0; i < 6; i++) {
-        assert_true(status_of(&net, i).ready);
-        assert_int_equal(status_of(&net, i).lan_peers, i);
+        assert_true(net_status(&net, i).ready);
+        assert_int_equal(net_status(&net, i).lan_peers, i);
         for (unsigned j = 0; j < 6; j++) {
             struct kith_query q = lookup_of(&net, j);
             assert_int_equal(net_ask(&net, i, &q), 0);
@@ -92,7 +86,7 @@ static void test_several_endpoints(void **state) {
     report.endpoints[0] = net_endpoint(33);
     appear(&net, 0, &report);
     net_run(&net, 2 * KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, 0).lan_peers, 1);
+    assert_int_equal(net_status(&net, 0).lan_peers, 1);
     net_deinit(&net);
 }
 
@@ -149,7 +143,7 @@ static void test_liars_first(void **state) {
         net_run(&net, KITH_NS_PER_MS);
         net_drain(&net, 0);
     }
-    assert_int_equal(status_of(&net, 0).lan_peers, 2);
+    assert_int_equal(net_status(&net, 0).lan_peers, 2);
     assert_int_equal(core->locals.n, KITH_LOCALS_MAX);
     net_deinit(&net);
 }
@@ -204,8 +198,8 @@ static void test_silent_peer(void **state) {
         net_drain(&net, 0);
     }
     assert_int_equal(n_silent, 1);
-    assert_int_equal(status_of(&net, 0).lan_peers, 0);
-    assert_int_equal(status_of(&net, 0).nodes_v4, 0);
+    assert_int_equal(net_status(&net, 0).lan_peers, 0);
+    assert_int_equal(net_status(&net, 0).nodes_v4, 0);
     net_deinit(&net);
 }
 
@@ -239,7 +233,7 @@ static void test_goodbye(void **state) {
     kith_core_local_vanished(net.nodes[0].core, "peer-1", net.now);
     kith_core_local_vanished(net.nodes[0].core, "peer-2", net.now);
     net_drain(&net, 0);
-    assert_int_equal(status_of(&net, 0).lan_peers, 0);
+    assert_int_equal(net_status(&net, 0).lan_peers, 0);
     net_run(&net, 4 * KITH_NS_PER_S);
     assert_int_equal(live_at(&net, 0), 1);
     net_deinit(&net);
@@ -317,7 +311,7 @@ static void settle(struct net *net, unsigned n) {
     }
     net_run(net, 120 * KITH_NS_PER_S);
     for (unsigned i = 0; i < n; i++) {
-        assert_int_equal(status_of(net, i).lan_peers, n - 1);
+        assert_int_equal(net_status(net, i).lan_peers, n - 1);
     }
 }
 
@@ -325,7 +319,7 @@ static void settle(struct net *net, unsigned n) {
 static unsigned n_believers(const struct net *net, unsigned gone) {
     unsigned count = 0;
     for (unsigned i = 0; i < net->n; i++) {
-        count += i != gone && status_of(net, i).lan_peers == net->n - 1;
+        count += i != gone && net_status(net, i).lan_peers == net->n - 1;
     }
     return count;
 }
@@ -341,7 +335,7 @@ static void test_power_cut(void **state) {
         assert_int_equal(n_believers(&net, gone), 0);
         net.nodes[gone].dead = false;
         net_run(&net, 90 * KITH_NS_PER_S);
-        assert_int_equal(status_of(&net, gone).lan_peers, 7);
+        assert_int_equal(net_status(&net, gone).lan_peers, 7);
         assert_int_equal(n_believers(&net, gone), 7);
     }
     net_deinit(&net);
@@ -362,7 +356,7 @@ static void test_power_cut_large(void **state) {
         kith_core_local_watch(net.nodes[0].core, net.now);
         net_run(&net, 100 * KITH_NS_PER_MS);
     }
-    assert_int_equal(status_of(&net, 0).lan_peers, 37);
+    assert_int_equal(net_status(&net, 0).lan_peers, 37);
     net_deinit(&net);
 }
 
@@ -382,7 +376,7 @@ static void test_idle_traffic(void **state) {
         net_run(&net, 1800 * KITH_NS_PER_S);
         for (unsigned j = 0; j < net.n; j++) {
             after += kith_core_stats(net.nodes[j].core)->tx_bytes;
-            assert_int_equal(status_of(&net, j).lan_peers, net.n - 1);
+            assert_int_equal(net_status(&net, j).lan_peers, net.n - 1);
         }
         unsigned rate = (unsigned)((after - before) / 1800 / net.n);
         print_message("%u idle nodes send %u bytes/s each\n", net.n, rate);
@@ -404,7 +398,7 @@ static bool watch_loss(struct net *net, unsigned seconds) {
     bool always = true;
     for (unsigned i = 0; i < seconds * 10; i++) {
         net_run(net, 100 * KITH_NS_PER_MS);
-        always = always && status_of(net, 0).lan_peers == net->n - 1;
+        always = always && net_status(net, 0).lan_peers == net->n - 1;
     }
     return always;
 }

@@ -11,12 +11,6 @@
 
 enum { SWARM = 40, HIDDEN = 39 };
 
-static struct kith_status status_of(const struct net *net, unsigned i) {
-    struct kith_status status;
-    kith_core_status(net->nodes[i].core, net->now, &status);
-    return status;
-}
-
 static unsigned index_of(const struct net *net, const struct kith_endpoint *e) {
     for (unsigned i = 0; i < net->n; i++) {
         if (memcmp(net->nodes[i].endpoint.ip, e->ip, 4) == 0) {
@@ -56,7 +50,7 @@ static void test_behind_nat(void **state) {
     net_add(&net);
     net_join(&net, HIDDEN, 0, true);
     net_run(&net, 1800 * KITH_NS_PER_S);
-    struct kith_status status = status_of(&net, HIDDEN);
+    struct kith_status status = net_status(&net, HIDDEN);
     assert_true(status.ready);
     assert_int_equal(status.reachable, KITH_REACHABLE_NO);
     /* It still asks and is answered. */
@@ -68,7 +62,7 @@ static void test_behind_nat(void **state) {
     nat.open = true;
     memset(nat.sent, 0, sizeof(nat.sent));
     net_run(&net, 3600 * KITH_NS_PER_S);
-    assert_int_equal(status_of(&net, HIDDEN).reachable, KITH_REACHABLE_YES);
+    assert_int_equal(net_status(&net, HIDDEN).reachable, KITH_REACHABLE_YES);
     assert_true(tables_with(&net, &net.nodes[HIDDEN].key) > 0);
     net_deinit(&net);
 }
@@ -101,7 +95,7 @@ static void test_in_the_open(void **state) {
     net_swarm(&net, 30);
     net_run(&net, 1200 * KITH_NS_PER_S);
     for (unsigned i = 0; i < net.n; i++) {
-        assert_int_not_equal(status_of(&net, i).reachable, KITH_REACHABLE_NO);
+        assert_int_not_equal(net_status(&net, i).reachable, KITH_REACHABLE_NO);
     }
     net_deinit(&net);
 }
