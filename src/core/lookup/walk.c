@@ -449,6 +449,33 @@ static bool concerns(const struct census *census, const struct kith_candidate *c
 
 /* ---- going on ---- */
 
+enum {
+    ALWAYS_ASKED = 6, /* the nearest, by whose answers a thrifty walk knows who else is near */
+    HEARD_PART = 8,   /* of the time that nodes stay: after that much silence one in nine is gone */
+    HEARD_MAX_S = 60, /* but no longer than that */
+    SETTLED = 3,      /* so many of the nearest have answered: the others can be told by now */
+    LAST_ALPHA = 10,
+};
+
+/* How many may be asked at a time. Who waits for a put has to wait for all k nearest: once it is
+ * known who they are, going on by threes saves nothing. */
+static unsigned slots(const struct kith_walk *walk, unsigned settled) {
+    bool last = walk->hasty && !walk->thrifty && walk->asked == NULL && settled >= SETTLED;
+    return last && walk->swarm->sessions != NULL ? LAST_ALPHA : walk->alpha;
+}
+
+/* Whether upkeep can count on a node without asking it: we heard from it just now. */
+static bool heard_of(const struct kith_walk *walk, const struct kith_candidate *c, unsigned nearer,
+                     uint64_t now) {
+    const struct kith_swarm *swarm = walk->swarm;
+    if (!walk->thrifty || walk->asked != NULL || swarm->dialect->tokens || nearer < ALWAYS_ASKED) {
+        return false;
+    }
+    uint64_t limit = kith_swarm_stay_ns(swarm) / HEARD_PART;
+    uint64_t most = HEARD_MAX_S * KITH_NS_PER_S;
+    return kith_swarm_heard(swarm, &c->node, limit < most ? limit : most, now);
+}
+
 /* Asks one more node if one may be asked. Returns whether it did; *ret_waiting tells whether the k
  * nearest are still incomplete. */
 static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
@@ -462,14 +489,19 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     census.walk = walk;
     census.n = 0;
     unsigned slow = 0;
+    unsigned settled = 0; /* nearest ones that have answered, up to the first that has not */
     for (unsigned i = 0; i < walk->n_candidates && concerns(&census, walk->order[i]); i++) {
         struct kith_candidate *c = walk->order[i];
         switch (c->state) {
         case KITH_CANDIDATE_GIVEN_UP:
             continue;
         case KITH_CANDIDATE_NEW:
+            if (heard_of(walk, c, census.n, now)) {
+                c->state = KITH_CANDIDATE_ANSWERED;
+                break;
+            }
             *ret_waiting = true;
-            if (in_slots < walk->alpha) {
+            if (in_slots < slots(walk, settled)) {
                 ask(walk, c, now);
                 return true;
             }
@@ -489,6 +521,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
             break;
         }
         (void)count(&census, c);
+        settled += !*ret_waiting;
     }
     /* Where nobody takes their places, the slow ones are awaited after all: in a small network
      * they are part of it. */

@@ -116,6 +116,12 @@ static struct kith_entry *entry_at(const struct kith_swarm *swarm,
     return entry != NULL && is_at(entry, &node->endpoint) ? entry : NULL;
 }
 
+bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      uint64_t within_ns, uint64_t now) {
+    const struct kith_entry *entry = entry_at(swarm, node);
+    return entry != NULL && entry->failures == 0 && now - entry->seen <= within_ns;
+}
+
 static void tell_node(struct kith_swarm *swarm, const struct kith_node_ref *node, bool answered,
                       uint64_t now) {
     if (swarm->on_node != NULL) {
@@ -658,11 +664,6 @@ struct kith_entry *kith_swarm_find(const struct kith_swarm *swarm, const struct 
         entry = kith_routing_find(swarm->v6, id);
     }
     return entry;
-}
-
-size_t kith_swarm_count_live(const struct kith_swarm *swarm) {
-    return (swarm->v4 == NULL ? 0 : kith_routing_count_live(swarm->v4)) +
-           (swarm->v6 == NULL ? 0 : kith_routing_count_live(swarm->v6));
 }
 
 size_t kith_swarm_closest(const struct kith_swarm *swarm, const struct kith_point *target, size_t n,

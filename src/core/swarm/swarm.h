@@ -118,6 +118,9 @@ bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_nod
                            uint64_t now);
 void kith_swarm_note_silence(struct kith_swarm *swarm, const struct kith_node_ref *node,
                              uint64_t now);
+/* Whether it is in a table, at this endpoint, and its last answer is no older than that. */
+bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref *node,
+                      uint64_t within_ns, uint64_t now);
 /* How long a node that answers stays, on average, going by those in the tables. */
 uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm);
 /* Asks a node that can be asked and is not banned. `fn` (may be NULL) is never called from inside

@@ -8,6 +8,11 @@
 
 #include "core/base/id.h"
 
+size_t kith_swarm_count_live(const struct kith_swarm *swarm) {
+    return (swarm->v4 == NULL ? 0 : kith_routing_count_live(swarm->v4)) +
+           (swarm->v6 == NULL ? 0 : kith_routing_count_live(swarm->v6));
+}
+
 void kith_swarm_note_density(struct kith_swarm *swarm, uint64_t nodes) {
     swarm->densities[swarm->next_density] = nodes;
     swarm->next_density = (uint8_t)((swarm->next_density + 1) % KITH_SWARM_DENSITIES);
