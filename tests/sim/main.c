@@ -69,6 +69,8 @@ static const struct kith_sim_scenario scenarios[] = {
      &kith_sim_fast_curve},
     {"rollback", kith_sim_scenario_rollback, "a share serves and stores old versions of records",
      80, 100, 0, 0, &kith_sim_fast_curve},
+    {"misplace", kith_sim_scenario_misplace, "a share answers gets with records of other points",
+     80, 100, 0, 0, &kith_sim_fast_curve},
     {"survive", kith_sim_scenario_survive, "values outlive their publishers; lookups: their number",
      40, 50, 0, 0, &kith_sim_fast_curve, 900, 2400},
     {"partition", kith_sim_scenario_partition, "two halves for an hour, then one network again", 50,

@@ -82,6 +82,7 @@ void kith_sim_scenario_storeflood(struct kith_sim_run *run);
 void kith_sim_scenario_silent(struct kith_sim_run *run);
 void kith_sim_scenario_slowloris(struct kith_sim_run *run);
 void kith_sim_scenario_rollback(struct kith_sim_run *run);
+void kith_sim_scenario_misplace(struct kith_sim_run *run);
 void kith_sim_scenario_poison(struct kith_sim_run *run);
 void kith_sim_scenario_siege(struct kith_sim_run *run);
 void kith_sim_scenario_churn(struct kith_sim_run *run);

@@ -348,6 +348,26 @@ static bool roll_back(struct kith_sim_gang *gang, struct kith_core *core,
     return true;
 }
 
+/* Acknowledges what it is given, and answers gets with a valid record of another point. */
+static bool misplace(struct kith_sim_gang *gang, struct kith_core *core,
+                     const struct kith_delivery *delivery, const struct kith_message *message,
+                     uint64_t now) {
+    struct history *history = gang->plan;
+    const struct kith_request *request = &message->u.request;
+    if (request->method == KITH_METHOD_PUT) {
+        remember_first(history, &request->record);
+        answer_with(core, delivery, message, NULL, now);
+        return true;
+    }
+    if (request->method != KITH_METHOD_GET || history->n < 2) {
+        return false;
+    }
+    uint32_t i = (uint32_t)(history->n_served++ % history->n);
+    i = kith_point_equal(&history->points[i], &request->target) ? (i + 1) % history->n : i;
+    answer_with(core, delivery, message, &history->records[i], now);
+    return true;
+}
+
 /* A member stores the old version at every honest host that it has a session or a place for. */
 static void push_all(struct kith_sim_siege *siege, struct history *history) {
     struct kith_sim_world *world = siege->gang.world;
@@ -410,6 +430,33 @@ void kith_sim_scenario_rollback(struct kith_sim_run *run) {
     expect_served(run, &siege, GET_MS);
     history_deinit(&history);
     end(run, &world, &siege);
+}
+
+/* ---- misplace ---- */
+
+void kith_sim_scenario_misplace(struct kith_sim_run *run) {
+    enum { GET_MS = 1500 };
+    struct kith_sim_world world;
+    struct kith_sim_siege siege = {0};
+    struct history history = {0};
+    begin(run, &world, &siege);
+    siege.gang.plan = &history;
+    siege.gang.answer = misplace;
+    siege.gang.evil = KITH_SIM_OTHER;
+    kith_sim_siege_put(&siege);
+    kith_sim_siege_get(&siege, run->options.lookups);
+    struct kith_stats stats;
+    kith_sim_world_stats(&world, &stats);
+    kith_sim_report_number(&run->report, "misplaced_served", (double)history.n_served, 0);
+    kith_sim_report_number(&run->report, "read_foreign", siege.n_read_foreign, 0);
+    kith_sim_expect(run, history.n_served > 0, "no misplaced record was shown");
+    kith_sim_expect(run, siege.n_read_foreign == 0, "%u of %u gets end with another's record",
+                    siege.n_read_foreign, siege.n_gets);
+    expect_served(run, &siege, GET_MS);
+    kith_sim_expect(run, stats.bad_records > 0, "no misplaced record was noticed");
+    history_deinit(&history);
+    kith_sim_conclude_faulty(run, &world); /* records are bad among honest nodes, too */
+    kith_sim_siege_deinit(&siege);
 }
 
 /* ---- storeflood ---- */
