@@ -373,6 +373,9 @@ CONFIG = {
     "continued": b"[bootstrap]\npeer = a:1\n  b:2\n", "no-equals": b"[node]\nnetwork\n", "open": b"[node\n",
     "many": b"[bootstrap]\n" + b"peer = a:1\n" * 65, "long": b"[node]\nnetwork = " + b"x" * 300 + b"\n", "bom": b"\xef\xbb\xbf[node]\n",
     "nul": b"[node]\nnetwork = a\0b\n", "semicolon": b"[node]\nnetwork =;a\n",
+    "line-198": b"[node]\nlisten=" + b"x" * 191 + b"\n", "line-199": b"[node]\nlisten=" + b"x" * 192 + b"\n",
+    "line-198-at-end": b"[node]\nlisten=" + b"x" * 191, "line-199-at-end": b"[node]\nlisten=" + b"x" * 192,
+    "comment-long": b"[node]\n; " + b"x" * 500 + b"\nnetwork = x\n",
 }
 HEAD = b"kith-identity-1 "
 KEYFILES = {

@@ -472,6 +472,11 @@ def case_config():
     expect(kithd("-c", write("e.conf", "[limits]\nrecords = many\n")), 2, r"e\.conf:2: .*a number")
     expect(kithd("-c", PLACE.file("missing.conf")), 2, "No such file")
     expect(kithd("-c", write("g.conf", "[node]\ncoupling = 0\n")), 2, r"g\.conf:2: .*from 0\.01 to 100")
+    expect(kithd("-c", write("j.conf", "[node]\ncontrol = /" + 198 * "x" + "\n")), 2, r"j\.conf:2: .*longer than 198 bytes")
+    out = expect(kithd("-c", write("l.conf", "  # " + 400 * "x" + "\n[node]\nnetwork = home\n"), "--print-config"), 0).out
+    check("network = home" in out.splitlines(), f"a long comment: {out}")
+    expect(kithd("-c", write("k.conf", "[node]\nnetwork = a\0b\n")), 2, r"k\.conf:2: .*NUL")
+    expect(kithd("-c", PLACE.file("")), 2, "Is a directory")
     lan = write("h.conf", "[node]\ndamping = 1.5\n[lan]\nhide_key = yes\ndeny = wg*\ndeny = eth1\n")
     out = expect(kithd("-c", lan, "--no-lan", "--print-config"), 0).out
     for line in ("damping = 1.5", "enabled = no", "hide_key = yes", "deny = wg*", "deny = eth1"):

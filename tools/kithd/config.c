@@ -322,10 +322,41 @@ int config_set(struct config *config, const char *section, const char *name, con
 
 /* ---- the file ---- */
 
+enum {
+    LINE_MAX_SIZE = 198, /* inih's */
+};
+
 struct reading {
     struct config *config;
+    FILE *file;
+    int line;            /* that was read last */
+    const char *refused; /* why no more lines are read; NULL: they are */
     char error[CONFIG_ERROR_SIZE / 2];
 };
+
+/* A line for inih, as fgets() would: but inih would take the rest of one that is too long for the
+ * next line, and what follows a NUL for nothing. */
+static char *read_line(char *out, int size, void *stream) {
+    struct reading *reading = stream;
+    int n = 0;
+    int c = 0;
+
+    while (n < size - 1 && c != '\n' && (c = getc(reading->file)) != EOF) {
+        reading->refused = c == 0 ? "contains a NUL byte" : reading->refused;
+        out[n++] = (char)c;
+    }
+    if (n == 0)
+        return NULL;
+    reading->line++;
+    out[n] = '\0';
+    if (n > LINE_MAX_SIZE && c != '\n') {
+        if (strchr("#;", out[strspn(out, " \t")]) == NULL)
+            reading->refused = "the line is longer than 198 bytes";
+        while (c != '\n' && c != EOF) /* of a comment */
+            c = getc(reading->file);
+    }
+    return reading->refused ? NULL : out;
+}
 
 /* inih: 1 is success. */
 static int on_key(void *user, const char *section, const char *name, const char *value) {
@@ -348,12 +379,22 @@ int config_read(struct config *config, const char *path, char error[CONFIG_ERROR
         snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
         return -1;
     }
-    line = ini_parse(path, on_key, &reading);
-    if (line == 0)
+    reading.file = fopen(path, "re");
+    if (reading.file == NULL) {
+        snprintf(error, CONFIG_ERROR_SIZE, "%.200s: %s", path, strerror(errno));
+        return -1;
+    }
+    line = ini_parse_stream(read_line, &reading, on_key, &reading);
+    bool failed = ferror(reading.file) != 0; /* a directory, say */
+    int reason = errno;
+    fclose(reading.file);
+    if (line == 0 && !failed && reading.refused == NULL)
         return 0;
-    if (line < 0)
+    if (line < 0 || (line == 0 && failed))
         snprintf(error, CONFIG_ERROR_SIZE, "%.200s: %s", path,
-                 line == -1 ? strerror(errno) : "out of memory");
+                 line < 0 ? "out of memory" : strerror(reason));
+    else if (line == 0)
+        snprintf(error, CONFIG_ERROR_SIZE, "%.200s:%d: %s", path, reading.line, reading.refused);
     else
         snprintf(error, CONFIG_ERROR_SIZE, "%.200s:%d: %s", path, line,
                  reading.error[0] ? reading.error : "expected [section] or key = value");
@@ -449,7 +490,11 @@ static bool is_default(const struct config *config, const char *const *field) {
 
 /* A blank before a semicolon would make a comment of the value. */
 static void print_text(const char *prefix, const char *name, const char *value) {
-    printf("%s%s =%s%s\n", prefix, name, value[0] == ';' ? "" : " ", value);
+    size_t spaced = strlen(name) + strlen(" = ") + strlen(value);
+    if (spaced > LINE_MAX_SIZE) /* as it can be read again */
+        printf("%s%s=%s\n", prefix, name, value);
+    else
+        printf("%s%s =%s%s\n", prefix, name, value[0] == ';' ? "" : " ", value);
 }
 
 static void print_key(const struct config *config, const struct key *key) {
