@@ -177,6 +177,27 @@ static void cookies_age(void **state) {
     }
 }
 
+/* A cookie is worth something where it was sent to: not at a neighbour's, not at another port. */
+static void cookies_are_of_an_address(void **state) {
+    static struct held d;
+    struct kith_endpoint elsewhere;
+
+    start_pair(1000);
+    ask(&a, &b, 0);
+    host_must_take(&a, &d, 1);
+    session_cookie_send(b.sessions, &a.at, kith_span(d.bytes, d.size), 0);
+    assert_int_equal(carry(&b, &a, 3, 0), KITH_DELIVERY_NONE);
+    host_must_take(&a, &d, 1);
+    assert_true(session_mac2_valid(b.sessions, &a.at, kith_span(d.bytes, d.size), 0));
+    elsewhere = a.at;
+    elsewhere.ip[3] ^= 1;
+    assert_false(session_mac2_valid(b.sessions, &elsewhere, kith_span(d.bytes, d.size), 0));
+    elsewhere = a.at;
+    elsewhere.port ^= 1;
+    assert_false(session_mac2_valid(b.sessions, &elsewhere, kith_span(d.bytes, d.size), 0));
+    stop_pair();
+}
+
 /* One /24 gets an eighth of the budget; others go on. */
 static void budget_of_a_prefix(void **state) {
     static struct host other;
@@ -389,6 +410,7 @@ int main(void) {
         cmocka_unit_test(cookies_under_load),
         cmocka_unit_test(a_lasting_flood_is_not_served),
         cmocka_unit_test(cookies_age),
+        cmocka_unit_test(cookies_are_of_an_address),
         cmocka_unit_test(budget_of_a_prefix),
         cmocka_unit_test(a_forged_prefix_is_not_locked_out),
         cmocka_unit_test(keys_that_do_not_fit_or_are_ours),
