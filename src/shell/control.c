@@ -427,7 +427,9 @@ static int handle_request(struct kith_control *control, const msgpack_object *ob
     }
     args.map = object->via.array.size == 4 ? &at[3].via.map : NULL;
     size_t length = at[2].via.str.size < METHOD_NAME_MAX ? at[2].via.str.size : METHOD_NAME_MAX;
-    memcpy(name, at[2].via.str.ptr, length);
+    if (length > 0) { /* else there is no pointer */
+        memcpy(name, at[2].via.str.ptr, length);
+    }
     name[length] = '\0';
     call(control, at[1].via.u64, name, &args);
     return 0;

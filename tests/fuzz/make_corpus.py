@@ -478,6 +478,7 @@ CONTROL = {
     "edits": b"\0" + b"".join(control_ask(m, m, bytes([a, v])) for m in (11, 12, 13) for a in (0, 9, 19) for v in range(5)),
     **{"raw-" + name: b"\0\0" + text(data[:200]) for name, data in NASTY_MSGPACK.items()},
     "raw-request": b"\0\0" + text(pack([0, 1, "id"]) + pack([0, 2, "lookup", {"key": "00" * 32}])),
+    "raw-no-name": b"\0\0" + text(pack([0, 1, ""])),
     "raw-no-request": b"\0\0" + text(pack([1, 1, {}])), "raw-args": b"\0\0" + text(pack([0, 1, "get", []])),
 }
 
