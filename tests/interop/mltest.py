@@ -123,7 +123,11 @@ class Torrent:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.session = lt.session(dict(SETTINGS, listen_interfaces=f"{shown}:0",
                                        dht_bootstrap_nodes=",".join(bootstrap), **settings))
-        self.alerts = []
+        # Not wait_for_alert(): what it returns points into a queue that grows meanwhile.
+        self.alert_fd, told_fd = os.pipe()
+        os.set_blocking(self.alert_fd, False)
+        os.set_blocking(told_fd, False)
+        self.session.set_alert_fd(told_fd)
         self.port = wait_until(self._listen_port, 10, "libtorrent listens")
         self.endpoint = f"{shown}:{self.port}"
 
@@ -135,6 +139,10 @@ class Torrent:
         return self.session.listen_port() if self.session.is_dht_running() else 0
 
     def pop(self):
+        try:
+            os.read(self.alert_fd, 4096)
+        except BlockingIOError:
+            pass
         return self.session.pop_alerts()
 
     def add(self, endpoint):
@@ -148,7 +156,7 @@ class Torrent:
             left = end - time.monotonic()
             if left <= 0:
                 return None
-            self.session.wait_for_alert(int(left * 1000) + 1)
+            select.select([self.alert_fd], [], [], left)
             for alert in self.pop():
                 if isinstance(alert, kind) and matches(alert):
                     return alert
