@@ -2,9 +2,10 @@
 /*
  * session_handshake: the initiator's side: 0x01 out, 0x02 or 0x03 in.
  *
- *     INITIATED --0x02--> ESTABLISHED          (queue goes out as 0x04, or an empty one: our
- * address is proven) INITIATED --0x03--> INITIATED            (the same request, new ephemeral key,
- * mac2) INITIATED --5 s---> gone                 (the layer above asks again, with `fresh`)
+ *     INITIATED --0x02--> ESTABLISHED  the queue goes out as 0x04, or an empty one: that proves our
+ *                                      address
+ *     INITIATED --0x03--> INITIATED    the same request, a new ephemeral key, mac2
+ *     INITIATED --5 s---> gone         the layer above asks again, with `fresh`
  *
  * A read rides on the initiation; anything else waits in the queue, since an initiation can be
  * replayed. Several handshakes with one peer may be under way (a lost 0x02, a rekey, a cookie); the
