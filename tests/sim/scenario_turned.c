@@ -327,15 +327,25 @@ static void answer_with(struct kith_core *core, const struct kith_delivery *deli
     kith_swarm_answer(&core->swarm, delivery, &message->txn, &response, NULL, now);
 }
 
-/* Acknowledges what it is given, remembers the first, and shows that to everybody. */
+/* Acknowledges a put, and remembers what it is the first of. False: it is none. */
+static bool take_put(struct kith_sim_gang *gang, struct kith_core *core,
+                     const struct kith_delivery *delivery, const struct kith_message *message,
+                     uint64_t now) {
+    if (message->u.request.method != KITH_METHOD_PUT) {
+        return false;
+    }
+    remember_first(gang->plan, &message->u.request.record);
+    answer_with(core, delivery, message, NULL, now);
+    return true;
+}
+
+/* Shows the first of each record to everybody. */
 static bool roll_back(struct kith_sim_gang *gang, struct kith_core *core,
                       const struct kith_delivery *delivery, const struct kith_message *message,
                       uint64_t now) {
     struct history *history = gang->plan;
     const struct kith_request *request = &message->u.request;
-    if (request->method == KITH_METHOD_PUT) {
-        remember_first(history, &request->record);
-        answer_with(core, delivery, message, NULL, now);
+    if (take_put(gang, core, delivery, message, now)) {
         return true;
     }
     const struct kith_record *first =
@@ -348,15 +358,13 @@ static bool roll_back(struct kith_sim_gang *gang, struct kith_core *core,
     return true;
 }
 
-/* Acknowledges what it is given, and answers gets with a valid record of another point. */
+/* Answers gets with a valid record of another point. */
 static bool misplace(struct kith_sim_gang *gang, struct kith_core *core,
                      const struct kith_delivery *delivery, const struct kith_message *message,
                      uint64_t now) {
     struct history *history = gang->plan;
     const struct kith_request *request = &message->u.request;
-    if (request->method == KITH_METHOD_PUT) {
-        remember_first(history, &request->record);
-        answer_with(core, delivery, message, NULL, now);
+    if (take_put(gang, core, delivery, message, now)) {
         return true;
     }
     if (request->method != KITH_METHOD_GET || history->n < 2) {
