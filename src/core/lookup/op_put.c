@@ -102,7 +102,8 @@ static int partial_status(struct kith_op *op, uint32_t missing) {
 static void check_end(struct kith_op *op, uint64_t now) {
     struct standing standing = count_acks(op);
     bool resolved = op->n_resolved == standing.n_targets;
-    if (!op->told && !standing.enough && resolved && op->n_conflicts + op->n_cas > 0) {
+    bool refused = op->n_conflicts + op->n_cas > 0;
+    if (!op->told && !standing.enough && resolved && refused) {
         kith_op_stop_walks(op); /* whoever they find will refuse it, too */
     }
     bool walking = kith_op_walking(op);
@@ -110,8 +111,8 @@ static void check_end(struct kith_op *op, uint64_t now) {
     if (!op->told && standing.enough) {
         op->result.seq = op->best.seq;
         kith_op_finish(op, partial_status(op, standing.missing), open, now);
-    } else if (!op->told && resolved && !walking) {
-        kith_op_finish(op, failure_status(op), open, now);
+    } else if (!op->told && !walking && (refused ? resolved : !standing.open)) {
+        kith_op_finish(op, failure_status(op), open, now); /* late answers may still be enough */
     } else if (!open) {
         kith_op_end(op);
     }
