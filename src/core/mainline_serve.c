@@ -204,8 +204,11 @@ static void serve_put(const struct request *q) {
     case KITH_STORE_CAS:
         fail(q, KITH_WIRE_CAS_MISMATCH, "CAS mismatch");
         break;
-    default:
+    case KITH_STORE_FULL:
         fail(q, KITH_WIRE_SERVER, "store is full");
+        break;
+    default:
+        fail(q, KITH_WIRE_SERVER, "out of memory");
         break;
     }
 }

@@ -211,8 +211,11 @@ static void store(const struct request *q, const struct kith_point *point, bool 
     case KITH_STORE_CAS:
         fail_seq(q, KITH_WIRE_CAS_MISMATCH, "cas mismatch", true, seq);
         break;
-    default:
+    case KITH_STORE_FULL:
         fail(q, KITH_WIRE_FULL, "store is full");
+        break;
+    default: /* what is wrong with the record itself was told before */
+        fail(q, KITH_WIRE_SERVER, "out of memory");
         break;
     }
 }

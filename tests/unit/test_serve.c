@@ -12,6 +12,7 @@
 
 #include "core/core_internal.h"
 #include "core_net.h"
+#include "nomem.h"
 
 enum { ASKER = 1, SERVER = 0 };
 
@@ -214,6 +215,41 @@ static void test_full_store(void **state) {
         }
     }
     assert_true(refused > 0);
+    net_deinit(&net);
+}
+
+/* While the server deals with what it is sent, its n-th allocation fails. */
+static bool without_memory(struct net *net, struct net_packet *packet) {
+    if (kith_endpoint_equal(&packet->from, &net->nodes[SERVER].endpoint)) {
+        (void)nomem_end();
+    } else if (kith_endpoint_equal(&packet->to, &net->nodes[SERVER].endpoint)) {
+        nomem_begin(*(long *)net->hook_context, false);
+    }
+    return true;
+}
+
+/* Who has no memory for a record has not got a full store, and says which of both it is. */
+static void test_no_memory(void **state) {
+    struct net net;
+    struct kith_record record;
+    unsigned failed = 0;
+    long n = 1;
+    net_swarm(&net, 2);
+    struct kith_request ping = request_of(KITH_METHOD_PING);
+    assert_int_equal(ask(&net, &ping).outcome, KITH_RPC_RESPONSE); /* the session is there */
+    net.hook_context = &n;
+    net.hook = without_memory;
+    for (; n <= 8; n++) {
+        char salt[2] = {(char)('a' + n), 0};
+        struct kith_request put = put_of(&record, salt, 1, "1:a");
+        struct reply reply = ask(&net, &put);
+        if (reply.outcome == KITH_RPC_ERROR) {
+            assert_int_equal(reply.code, KITH_WIRE_SERVER);
+            failed++;
+        }
+    }
+    assert_true(failed > 0);
+    net.hook = NULL;
     net_deinit(&net);
 }
 
@@ -423,6 +459,7 @@ int main(void) {
         cmocka_unit_test(test_bad_records),
         cmocka_unit_test(test_oversized_records),
         cmocka_unit_test(test_full_store),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_announce),
         cmocka_unit_test(test_exchange),
         cmocka_unit_test(test_client_serves_itself),
