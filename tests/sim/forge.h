@@ -24,8 +24,11 @@ struct kith_sim_forged {
     uint64_t counter;
     uint32_t index;
     uint32_t remote_index;
-    bool open;                      /* the other side has answered */
-    struct kith_sim_bytes datagram; /* the one that was made last */
+    bool open; /* the other side has answered */
+    bool has_cookie;
+    uint8_t cookie[KITH_CIPHER_MAC]; /* shown by initiations */
+    uint8_t mac1[KITH_CIPHER_MAC];   /* of the last initiation, sent or heard */
+    struct kith_sim_bytes datagram;  /* the one that was made last */
 };
 
 /* `seed`: KITH_SEED_SIZE bytes, or NULL: a key that nobody has seen. Draws from world->random. */
@@ -39,6 +42,20 @@ void kith_sim_forge_initiation(struct kith_sim_forged *forged, const struct kith
 bool kith_sim_forge_answered(struct kith_sim_forged *forged, struct kith_span datagram);
 /* A 0x04 of the session that is open. */
 void kith_sim_forge_data(struct kith_sim_forged *forged, struct kith_span payload);
+/* Takes the 0x03 that answers it, for initiations to come. False: it is none. */
+bool kith_sim_forge_cookie_given(struct kith_sim_forged *forged, const struct kith_key *by,
+                                 struct kith_span datagram);
+
+/* The other side: takes an initiation to this key. False: it is none. */
+bool kith_sim_forge_heard(struct kith_sim_forged *forged, struct kith_span datagram);
+/* The 0x02 that answers it, to the holder of `to`. */
+void kith_sim_forge_response(struct kith_sim_forged *forged, const struct kith_key *to);
+/* A 0x03 that answers it, instead. */
+void kith_sim_forge_cookie(struct kith_sim_forged *forged);
+/* The 0x06 that answers a who which came from `asker`. */
+void kith_sim_forge_iam(struct kith_sim_forged *forged, struct kith_span who,
+                        const struct kith_endpoint *asker);
+
 /* A who of any size. */
 void kith_sim_forge_who(struct kith_sim_bytes *datagram, struct kith_sim_world *world, size_t size);
 

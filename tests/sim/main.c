@@ -53,6 +53,8 @@ static const struct kith_sim_scenario scenarios[] = {
      0, 0, &kith_sim_fast_curve},
     {"initflood", kith_sim_scenario_initflood, "5,000 initiations a second from spoofed sources",
      30, 0, 0, 0, &kith_sim_fast_curve},
+    {"cookies", kith_sim_scenario_cookies, "a cookie is shown from other addresses", 10, 0, 0, 0,
+     &kith_sim_fast_curve},
     {"sessions", kith_sim_scenario_sessions, "fresh keys fill the session table", 30, 0, 0, 0,
      &kith_sim_fast_curve},
     {"replay", kith_sim_scenario_replay, "what was on the wire comes again", 30, 0, 0, 0,
