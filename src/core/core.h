@@ -138,7 +138,7 @@ void kith_core_network_changed(struct kith_core *core, uint64_t now);
 
 enum kith_contact_source {
     KITH_CONTACT_PEER = 1, /* asked for by the user: tried at once, and again for ever */
-    KITH_CONTACT_SEED,     /* tried when too few others answer within seconds, and again for ever */
+    KITH_CONTACT_SEED,     /* tried when too few others answer, a few once in any case, for ever */
     KITH_CONTACT_KNOWN,    /* from our own disk: tried at once, then forgotten */
     KITH_CONTACT_ROUTER,   /* Mainline: names others, is none of them; asked when too few answer */
 };

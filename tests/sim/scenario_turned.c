@@ -190,18 +190,20 @@ void kith_sim_scenario_slowloris(struct kith_sim_run *run) {
 
 enum { NEWCOMERS = 10, HOSTILE_CONTACTS = 5 };
 
-static void join_eclipsed(const struct kith_sim_gang *gang, struct kith_sim_host *newcomer) {
+/* All of one kind, the honest one last. */
+static void join_eclipsed(const struct kith_sim_gang *gang, struct kith_sim_host *newcomer,
+                          enum kith_contact_source source) {
     struct kith_sim_world *world = gang->world;
     uint32_t first = (uint32_t)kith_sim_random_below(&world->random, gang->n);
     for (uint32_t i = 0; i < HOSTILE_CONTACTS && i < gang->n; i++) {
         kith_sim_world_introduce(world, newcomer, gang->members[(first + i) % gang->n], true,
-                                 KITH_CONTACT_PEER);
+                                 source);
     }
     struct kith_sim_host *honest = kith_sim_gang_victim(gang);
     while (honest == newcomer) {
         honest = kith_sim_gang_victim(gang);
     }
-    kith_sim_world_introduce(world, newcomer, honest, true, KITH_CONTACT_PEER);
+    kith_sim_world_introduce(world, newcomer, honest, true, source);
 }
 
 struct meeting {
@@ -233,7 +235,9 @@ static void count_tables(const struct kith_sim_gang *gang, uint32_t first,
     }
 }
 
-void kith_sim_scenario_eclipse(struct kith_sim_run *run) {
+/* Newcomers who are told of all of them as contacts of one kind. */
+static void eclipse(struct kith_sim_run *run, enum kith_contact_source source,
+                    const char *const outputs[3]) {
     enum { JOIN_S = 300, HONEST_PERCENT = 50 };
     struct kith_sim_world world;
     struct kith_sim_siege siege = {0};
@@ -245,7 +249,7 @@ void kith_sim_scenario_eclipse(struct kith_sim_run *run) {
     siege.gang.evil = KITH_SIM_COLLUDE;
     for (uint32_t i = 0; i < NEWCOMERS; i++) {
         struct kith_sim_host_options options = {.families = 4};
-        join_eclipsed(&siege.gang, kith_sim_world_add(&world, &options));
+        join_eclipsed(&siege.gang, kith_sim_world_add(&world, &options), source);
         kith_sim_world_run_until(&world, world.now + KITH_NS_PER_S);
     }
     kith_sim_world_run_until(&world, world.now + JOIN_S * KITH_NS_PER_S);
@@ -257,16 +261,24 @@ void kith_sim_scenario_eclipse(struct kith_sim_run *run) {
     kith_sim_swarm_free_all(asks, n);
     double honest =
         entries.live == 0 ? 0 : 100.0 - 100.0 * (double)entries.members / (double)entries.live;
-    kith_sim_report_number(&run->report, "hostile", siege.gang.n, 0);
-    kith_sim_report_number(&run->report, "asked_of_hostile", (double)siege.gang.n_asked, 0);
-    kith_sim_report_number(&run->report, "honest_in_tables_percent", honest, 1);
-    kith_sim_report_number(&run->report, "meetings_percent", 100.0 * found / n, 2);
+    kith_sim_report_number(&run->report, outputs[0], (double)siege.gang.n_asked, 0);
+    kith_sim_report_number(&run->report, outputs[1], honest, 1);
+    kith_sim_report_number(&run->report, outputs[2], 100.0 * found / n, 2);
     kith_sim_expect(run, siege.gang.n_asked > 0, "nobody asked the hostile ones anything");
-    kith_sim_expect(run, honest >= HONEST_PERCENT, "%.1f %% of newcomers' entries are honest",
-                    honest);
-    kith_sim_expect(run, found == n, "only %u of %u lookups from and of newcomers succeed", found,
-                    n);
+    kith_sim_expect(run, honest >= HONEST_PERCENT, "%.1f %% of newcomers' entries are honest (%s)",
+                    honest, outputs[1]);
+    kith_sim_expect(run, found == n, "only %u of %u lookups from and of newcomers succeed (%s)",
+                    found, n, outputs[2]);
     end(run, &world, &siege);
+}
+
+void kith_sim_scenario_eclipse(struct kith_sim_run *run) {
+    static const char *const of_peers[] = {
+        "peers_asked_of_hostile", "peers_honest_in_tables_percent", "peers_meetings_percent"};
+    static const char *const of_seeds[] = {
+        "seeds_asked_of_hostile", "seeds_honest_in_tables_percent", "seeds_meetings_percent"};
+    eclipse(run, KITH_CONTACT_PEER, of_peers);
+    eclipse(run, KITH_CONTACT_SEED, of_seeds);
 }
 
 /* ---- rollback ---- */

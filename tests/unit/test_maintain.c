@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/endpoint.h"
 #include "core_net.h"
 
 enum { HALF = 8 };
@@ -80,10 +81,76 @@ static void whole_network_at_rest(void **state) {
     net_deinit(&net);
 }
 
+/* ---- seeds that a newcomer does not need ---- */
+
+enum { ABSENT = 40, N_ABSENT = 20, EARLY = 8, MINUTE = 60 };
+
+static uint64_t first_asked[N_ABSENT]; /* 0: never */
+
+static bool note_absent(struct net *net, struct net_packet *packet) {
+    for (unsigned i = 0; i < N_ABSENT; i++) {
+        struct kith_endpoint absent = net_endpoint(ABSENT + i);
+        if (kith_endpoint_equal(&packet->to, &absent) && first_asked[i] == 0) {
+            first_asked[i] = net->now;
+        }
+    }
+    return true;
+}
+
+static void add_seed(struct net *net, unsigned i, const struct kith_endpoint *endpoint) {
+    struct kith_contact contact = {.endpoint = *endpoint};
+    assert_int_equal(
+        kith_core_add_contact(net->nodes[i].core, &contact, KITH_CONTACT_SEED, net->now), 0);
+    net_drain(net, i);
+}
+
+/* Absent seeds that were asked since `begin`, of which at most three in one second. */
+static unsigned n_absent_asked(uint64_t begin) {
+    unsigned in_second[MINUTE + 1] = {0};
+    unsigned n = 0;
+    for (unsigned i = 0; i < N_ABSENT; i++) {
+        if (first_asked[i] >= begin) {
+            uint64_t second = (first_asked[i] - begin) / KITH_NS_PER_S;
+            assert_true(second <= MINUTE);
+            in_second[second]++;
+            assert_true(in_second[second] <= 3);
+            n++;
+        }
+    }
+    return n;
+}
+
+/* The first of many helps. Some of the others are asked all the same, each some time in the first
+ * minute, for the first may tell of its own gang alone; but not all of them. */
+static void seeds_not_needed(void **state) {
+    struct net net;
+    struct kith_status status;
+    (void)state;
+
+    net_swarm(&net, HALF);
+    net.hook = note_absent;
+    memset(first_asked, 0, sizeof(first_asked));
+    unsigned newcomer = net_add(&net);
+    uint64_t begin = net.now;
+    add_seed(&net, newcomer, &net.nodes[0].endpoint);
+    for (unsigned i = 0; i < N_ABSENT; i++) {
+        struct kith_endpoint absent = net_endpoint(ABSENT + i);
+        add_seed(&net, newcomer, &absent);
+    }
+    net_run(&net, 2 * KITH_NS_PER_S);
+    kith_core_status(net.nodes[newcomer].core, net.now, &status);
+    assert_int_equal(status.nodes_v4, HALF);
+    assert_int_equal(n_absent_asked(begin), 0);
+    net_run(&net, 2 * MINUTE * KITH_NS_PER_S);
+    assert_int_equal(n_absent_asked(begin), EARLY);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_that_never_met),
         cmocka_unit_test(whole_network_at_rest),
+        cmocka_unit_test(seeds_not_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
  * user and seeds are tried again for ever while we have too few live contacts, with doubling pauses
  * and jitter. While we have enough, they are asked rarely: parts of a network that were cut off
  * from each other before they met know nobody of the other side, and come together through those
- * alone.
+ * alone. A newcomer asks a few seeds that it would not need, each some time in its first minute:
+ * those that answered first may be one gang, which names only its own.
  *
  * Staying: every 14 s the stalest entry is asked for the nodes nearest to us, which proves it alive
  * and tells us of new neighbours; entries that failed come first, and faster. The self-lookup
@@ -22,6 +23,8 @@ enum {
     ENOUGH_LIVE = 4,      /* live contacts from which on nobody is asked for help */
     BOOT_FIRST_MS = 1000, /* pause after the first failed attempt, doubled up to the maximum */
     BOOT_MAX_S = 60,
+    EARLY_SEEDS = 8, /* asked once although there are enough others */
+    EARLY_S = 60,    /* within so long, so that a network that starts at once does not flood them */
     APART_S = 300,   /* between two questions to a silent one while there are enough others */
     HEARD_S = 3600,  /* to one that answered */
     BEYOND_MAX = 16, /* steps from it towards ourselves */
@@ -41,7 +44,7 @@ enum {
     FILL_FACTOR = 4,    /* each pause is so many times the one before, up to */
     FILL_ROUND_S = 900, /* between two rounds; doubled by each that brought nothing */
     FILL_ROUND_MAX_S = 14400,
-    REFRESH_N = 2,        /* contacts asked for in a refresh: a few neighbours, not all */
+    FEW = 2,              /* contacts asked for where a few neighbours will do, not all */
     NEIGHBOURS_TRIED = 2, /* unknown neighbours tried per refresh */
     JITTER_PERCENT = 20,
 };
@@ -71,6 +74,17 @@ static void free_boot(struct kith_boot *boot) {
     kith_list_remove(&boot->all);
     m->n_boots--;
     free(boot);
+}
+
+/* Nothing has come of it yet: who has just begun, or has lost everybody, needs it most. */
+static void make_new(struct kith_boot *boot, uint64_t now) {
+    uint64_t wait = boot->source == KITH_CONTACT_PEER ? 0 : APART_S * KITH_NS_PER_S;
+    boot->early = boot->source == KITH_CONTACT_SEED;
+    if (boot->early) {
+        wait = kith_random_below(&boot->owner->env->random, EARLY_S * KITH_NS_PER_S);
+    }
+    boot->attempts = 0;
+    boot->apart_at = now + wait;
 }
 
 static uint64_t backoff(const struct kith_boot *boot) {
@@ -175,6 +189,10 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
     }
 }
 
+static bool helped(const struct kith_maintain *m) {
+    return kith_swarm_count_live(m->swarm) >= ENOUGH_LIVE;
+}
+
 static void ask_boot(struct kith_boot *boot, uint64_t now) {
     struct kith_maintain *m = boot->owner;
     if (!boot->contact.has_key && m->sessions != NULL) {
@@ -194,6 +212,7 @@ static void ask_boot(struct kith_boot *boot, uint64_t now) {
     }
     struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
     request.target = m->swarm->own_id;
+    request.n = helped(m) ? FEW : request.n;
     unsigned flags = boot->source == KITH_CONTACT_ROUTER ? KITH_ASK_ROUTER : 0;
     if (kith_swarm_ask(m->swarm, &node, &request, flags, on_boot_answer, boot, now, &boot->rpc) <
         0) {
@@ -205,38 +224,57 @@ static void hurry(struct kith_maintain *m, uint64_t delay, uint64_t now) {
     struct kith_list *l = kith_list_first(&m->boots);
     for (; l != NULL; l = kith_list_next(&m->boots, l)) {
         struct kith_boot *boot = kith_container_of(l, struct kith_boot, all);
-        boot->attempts = 0;
+        make_new(boot, now);
         set_timer(m, &boot->timer, on_boot_timer, delay, now);
     }
+    m->early_left = EARLY_SEEDS;
 }
 
 void kith_maintain_hurry(struct kith_maintain *m, uint64_t now) {
-    if (kith_swarm_count_live(m->swarm) < ENOUGH_LIVE) {
+    if (!helped(m)) {
         hurry(m, 0, now);
     }
 }
 
 /* Whether to ask although there are enough others. */
-static bool asks_anyway(const struct kith_boot *boot, uint64_t now) {
+static bool asks_anyway(struct kith_boot *boot, uint64_t now) {
+    struct kith_maintain *m = boot->owner;
     bool lasting = boot->source == KITH_CONTACT_PEER || boot->source == KITH_CONTACT_SEED;
-    return (!boot->asked && boot->source == KITH_CONTACT_PEER) ||
-           (lasting && now >= boot->apart_at);
+    if (!lasting || now < boot->apart_at) {
+        return false;
+    }
+    if (boot->early && m->early_left == 0) {
+        boot->early = false;
+        boot->apart_at = now + APART_S * KITH_NS_PER_S;
+        return false;
+    }
+    m->early_left -= boot->early;
+    return true;
+}
+
+static void set_boot_timer(struct kith_boot *boot, uint64_t pause, uint64_t now) {
+    struct kith_maintain *m = boot->owner;
+    if (boot->early && boot->apart_at - now < pause) {
+        int r = kith_timer_set(&m->env->timers, &boot->timer, on_boot_timer, boot->apart_at);
+        (void)r; /* as below */
+        return;
+    }
+    set_timer(m, &boot->timer, on_boot_timer, pause, now);
 }
 
 static void on_boot_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_boot *boot = kith_container_of(timer, struct kith_boot, timer);
     struct kith_maintain *m = boot->owner;
-    bool helped = kith_swarm_count_live(m->swarm) >= ENOUGH_LIVE;
-    bool ask = !helped || asks_anyway(boot, now);
+    bool needed = !helped(m);
+    bool ask = needed || asks_anyway(boot, now);
     if (ask) {
-        boot->asked = true;
+        boot->early = false;
         boot->attempts++;
         boot->apart_at = now + APART_S * KITH_NS_PER_S;
     }
     bool last = boot->source == KITH_CONTACT_KNOWN && (!ask || boot->attempts >= KNOWN_ATTEMPTS);
     if (!last) { /* before anything else takes the place that this timer had in the heap */
-        uint64_t pause = ask && !helped ? backoff(boot) : BOOT_MAX_S * KITH_NS_PER_S;
-        set_timer(m, &boot->timer, on_boot_timer, pause, now);
+        set_boot_timer(boot, needed ? backoff(boot) : BOOT_MAX_S * KITH_NS_PER_S, now);
     }
     if (ask) {
         ask_boot(boot, now);
@@ -267,7 +305,10 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
     }
     struct kith_boot *known = find_boot(m, &contact->endpoint);
     if (known != NULL) {
-        known->source = source < known->source ? source : known->source;
+        if (source < known->source) {
+            known->source = source;
+            make_new(known, now);
+        }
         if (!known->contact.has_key) {
             known->contact = *contact;
         }
@@ -286,7 +327,7 @@ int kith_maintain_add(struct kith_maintain *m, const struct kith_contact *contac
     boot->owner = m;
     boot->contact = *contact;
     boot->source = source;
-    boot->apart_at = now + APART_S * KITH_NS_PER_S;
+    make_new(boot, now);
     bool later = source == KITH_CONTACT_SEED && m->n_boots > 0;
     uint64_t delay = later ? SEED_DELAY_S * KITH_NS_PER_S : 0;
     if (source == KITH_CONTACT_KNOWN) {
@@ -467,7 +508,7 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
         }
         struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
         request.target = m->swarm->own_id;
-        request.n = REFRESH_N;
+        request.n = FEW;
         struct kith_rpc *rpc;
         if (entry->failures > 0) {
             pause = REFRESH_FAILED_MS * KITH_NS_PER_MS;
@@ -532,6 +573,7 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
 int kith_maintain_start(struct kith_maintain *m, uint64_t now) {
     kith_list_init(&m->boots);
     m->since = now;
+    m->early_left = EARLY_SEEDS;
     m->refresh_ns = m->refresh_ns != 0 ? m->refresh_ns : REFRESH_MS * KITH_NS_PER_MS;
     m->refresh_age_ns = m->refresh_age_ns != 0 ? m->refresh_age_ns : REFRESH_AGE_S * KITH_NS_PER_S;
     return kith_timer_set(&m->env->timers, &m->refresh, on_refresh, now + m->refresh_ns);

@@ -19,7 +19,7 @@ struct kith_boot {
     struct kith_maintain *owner;
     struct kith_contact contact;
     enum kith_contact_source source;
-    bool asked;        /* at least once */
+    bool early;        /* a seed that has not had its turn among the first */
     uint64_t apart_at; /* when it is asked even though enough others are there */
     uint32_t attempts; /* since its last answer, or the last loss */
     struct kith_rpc *rpc;
@@ -40,7 +40,8 @@ struct kith_maintain {
     void *context;
     struct kith_list boots;
     uint32_t n_boots;
-    bool expecting; /* the shell may add contacts soon */
+    uint32_t early_left; /* seeds that may still be asked early */
+    bool expecting;      /* the shell may add contacts soon */
     bool ready;
     bool self_lookup_runs;
     uint32_t n_self_lookups; /* since the last loss */
