@@ -24,6 +24,8 @@ struct kith_control; /* opaque: one client */
 enum {
     KITH_CONTROL_REQUEST_MAX = 64 * 1024, /* bytes of one request */
     KITH_CONTROL_OPS_MAX = 64,            /* running for one client */
+    KITH_CONTROL_FIND_MAX = 256,          /* peers that one find reports */
+    KITH_CONTROL_PINGS_MAX = 1000,        /* of one ping */
 };
 
 enum { KITH_BAN_TEXT_SIZE = 64 }; /* of a prefix, with the NUL */

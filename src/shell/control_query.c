@@ -7,11 +7,6 @@
 
 #include "shell/control_internal.h"
 
-enum {
-    FIND_MAX = 256, /* what one find reports */
-    PINGS_MAX = 1000,
-};
-
 /* Where an op is to take place; kept for the answer. */
 static int read_swarm(struct kith_args *args, bool may_both, struct kith_query *query) {
     char text[16];
@@ -160,7 +155,7 @@ int kith_control_prepare_topic(struct kith_args *args, struct kith_control_reque
 
 int kith_control_prepare_find(struct kith_args *args, struct kith_control_request *request) {
     int r = kith_control_prepare_topic(args, request);
-    return r < 0 ? r : read_n(args, FIND_MAX, &request->query);
+    return r < 0 ? r : read_n(args, KITH_CONTROL_FIND_MAX, &request->query);
 }
 
 static int read_peer(struct kith_args *args, struct kith_control_request *request) {
@@ -170,7 +165,8 @@ static int read_peer(struct kith_args *args, struct kith_control_request *reques
 
 int kith_control_prepare_ping(struct kith_args *args, struct kith_control_request *request) {
     int r;
-    if ((r = read_peer(args, request)) < 0 || (r = read_n(args, PINGS_MAX, &request->query)) < 0 ||
+    if ((r = read_peer(args, request)) < 0 ||
+        (r = read_n(args, KITH_CONTROL_PINGS_MAX, &request->query)) < 0 ||
         (r = read_swarm(args, false, &request->query)) < 0) {
         return r;
     }
@@ -218,7 +214,7 @@ int kith_control_prepare_talk(struct kith_args *args, struct kith_control_reques
 
 int kith_control_prepare_peers(struct kith_args *args, struct kith_control_request *request) {
     int r = read_target(args, "infohash", &request->query);
-    r = r < 0 ? r : read_n(args, FIND_MAX, &request->query);
+    r = r < 0 ? r : read_n(args, KITH_CONTROL_FIND_MAX, &request->query);
     return r < 0 ? r : read_timeout(args, &request->query);
 }
 

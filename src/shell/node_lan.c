@@ -84,7 +84,7 @@ int kith_node_lan_open(struct kith_node *node, const struct kith_node_setup *set
     uint16_t v4 = announced_port(node, 4);
     uint16_t v6 = announced_port(node, 6);
     if (!options->lan || (v4 == 0 && v6 == 0)) {
-        set_text(node, options->lan ? "off: bound to loopback only" : "off: not asked for");
+        set_text(node, options->lan ? "off: bound to loopback only" : "off: switched off");
         return 0;
     }
     kith_core_status(node->core, kith_node_now(node), &status);

@@ -72,7 +72,13 @@ def case_usage():
     expect(kt.cli("--timeout", "soon", "id"), 2, "expected seconds")
     expect(kt.cli("--timeout"), 2, "missing")
     expect(kt.cli("put", "--seq", "-1", "x"), 2, "from 0")
-    expect(kt.cli("find", "t", "-n", "0"), 2, "from 1")
+    expect(kt.cli("find", "t", "-n", "0"), 2, "from 1 to 256")
+    expect(kt.cli("ping", ABSENT, "-n", "1001"), 2, "from 1 to 1000")
+    expect(kt.cli("--timeout", "1e99", "id"), 2, "from 0.001 to 1000000")
+    expect(kt.cli("help", "foo"), 2, "unknown command 'foo'; see")
+    for command in ("announce", "unannounce", "find"):
+        expect(kt.cli(command, ""), 2, "TOPIC: it is empty")
+    expect(kt.cli("ping", "192.0.2.1"), 2, "PEER: expected KEY, KEY@HOST:PORT or HOST:PORT, got '192.0.2.1'")
     expect(kt.cli("put", "--immutable", "--cas", "1", "x"), 2, "no --cas")
     expect(kt.cli("--ephemeral", "--control", "/x", "id"), 2, "exclude")
     expect(kt.cli("mainline"), 2, "a command is missing")
@@ -88,16 +94,17 @@ def case_bad_key():
 
 
 def case_value_limits():
-    run = expect(kt.cli("--control", "/nowhere", "put", "-", stdin="x" * 1001), 2, "1001 bytes")
-    check("996" in run.err, "the limit is not named")
+    expect(kt.cli("--control", "/nowhere", "put", "-", stdin="x" * 1001), 2, "standard input: .*at most 996 bytes")
     expect(kt.cli("--control", "/nowhere", "put", "x" * 1001), 2, "1001 bytes")
     path = PLACE.file("big")
     with open(path, "w", encoding="ascii") as file:
         file.write("x" * 5000)
-    expect(kt.cli("--control", "/nowhere", "put", "@" + path), 2, "5000 bytes")
+    expect(kt.cli("--control", "/nowhere", "put", "@" + path), 2, "big: .*at most 996 bytes")
+    expect(kt.cli("--control", "/nowhere", "put", "@/dev/zero"), 2, "/dev/zero: .*at most 996 bytes")  # has no end
     expect(kt.cli("--control", "/nowhere", "put", "@/nonexistent"), 2, "No such file")
     expect(kt.cli("--control", "/nowhere", "put", "--json-value", "{"), 2, "line 1")
-    expect(kt.cli("--control", "/nowhere", "put", "--salt", "s" * 65, "x"), 2, "65 bytes, at most 64")
+    for command in (["put", "x"], ["get", ABSENT], ["watch", ABSENT], ["mainline", "get", ABSENT]):
+        expect(kt.cli("--control", "/nowhere", *command, "--salt", "s" * 65), 2, "--salt: 65 bytes, at most 64")
 
 
 def case_unreachable():
@@ -131,6 +138,42 @@ def case_keygen():
     expect(kt.cli("key", path + "x"), 1)
     os.chmod(path, 0o644)
     expect(kt.cli("key", path), 2, "chmod|600|read")
+
+
+def case_output_lost():
+    """What cannot be written is an error, and is not written to another descriptor instead."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        for program, word in ((kt.DHT_CLI, "--help"), (kt.DHT_CLI, "--version"), (kt.KITHD, "--help"),
+                              (kt.KITHD, "--print-config")):
+            done = subprocess.run([program, word], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            check(done.returncode == 70, f"{program} {word}: exit {done.returncode}")
+            check("standard output: No space left" in done.stderr, f"{program} {word}: {done.stderr!r}")
+    for command in (["id"], ["find", "nobody's topic"], ["--json", "book"], ["trace", NODES[1].key]):
+        done = subprocess.run([kt.DHT_CLI, "--control", NODES[0].control_path, *command], stderr=subprocess.PIPE,
+                              text=True, check=False, preexec_fn=lambda: os.close(1))
+        check(done.returncode == (1 if command[0] == "find" else 70), f"{command}: exit {done.returncode}: {done.stderr}")
+    expect(node_cli(0, "put", "--salt", "lost", "x"), 0)
+    reader, writer = os.pipe()
+    os.close(reader)  # the reader is gone before the first record comes
+    watch = [kt.DHT_CLI, "--control", NODES[0].control_path, "watch", NODES[0].key, "--salt", "lost"]
+    done = subprocess.run(watch, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    os.close(writer)
+    check(done.returncode == 70 and done.stderr == "", f"watch: exit {done.returncode}: {done.stderr!r}")
+
+
+def case_descriptors_closed():
+    """A daemon that was started without standard descriptors keeps its lock and its database out of their numbers."""
+    directory = PLACE.file("closed")
+    control = PLACE.file("closed-control")
+    process = subprocess.Popen([kt.KITHD, "-d", directory, "-l", "127.0.0.1:0", "--control", control, "--no-lan"],
+                               preexec_fn=lambda: os.closerange(0, 3))
+    try:
+        kt.wait_until(lambda: kt.cli("--control", control, "id").code == 0, 10, "the daemon answers")
+        places = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+        check(places == ["/dev/null"] * 3, f"{places}")
+    finally:
+        process.terminate()
+        check(process.wait(10) == 0, f"exit {process.returncode}")
 
 
 # ---- with the swarm ----
@@ -179,6 +222,8 @@ def case_put_get():
     got = fields(run, "found", "key", "salt", "seq", "value", "sig", "swarm", "holders")
     check(got["value"] == "hello" and got["seq"] == data["seq"], f"{got}")
     check(re.fullmatch("[0-9a-f]{128}", got["sig"]), "sig")
+    own = fields(expect(node_cli(0, "get", NODES[0].key, "--salt", "s", "--json"), 0), "found")
+    check(own["first_ms"] is not None and own["first_ms"] < 0.001, f"what is at hand has no time: {own}")
     check(expect(node_cli(3, "get", NODES[0].key, "--salt", "s"), 0).out == "hello\n", "for people")
     check(expect(node_cli(3, "get", NODES[0].key, "--salt", "s", "--raw"), 0).out == "hello", "raw")
     check(fields(expect(node_cli(3, "get", NODES[0].key, "--salt", "none", "--json"), 1), "found")["found"] is False,
@@ -219,8 +264,8 @@ def case_immutable():
 def case_conflict():
     args = ("put", "--salt", "c")
     expect(node_cli(0, *args, "--seq", "10", "ten"), 0)
-    expect(node_cli(0, *args, "--seq", "9", "nine"), 6)
-    expect(node_cli(0, *args, "--cas", "4", "--seq", "11", "eleven"), 6)
+    expect(node_cli(0, *args, "--seq", "9", "nine"), 6, "put: a record with a newer seq exists: seq 10; --seq takes a higher one")
+    expect(node_cli(0, *args, "--cas", "4", "--seq", "11", "eleven"), 6, r"put: .*\(cas\): it is 10")
     run = expect(node_cli(0, *args, "--seq", "9", "nine", "--json"), 6)
     check(fields(run, "error", "message")["error"] == "OUTDATED", run.out)
     expect(node_cli(0, *args, "--cas", "10", "--seq", "11", "eleven"), 0)
@@ -236,6 +281,7 @@ def case_topics():
     check(NODES[1].key in expect(node_cli(4, "find", "chess", "-n", "5"), 0).out, "for people")
     fields(expect(node_cli(4, "--json", "find", "go"), 1), "found")
     expect(node_cli(1, "unannounce", "chess"), 0)
+    expect(node_cli(1, "unannounce", "chess"), 1, "unannounce chess: not found")
 
 
 def case_ping():
@@ -244,6 +290,7 @@ def case_ping():
     check(data["received"] == 2 and len(data["pongs"]) == 2, f"{data}")
     expect(node_cli(3, "ping", NODES[0].endpoint), 0)
     expect(node_cli(3, "ping", NODES[0].contact), 0)
+    expect(node_cli(3, "-t", "0.2", "ping", "127.0.0.1:1"), 3, "ping 127.0.0.1:1: timed out; --timeout S waits longer")
 
 
 def case_trace():
@@ -491,8 +538,11 @@ def case_second_daemon():
     first = NODES[0]
     run = kithd("-d", os.path.join(first.directory, "d"), "-l", "127.0.0.1:0", "--control", PLACE.file("other"))
     expect(run, 73, "in use")
+    check("data directory" in run.err, f"{run.err!r}")
     run = kithd("-d", PLACE.file("fresh"), "-l", "127.0.0.1:0", "--control", first.control_path)
-    expect(run, 73, "in use")
+    expect(run, 73, "control socket .* in use")
+    run = kithd("-d", PLACE.file("fresh"), "-l", first.endpoint, "--control", PLACE.file("other"))
+    expect(run, 73, first.endpoint + " is used by another program")
     expect(node_cli(0, "id"), 0)  # and the first one is unharmed
 
 

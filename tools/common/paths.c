@@ -53,15 +53,12 @@ int paths_make_dir(const char *path) {
     return 0;
 }
 
-/* Reads to the end, keeping the first `max` + 1 bytes and counting all. */
+/* Reads to the end, or one byte beyond `max`: what comes there may have no end. */
 static int read_all(int fd, char *bytes, size_t max, size_t *ret_size) {
-    char rest[4096];
     size_t size = 0;
 
-    for (;;) {
-        char *into = size <= max ? bytes + size : rest;
-        size_t room = size <= max ? max + 1 - size : sizeof(rest);
-        ssize_t n = read(fd, into, room);
+    while (size <= max) {
+        ssize_t n = read(fd, bytes + size, max + 1 - size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

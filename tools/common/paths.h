@@ -15,7 +15,7 @@ int paths_data_dir(char *path, size_t size);
 /* Makes a directory and its missing parents, mode 0700. Returns 0 or -errno. */
 int paths_make_dir(const char *path);
 /* Reads up to `max` bytes of a file ("-": standard input) into a new buffer with a NUL behind.
- * Returns 0, -errno, or -EFBIG with `ret_size` set to the real size where it is known. Free
+ * Returns 0 or -errno: -EFBIG if there is more; what goes on for ever, like a device, is more. Free
  * `ret_bytes`. */
 int paths_read(const char *path, size_t max, char **ret_bytes, size_t *ret_size);
 

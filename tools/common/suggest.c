@@ -47,7 +47,7 @@ void suggest_init(struct suggest *suggest, const char *word) {
 void suggest_offer(struct suggest *suggest, const char *known) {
     unsigned distance = suggest_distance(suggest->word, known);
 
-    if (distance < suggest->distance && 2 * distance <= strlen(known)) {
+    if (distance < suggest->distance && 2 * distance < strlen(known)) {
         suggest->distance = distance;
         suggest->best = known;
     }

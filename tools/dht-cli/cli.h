@@ -44,7 +44,7 @@ struct cli {
     const char *identity;
     bool json;
     bool quiet;
-    bool help;
+    bool help, version;
     double timeout_s; /* 0: the command's default */
     /* options of single commands */
     const char *salt; /* NULL: not given */
@@ -74,6 +74,7 @@ enum {
     CLI_FLAG_SIGNS = 1u << 3,    /* uses the node's own key */
     CLI_FLAG_GROUP = 1u << 4,    /* the next word completes its name */
     CLI_FLAG_MAINLINE = 1u << 5, /* in the public swarm alone */
+    CLI_FLAG_VALUE = 1u << 6,    /* its argument is data, not the name of something */
 };
 
 struct cli_command {

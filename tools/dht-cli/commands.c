@@ -32,8 +32,9 @@ static void print_lookup(struct cli *cli, json_t *result) {
     if (json_is_number(json_object_get(result, "age_s")))
         show_fact(cli, "published", "%s ago", show_age(show_number(result, "age_s")));
     show_fact(cli, "found by", "%s", show_list(json_object_get(result, "sources"), "-"));
-    show_fact(cli, "time", "%s to the first answer; %s", show_ms(show_number(result, "first_ms")),
-              show_walk(result));
+    if (json_is_number(json_object_get(result, "first_ms")))
+        show_fact(cli, "time", "%s to the first answer; %s",
+                  show_ms(show_number(result, "first_ms")), show_walk(result));
     free(text);
 }
 
@@ -100,9 +101,8 @@ static void print_record(struct cli *cli, json_t *record) {
         printf("%s\n", value ? value : "");
     if (!cli->quiet && json_is_string(json_object_get(record, "key")) &&
         json_object_get(record, "seq"))
-        fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %.0f holder%s, found by %s; %s\n",
-                show_integer(record, "seq"), show_number(record, "holders"),
-                show_number(record, "holders") == 1 ? "" : "s",
+        fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %s, found by %s; %s\n",
+                show_integer(record, "seq"), show_count(record, "holders", "holder"),
                 show_list(json_object_get(record, "sources"), "-"), show_walk(record));
     free(value);
 }
@@ -212,10 +212,6 @@ static int make_value(const struct cli *cli, uint8_t value[KITH_VALUE_MAX], uint
 }
 
 static int check_put(const struct cli *cli) {
-    if (cli->salt && strlen(cli->salt) > KITH_SALT_MAX) {
-        cli_complain("--salt: %zu bytes, at most %d fit", strlen(cli->salt), KITH_SALT_MAX);
-        return CLI_USAGE;
-    }
     if (cli->immutable && (cli->salt || cli->has_seq || cli->has_cas)) {
         cli_complain("--immutable: such a value has no %s",
                      cli->salt ? "--salt" : (cli->has_seq ? "--seq" : "--cas"));
@@ -282,9 +278,10 @@ static int run_topic(struct cli *cli, const char *method, void (*print)(struct c
     char topic[65];
     struct client_reply reply;
     struct client_args args;
-    int status;
+    int status = request_topic(cli->args[0], topic);
 
-    request_topic(cli->args[0], topic);
+    if (status)
+        return status;
     client_args_init(&args);
     client_args_text(&args, "topic", topic);
     request_options(cli, &args);
@@ -332,17 +329,19 @@ static void on_found(const char *event, json_t *fields, void *user) {
     }
     printf("%s  %s\n", show_text(fields, "key"),
            show_list(json_object_get(fields, "endpoints"), "-"));
-    fflush(stdout);
+    show_flush();
 }
 
 int cmd_find(struct cli *cli) {
-    struct finding finding = {.cli = cli, .peers = json_array()};
+    struct finding finding = {.cli = cli};
     char topic[65];
     struct client_reply reply;
     struct client_args args;
-    int status;
+    int status = request_topic(cli->args[0], topic);
 
-    request_topic(cli->args[0], topic);
+    if (status)
+        return status;
+    finding.peers = json_array();
     client_args_init(&args);
     client_args_text(&args, "topic", topic);
     if (cli->count)
@@ -383,7 +382,7 @@ static void on_record(const char *event, json_t *fields, void *user) {
     } else {
         char *value = show_value(fields);
         printf("%" JSON_INTEGER_FORMAT "\t%s\n", show_integer(fields, "seq"), value ? value : "");
-        fflush(stdout);
+        show_flush();
         free(value);
     }
 }
@@ -414,7 +413,7 @@ int cmd_watch(struct cli *cli) {
     if (reply.code == KITH_ETIMEOUT && watching.n_records)
         status = CLI_OK;
     else if (reply.code < 0 && reply.code != KITH_ECANCELED)
-        cli_complain("%s", reply.text);
+        request_explain(cli, &reply);
     client_reply_deinit(&reply);
     return status;
 }

@@ -54,10 +54,10 @@ static void print_book(struct cli *cli, json_t *result) {
     show_table(cli, json_object_get(result, "entries"), columns,
                sizeof(columns) / sizeof(columns[0]));
     if (!cli->quiet && !cli->plain)
-        fprintf(stderr, "%.0f entries: %.0f tried, %.0f new, %.0f pinned; %.0f bans\n",
-                show_number(result, "total"), show_number(result, "tried"),
-                show_number(result, "new"), show_number(result, "pinned"),
-                show_number(result, "banned"));
+        fprintf(stderr, "%.0f entr%s: %.0f tried, %.0f new, %.0f pinned; %s\n",
+                show_number(result, "total"), show_number(result, "total") == 1 ? "y" : "ies",
+                show_number(result, "tried"), show_number(result, "new"),
+                show_number(result, "pinned"), show_count(result, "banned", "ban"));
 }
 
 int cmd_book(struct cli *cli) {

@@ -105,10 +105,6 @@ static int check_salt(const struct cli *cli, const struct place *place) {
         cli_complain("--salt: the link names one already");
         return CLI_USAGE;
     }
-    if (cli->salt && strlen(cli->salt) > KITH_SALT_MAX) {
-        cli_complain("--salt: %zu bytes, at most %d fit", strlen(cli->salt), KITH_SALT_MAX);
-        return CLI_USAGE;
-    }
     return CLI_OK;
 }
 
@@ -183,7 +179,7 @@ static void on_peer(const char *event, json_t *fields, void *user) {
         return;
     }
     printf("%s\n", show_text(fields, "endpoint"));
-    fflush(stdout);
+    show_flush();
 }
 
 int cmd_mainline_peers(struct cli *cli) {
@@ -258,7 +254,7 @@ static void on_sample(const char *event, json_t *fields, void *user) {
         if (!gathering->cli->json)
             printf("%s\n", infohash);
     }
-    fflush(stdout);
+    show_flush();
     json_object_del(fields, "infohashes");
     json_array_append(gathering->nodes, fields);
 }

@@ -58,12 +58,12 @@ static void print_mainline_family(struct cli *cli, json_t *family, const char *n
     if (json_is_number(size))
         snprintf(estimate, sizeof(estimate), "; about %.0f nodes, give or take %.0f%%",
                  json_number_value(size), 100 * show_number(family, "size_error"));
-    show_fact(cli, name, "%s, %.0f contacts in %.0f buckets%s%s",
-              show_bool(family, "ready") ? "joined" : "not joined", show_number(family, "nodes"),
-              show_number(family, "depth"), show_bool(family, "read_only") ? ", read-only" : "",
-              estimate);
-    show_fact(cli, "", "%.0f info-hashes, %.0f peers held; seen at %s, %.0f asked",
-              show_number(family, "torrents"), show_number(family, "peers"),
+    show_fact(cli, name, "%s, %s in %s%s%s", show_bool(family, "ready") ? "joined" : "not joined",
+              show_count(family, "nodes", "contact"), show_count(family, "depth", "bucket"),
+              show_bool(family, "read_only") ? ", read-only" : "", estimate);
+    show_fact(cli, "", "%.0f info-hash%s, %s held; seen at %s, %.0f asked",
+              show_number(family, "torrents"), show_number(family, "torrents") == 1 ? "" : "es",
+              show_count(family, "peers", "peer"),
               json_is_string(json_object_get(family, "observed")) ? show_text(family, "observed")
                                                                   : "(not yet known)",
               show_number(family, "votes"));
@@ -74,8 +74,8 @@ static void print_mainline(struct cli *cli, json_t *mainline) {
         show_fact(cli, "Mainline", "off");
         return;
     }
-    show_fact(cli, "Mainline", "reachable: %s; %.0f items held", show_text(mainline, "reachable"),
-              show_number(mainline, "items"));
+    show_fact(cli, "Mainline", "reachable: %s; %s held", show_text(mainline, "reachable"),
+              show_count(mainline, "items", "item"));
     print_mainline_family(cli, json_object_get(mainline, "v4"), "  over IPv4");
     print_mainline_family(cli, json_object_get(mainline, "v6"), "  over IPv6");
 }
@@ -92,11 +92,11 @@ static void print_status(struct cli *cli, json_t *result) {
     show_fact(cli, "up", "%s", show_age(show_number(result, "uptime_s")));
     show_fact(cli, "contacts", "%.0f over IPv4, %.0f over IPv6", show_number(kith, "v4"),
               show_number(kith, "v6"));
-    show_fact(cli, "LAN", "%.0f peers; %s", show_number(result, "lan_peers"),
+    show_fact(cli, "LAN", "%s; %s", show_count(result, "lan_peers", "peer"),
               show_text(result, "lan"));
-    show_fact(cli, "book", "%.0f tried, %.0f new, %.0f pinned; %.0f bans",
-              show_number(book, "tried"), show_number(book, "new"), show_number(book, "pinned"),
-              show_number(book, "banned"));
+    show_fact(cli, "book", "%.0f tried, %.0f new, %.0f pinned; %s", show_number(book, "tried"),
+              show_number(book, "new"), show_number(book, "pinned"),
+              show_count(book, "banned", "ban"));
     if (json_is_number(size) && json_number_value(size) > 0)
         show_fact(cli, "network size", "about %.0f nodes", json_number_value(size));
     if (json_is_number(rtt))

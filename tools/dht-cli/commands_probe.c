@@ -29,7 +29,7 @@ static void on_pong(const char *event, json_t *fields, void *user) {
                show_ms(json_number_value(rtt)), show_text(fields, "endpoint"));
     else
         printf("%2.0f  no answer\n", show_number(fields, "index") + 1);
-    fflush(stdout);
+    show_flush();
 }
 
 int cmd_ping(struct cli *cli) {
@@ -84,8 +84,8 @@ static void on_hop(const char *event, json_t *fields, void *user) {
         return;
     }
     if (strcmp(outcome, "answered") == 0) {
-        snprintf(extra, sizeof(extra), "%s, %.0f contacts%s",
-                 show_ms(show_number(fields, "rtt_ms")), show_number(fields, "contacts"),
+        snprintf(extra, sizeof(extra), "%s, %s%s", show_ms(show_number(fields, "rtt_ms")),
+                 show_count(fields, "contacts", "contact"),
                  show_bool(fields, "record") ? ", has the record" : "");
         colour = "\033[32m";
     } else if (strcmp(outcome, "failed") == 0) {
@@ -96,7 +96,7 @@ static void on_hop(const char *event, json_t *fields, void *user) {
            cli->colour && *colour ? "\033[0m" : "", show_number(fields, "distance_bits"),
            show_number(fields, "depth"), show_text(fields, "endpoint"), show_text(fields, "key"),
            *show_text(fields, "key") ? ".." : "", extra);
-    fflush(stdout);
+    show_flush();
 }
 
 int cli_trace(struct cli *cli, const char *name, const char *text) {

@@ -16,6 +16,9 @@
 
 #include "cli.h"
 #include "client.h"
+#include "shell/control.h"
+
+#include "common/stdio_check.h"
 #include "common/suggest.h"
 
 enum { IN_MAINLINE = CLI_FLAG_NETWORK | CLI_FLAG_MAINLINE };
@@ -40,7 +43,7 @@ static const struct cli_command commands[] = {
      "as msgpack.\n"
      "--seq sets the sequence number, --cas stores only if the record's seq is N now.\n"
      "SWARM is kith (the default), mainline (the public BitTorrent DHT) or both.",
-     1, 1, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS, cmd_put},
+     1, 1, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS | CLI_FLAG_VALUE, cmd_put},
     {"announce", "TOPIC", "announce this node under a topic",
      "TOPIC is any text (hashed) or 64 hex digits.", 1, 1, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS,
      cmd_announce},
@@ -83,7 +86,8 @@ static const struct cli_command commands[] = {
      "MAGNET is magnet:?xs=urn:btpk:KEY[&s=SALT], key and salt in hex (BEP 46).", 1, 1, IN_MAINLINE,
      cmd_mainline_get},
     {"mainline put", "[--salt S] [--seq N] [--cas N] [--immutable] VALUE|@FILE|-",
-     "sign and store a value (BEP 44)", NULL, 1, 1, IN_MAINLINE | CLI_FLAG_SIGNS, cmd_mainline_put},
+     "sign and store a value (BEP 44)", NULL, 1, 1, IN_MAINLINE | CLI_FLAG_SIGNS | CLI_FLAG_VALUE,
+     cmd_mainline_put},
     {"mainline peers", "INFOHASH [-n N]", "peers announced under an info-hash", NULL, 1, 1,
      IN_MAINLINE, cmd_mainline_peers},
     {"mainline announce", "INFOHASH [--port N]", "announce this host under an info-hash, once",
@@ -336,26 +340,44 @@ static int bad_value(const struct option *option, const char *value, const char 
     return CLI_USAGE;
 }
 
-static int parse_seq(const struct option *option, const char *value, int64_t *ret_number) {
-    char *end;
+static int parse_number(const struct option *option, const char *value, int64_t min, int64_t max,
+                        int64_t *ret_number) {
+    char *end, wanted[64];
     long long number;
 
     errno = 0;
     number = strtoll(value, &end, 10);
-    if (*value == '\0' || *end || errno || number < 0)
-        return bad_value(option, value, "a number from 0 to 9223372036854775807");
+    if (value[0] < '0' || value[0] > '9' || *end || errno || number < min || number > max) {
+        snprintf(wanted, sizeof(wanted), "a number from %lld to %lld", (long long)min,
+                 (long long)max);
+        return bad_value(option, value, wanted);
+    }
     *ret_number = number;
     return CLI_OK;
 }
 
-static int parse_count(const struct option *option, const char *value, uint32_t *ret_count) {
-    int64_t number = 0;
-    int status = parse_seq(option, value, &number);
+static int parse_seq(const struct option *option, const char *value, int64_t *ret_number) {
+    return parse_number(option, value, 0, INT64_MAX, ret_number);
+}
 
-    if (status == CLI_OK && (number == 0 || number > 100000))
-        return bad_value(option, value, "a number from 1 to 100000");
+static int parse_count(const struct option *option, const char *value,
+                       const struct cli_command *command, uint32_t *ret_count) {
+    bool pings = command->run == cmd_ping || command->run == cmd_mainline_ping;
+    int64_t number = 0;
+    int status = parse_number(
+        option, value, 1, pings ? (int64_t)KITH_CONTROL_PINGS_MAX : KITH_CONTROL_FIND_MAX, &number);
+
     *ret_count = (uint32_t)number;
     return status;
+}
+
+static int parse_salt(const struct option *option, const char *value, const char **ret_salt) {
+    if (strlen(value) > KITH_SALT_MAX) {
+        cli_complain("--%s: %zu bytes, at most %d fit", option->name, strlen(value), KITH_SALT_MAX);
+        return CLI_USAGE;
+    }
+    *ret_salt = value;
+    return CLI_OK;
 }
 
 static int parse_timeout(const struct option *option, const char *value, double *ret_seconds) {
@@ -363,7 +385,7 @@ static int parse_timeout(const struct option *option, const char *value, double 
     double seconds = strtod(value, &end);
 
     if (*value == '\0' || *end || !(seconds >= 0.001 && seconds <= 1e6))
-        return bad_value(option, value, "seconds, 0.001 or more");
+        return bad_value(option, value, "seconds, from 0.001 to 1000000");
     *ret_seconds = seconds;
     return CLI_OK;
 }
@@ -411,13 +433,10 @@ static int add_peer(const struct option *option, const char *value, bool keys, c
 
 static int parse_port(const struct option *option, const char *value, uint16_t *ret_port) {
     int64_t number = 0;
+    int status = parse_number(option, value, 1, UINT16_MAX, &number);
 
-    if (parse_seq(option, value, &number) != CLI_OK)
-        return CLI_USAGE;
-    if (number == 0 || number > UINT16_MAX)
-        return bad_value(option, value, "a port from 1 to 65535");
     *ret_port = (uint16_t)number;
-    return CLI_OK;
+    return status;
 }
 
 static int parse_swarm(const struct option *option, const char *value, const char **ret_swarm) {
@@ -449,8 +468,7 @@ static int apply_valued(struct cli *cli, const struct option *option, const char
     case OPT_TIMEOUT:
         return parse_timeout(option, value, &cli->timeout_s);
     case OPT_SALT:
-        cli->salt = value;
-        return CLI_OK;
+        return parse_salt(option, value, &cli->salt);
     case OPT_SEQ:
         cli->has_seq = true;
         return parse_seq(option, value, &cli->seq);
@@ -463,7 +481,7 @@ static int apply_valued(struct cli *cli, const struct option *option, const char
     case OPT_FOR:
         return parse_span(option, value, &cli->ban_s);
     case OPT_COUNT:
-        return parse_count(option, value, &cli->count);
+        return parse_count(option, value, cli->command, &cli->count);
     default:
         return CLI_INTERNAL;
     }
@@ -510,8 +528,8 @@ static int apply_switch(struct cli *cli, enum option_id id) {
         flag = &cli->private_role;
         break;
     case OPT_VERSION:
-        printf("dht-cli %s\n", kith_version());
-        exit(CLI_OK);
+        flag = &cli->version;
+        break;
     default:
         return CLI_INTERNAL;
     }
@@ -631,26 +649,38 @@ static int run(struct cli *cli) {
     return status;
 }
 
-int main(int argc, char **argv) {
-    struct cli cli = {0};
-    int status = parse(&cli, argc, argv);
+/* What the command line asks for. */
+static int obey(struct cli *cli) {
+    int status;
 
-    if (status != CLI_OK)
-        return status;
-    if (cli.help && cli.command)
-        return print_command_help(cli.command);
-    if (cli.help) {
+    if (cli->version) {
+        printf("dht-cli %s\n", kith_version());
+        return CLI_OK;
+    }
+    if (cli->help && cli->command)
+        return print_command_help(cli->command);
+    if (cli->help) {
         print_help();
         return CLI_OK;
     }
-    if (!cli.command) {
+    if (!cli->command) {
         cli_complain("a command is missing; see dht-cli --help");
         return CLI_USAGE;
     }
-    status = check_use(&cli);
+    status = check_use(cli);
+    return status == CLI_OK ? run(cli) : status;
+}
+
+int main(int argc, char **argv) {
+    struct cli cli = {0};
+    int status;
+
+    if (stdio_check_start() < 0)
+        return CLI_INTERNAL;
+    status = parse(&cli, argc, argv);
     if (status == CLI_OK)
-        status = run(&cli);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return status ? status : CLI_INTERNAL;
+        status = obey(&cli);
+    if (stdio_check_end("dht-cli") < 0 && (status == CLI_OK || status == CLI_INTERRUPTED))
+        return CLI_INTERNAL;
     return status;
 }

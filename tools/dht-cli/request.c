@@ -106,6 +106,10 @@ int request_peer(const char *argument, char *text) {
     int r = has_host ? kith_contact_parse(argument, &has_key, &key, host, &port, &info)
                      : kith_key_parse(argument, &key, &info);
 
+    if (r < 0 && !has_host && strlen(argument) < KITH_KEY_TEXT_SIZE - 1) {
+        cli_complain("PEER: expected KEY, KEY@HOST:PORT or HOST:PORT, got '%s'", argument);
+        return CLI_USAGE;
+    }
     if (r < 0)
         return bad_argument("PEER", argument, &info);
     *text = '\0';
@@ -120,11 +124,16 @@ int request_peer(const char *argument, char *text) {
     return resolve(host, port, text);
 }
 
-void request_topic(const char *argument, char *text) {
+int request_topic(const char *argument, char *text) {
     struct kith_point point;
 
+    if (*argument == '\0') {
+        cli_complain("TOPIC: it is empty; expected any text, or 64 hex digits");
+        return CLI_USAGE;
+    }
     kith_topic_from_text(argument, &point);
     kith_hex_encode(point.bytes, sizeof(point.bytes), text);
+    return CLI_OK;
 }
 
 static int copy_text(const char *argument, size_t max, char **ret_bytes, size_t *ret_size) {
@@ -136,19 +145,21 @@ static int copy_text(const char *argument, size_t max, char **ret_bytes, size_t 
 }
 
 int request_value(const char *argument, size_t max, char **ret_bytes, size_t *ret_size) {
-    bool is_file = argument[0] == '@' || strcmp(argument, "-") == 0;
+    bool is_stdin = strcmp(argument, "-") == 0, is_file = argument[0] == '@' || is_stdin;
     const char *path = argument[0] == '@' ? argument + 1 : argument;
     int r;
 
-    *ret_size = 0;
     if (is_file)
         r = paths_read(path, max, ret_bytes, ret_size);
     else
         r = copy_text(argument, max, ret_bytes, ret_size);
-    if (r == -EFBIG)
-        cli_complain("value too large: %zu bytes, at most %zu fit", *ret_size, max);
+    if (r == -EFBIG && is_file)
+        cli_complain("%s: value too large: at most %zu bytes fit",
+                     is_stdin ? "standard input" : path, max);
+    else if (r == -EFBIG)
+        cli_complain("value too large: %zu bytes, at most %zu fit", strlen(argument), max);
     else if (r < 0)
-        cli_complain("%s: %s", path, strerror(-r));
+        cli_complain("%s: %s", is_stdin ? "standard input" : path, strerror(-r));
     return r < 0 ? (r == -ENOMEM ? CLI_INTERNAL : CLI_USAGE) : 0;
 }
 
@@ -179,11 +190,29 @@ static void on_any_event(const char *event, json_t *fields, void *user) {
         listener->on_event(event, fields, listener->user);
 }
 
-static void explain(const struct cli *cli, const struct client_reply *reply) {
-    json_t *object = reply->result ? json_copy(reply->result) : json_object();
+/* The cure, where the words of the node have none. */
+static void advise(const struct client_reply *reply, char *text, size_t size) {
+    json_t *seq = json_object_get(reply->result, "seq");
 
+    *text = '\0';
+    if (reply->code == KITH_EOUTDATED && json_is_integer(seq))
+        snprintf(text, size, ": seq %" JSON_INTEGER_FORMAT "; --seq takes a higher one",
+                 json_integer_value(seq));
+    else if (reply->code == KITH_ECAS_MISMATCH && json_is_integer(seq))
+        snprintf(text, size, ": it is %" JSON_INTEGER_FORMAT, json_integer_value(seq));
+    else if (reply->code == KITH_ETIMEOUT)
+        snprintf(text, size, "; --timeout S waits longer");
+}
+
+/* Says what was asked for, too, unless that is a value. */
+void request_explain(const struct cli *cli, const struct client_reply *reply) {
+    json_t *object = reply->result ? json_copy(reply->result) : json_object();
+    const char *of = cli->n_args && !(cli->command->flags & CLI_FLAG_VALUE) ? cli->args[0] : "";
+    char advice[80];
+
+    advise(reply, advice, sizeof(advice));
     if (reply->code != KITH_ECANCELED || !client_interrupted)
-        cli_complain("%s", reply->text);
+        cli_complain("%s%s%s: %s%s", cli->command->name, *of ? " " : "", of, reply->text, advice);
     if (cli->json) {
         json_object_set_new(object, "error", json_string(kith_error_name(reply->code)));
         json_object_set_new(object, "message", json_string(reply->text));
@@ -213,6 +242,6 @@ int request_run(struct cli *cli, const char *method, struct client_args *args,
     show_progress_end(cli);
     if (reply->code == 0)
         return CLI_OK;
-    explain(cli, reply);
+    request_explain(cli, reply);
     return cli_exit_of(reply->code);
 }

@@ -16,8 +16,8 @@ int request_target(const char *what, const char *argument);
  * Complains and returns CLI_USAGE or CLI_NO_NETWORK, else 0 and the PEER for the node in `text`
  * (REQUEST_PEER_SIZE). */
 int request_peer(const char *argument, char *text);
-/* A topic as the 64 hex digits of its point (65 bytes). */
-void request_topic(const char *argument, char *text);
+/* The same for a topic: the 64 hex digits of its point (65 bytes). */
+int request_topic(const char *argument, char *text);
 /* Reads VALUE, @FILE or - (at most `max` bytes). Complains and returns an exit status, else 0. Free
  * `ret_bytes`. */
 int request_value(const char *argument, size_t max, char **ret_bytes, size_t *ret_size);
@@ -25,10 +25,12 @@ int request_value(const char *argument, size_t max, char **ret_bytes, size_t *re
 /* Adds --salt, --swarm and --timeout where given. */
 void request_options(const struct cli *cli, struct client_args *args);
 
+/* Says on standard error why a request failed, with --json also as an object on standard output. */
+void request_explain(const struct cli *cli, const struct client_reply *reply);
+
 /* Connects where needed, runs it, with the progress line, and releases `args`. `on_event` (may be
- * NULL) gets all events but "progress". A failure is explained on standard error (with --json also
- * as an object on standard output). Returns the exit status; `reply` is to be released in any case.
- */
+ * NULL) gets all events but "progress". A failure is explained. Returns the exit status; `reply` is
+ * to be released in any case. */
 int request_run(struct cli *cli, const char *method, struct client_args *args,
                 client_event_fn on_event, void *user, struct client_reply *reply);
 

@@ -6,17 +6,27 @@
  */
 #include "show.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
+#include "common/stdio_check.h"
+
 enum {
     NAME_WIDTH = 14,
     CELL_SIZE = 160, /* wider than any field of the lists: a salt of 64 bytes is 128 hex digits */
     COLUMNS_MAX = 12,
+    SHORT_SIZE = 32,
 };
+
+void show_flush(void) {
+    if (stdio_check_flush() < 0)
+        client_interrupted = SIGPIPE;
+}
 
 void show_json(json_t *object) {
     json_t *line = json_object();
@@ -25,7 +35,7 @@ void show_json(json_t *object) {
     json_object_update(line, object);
     json_dumpf(line, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     putchar('\n');
-    fflush(stdout);
+    show_flush();
     json_decref(line);
 }
 
@@ -74,21 +84,29 @@ const char *show_list(json_t *array, const char *none) {
 
 /* A ring of short texts, so that several may stand in one printf. */
 static char *short_text(void) {
-    static char texts[8][32];
+    static char texts[8][SHORT_SIZE];
     static unsigned next;
 
     return texts[next++ % 8];
+}
+
+const char *show_count(json_t *object, const char *name, const char *thing) {
+    double n = show_number(object, name);
+    char *text = short_text();
+
+    snprintf(text, SHORT_SIZE, "%.0f %s%s", n, thing, n == 1 ? "" : "s");
+    return text;
 }
 
 const char *show_ms(double ms) {
     char *text = short_text();
 
     if (ms < 0.9995)
-        snprintf(text, 32, "%.0f us", ms * 1e3);
+        snprintf(text, SHORT_SIZE, "%.0f us", ms * 1e3);
     else if (ms < 999.95)
-        snprintf(text, 32, "%.1f ms", ms);
+        snprintf(text, SHORT_SIZE, "%.1f ms", ms);
     else
-        snprintf(text, 32, "%.2f s", ms / 1e3);
+        snprintf(text, SHORT_SIZE, "%.2f s", ms / 1e3);
     return text;
 }
 
@@ -101,7 +119,7 @@ const char *show_age(double seconds) {
 
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (seconds >= units[i].from) {
-            snprintf(text, 32, "%.0f %s", seconds / units[i].unit, units[i].name);
+            snprintf(text, SHORT_SIZE, "%.0f %s", seconds / units[i].unit, units[i].name);
             return text;
         }
     }
@@ -252,13 +270,13 @@ void show_progress_end(const struct cli *cli) {
 
 const char *show_walk(json_t *result) {
     static char text[256];
-    double timeouts = show_number(result, "timeouts"), hops = show_number(result, "hops");
+    double timeouts = show_number(result, "timeouts");
     char lost[40] = "";
 
     if (timeouts > 0)
         snprintf(lost, sizeof(lost), ", %.0f timed out", timeouts);
-    snprintf(text, sizeof(text), "%.0f messages, %.0f answered%s, %.0f %s, %s",
-             show_number(result, "messages"), show_number(result, "answered"), lost, hops,
-             hops == 1 ? "hop" : "hops", show_ms(show_number(result, "total_ms")));
+    snprintf(text, sizeof(text), "%s, %.0f answered%s, %s, %s",
+             show_count(result, "messages", "message"), show_number(result, "answered"), lost,
+             show_count(result, "hops", "hop"), show_ms(show_number(result, "total_ms")));
     return text;
 }

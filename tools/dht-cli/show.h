@@ -5,6 +5,10 @@
 
 #include "cli.h"
 
+/* Writes out what was printed. If that fails, nobody reads: the request that runs is interrupted.
+ */
+void show_flush(void);
+
 /* Prints `object` on standard output as one line that starts with "schema":1. */
 void show_json(json_t *object);
 
@@ -19,10 +23,11 @@ json_int_t show_integer(json_t *object, const char *name);
 bool show_bool(json_t *object, const char *name);
 /* An array of texts as "a, b", or `none`. The result lives until the next call. */
 const char *show_list(json_t *array, const char *none);
-/* A duration: "31.0 ms" from milliseconds, "5 min" from seconds. The result lives for eight more
- * calls of either. */
+/* A duration: "31.0 ms" from milliseconds, "5 min" from seconds; a number of things, "1 hop", "2
+ * hops", from a field. The result lives for eight more calls of any of them. */
 const char *show_ms(double ms);
 const char *show_age(double seconds);
+const char *show_count(json_t *object, const char *name, const char *thing);
 /* A record's value for a person: JSON, text, or hex. Free it. On a terminal, control characters of
  * text become '?': it comes from strangers. */
 char *show_value(json_t *record);

@@ -56,7 +56,7 @@ static const struct key keys[] = {
     {"node", "network_secret", KEY_SECRET, AT(network_secret), "",
      "64 hex digits or a file with them: only nodes that know it can join"},
     {"node", "listen", KEY_LIST, AT(listen), "0.0.0.0:7700",
-     "ADDR:PORT, repeatable; port 0 is any free port"},
+     "ADDR:PORT, repeatable; port 0 is any free port; without a line, [::]:7700 as well"},
     {"node", "control", KEY_TEXT, AT(control), "", "path of the control socket"},
     {"node", "capabilities", KEY_TEXT, AT(capabilities), "{}",
      "a JSON object published in the peer record, 400 bytes at most as msgpack"},

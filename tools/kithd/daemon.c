@@ -75,8 +75,9 @@ static void say_mainline(struct daemon *daemon) {
         }
         if (family->observed.family)
             kith_endpoint_format(&family->observed, observed);
-        log_say(daemon->log, KITH_LOG_INFO, "joined Mainline over IPv%d: %u contacts%s%s",
-                i ? 6 : 4, family->nodes, *observed ? "; they see this node at " : "", observed);
+        log_say(daemon->log, KITH_LOG_INFO, "joined Mainline over IPv%d: %u contact%s%s%s",
+                i ? 6 : 4, family->nodes, family->nodes == 1 ? "" : "s",
+                *observed ? "; they see this node at " : "", observed);
         *observed = '\0';
     }
 }
@@ -89,8 +90,9 @@ static void on_event(struct kith_node *node, const struct kith_event *event, voi
         kith_endpoint_format(&event->endpoint, endpoint);
     switch (event->kind) {
     case KITH_EVENT_READY:
-        log_say(daemon->log, KITH_LOG_INFO, "joined the network: %u contacts after %.1f s",
-                event->n_contacts, (double)event->elapsed_ns / 1e9);
+        log_say(daemon->log, KITH_LOG_INFO, "joined the network: %u contact%s after %.1f s",
+                event->n_contacts, event->n_contacts == 1 ? "" : "s",
+                (double)event->elapsed_ns / 1e9);
         break;
     case KITH_EVENT_LOST:
         log_say(daemon->log, KITH_LOG_WARN, "no contact answers any more; joining again");
@@ -349,12 +351,7 @@ static int open_node(struct daemon *daemon, const uint8_t *secret,
     }
     r = kith_node_open(&daemon->node, &daemon->loop, &options, &info);
     seeds_deinit(&file);
-    if (r == KITH_ELOCKED)
-        log_say(daemon->log, KITH_LOG_ERROR,
-                "data directory '%s' is in use by another kithd: stop that one, or choose another "
-                "directory with -d",
-                config->data_dir);
-    else if (r < 0)
+    if (r < 0)
         complain(daemon, r, &info);
     return r;
 }

@@ -8,6 +8,7 @@
 
 #include "kith/kith.h"
 
+#include "common/stdio_check.h"
 #include "common/suggest.h"
 #include "config.h"
 #include "daemon.h"
@@ -76,7 +77,7 @@ static const char help[] =
     "      --version           print the version\n"
     "\n"
     "Exit status: 0 stopped, 2 usage or configuration, 70 could not start,\n"
-    "73 the data directory or control socket is in use.\n";
+    "73 the data directory, the control socket or a port is in use.\n";
 
 static int usage_error(const char *what, const char *word) {
     fprintf(stderr, "kithd: %s '%s'; see kithd --help\n", what, word);
@@ -229,8 +230,10 @@ int main(int argc, char **argv) {
     struct config config;
     int status;
 
+    if (stdio_check_start() < 0)
+        return EXIT_INTERNAL;
     config_init(&config);
     status = run(&config, argc, argv);
     config_deinit(&config);
-    return status;
+    return stdio_check_end("kithd") < 0 && status == 0 ? EXIT_INTERNAL : status;
 }

@@ -364,6 +364,12 @@ static void collect_leg(struct kith_walk_stats *to, const struct kith_leg *leg, 
     }
 }
 
+void kith_op_note_answer(struct kith_op *op, uint64_t now) {
+    if (op->result.walk.first_ns == 0) {
+        op->result.walk.first_ns = now > op->started ? now - op->started : 1;
+    }
+}
+
 void kith_op_collect(struct kith_op *op, uint64_t now) {
     struct kith_walk_stats *to = &op->result.walk;
     uint64_t first = to->first_ns;
@@ -626,8 +632,6 @@ int kith_op_take_record(struct kith_leg *leg, const struct kith_record_view *vie
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         op->legs[i].gave_best = &op->legs[i] == leg;
     }
-    if (op->result.walk.first_ns == 0) {
-        op->result.walk.first_ns = now - op->started;
-    }
+    kith_op_note_answer(op, now);
     return 1;
 }

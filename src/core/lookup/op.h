@@ -232,6 +232,9 @@ void kith_op_report_sample(struct kith_op *op, const struct kith_endpoint *from,
 void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uint64_t now);
 /* All legs have sent theirs: the op ends when enough of them are acknowledged. */
 void kith_op_stored(struct kith_op *op, uint64_t now);
+/* Something valid was found. The time that the first such thing took is kept; what was at hand took
+ * 1 ns, since 0 says that nothing was found. */
+void kith_op_note_answer(struct kith_op *op, uint64_t now);
 /* Copies what the walk counted into the op's result. */
 void kith_op_collect(struct kith_op *op, uint64_t now);
 /* Reports DONE once. `more`: the op goes on in the background and calls kith_op_end() itself;

@@ -32,9 +32,7 @@ static void report(struct kith_op *op, const struct kith_record *record, uint64_
     op->seen[op->n_seen++] = record->key;
     op->result.found = op->n_seen;
     op->result.sources |= source;
-    if (op->result.walk.first_ns == 0) {
-        op->result.walk.first_ns = now - op->started;
-    }
+    kith_op_note_answer(op, now);
     kith_op_report_record(op, record, &peer, source, now);
 }
 

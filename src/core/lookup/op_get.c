@@ -90,9 +90,7 @@ static void found_directly(struct kith_op *op, uint64_t now) {
             .key = op->peer.key, .n_endpoints = 1, .endpoints = {op->peer.endpoint}};
         op->result.peer = &peer;
         op->result.sources |= op->direct_source != 0 ? op->direct_source : KITH_SOURCE_KITH;
-        if (op->result.walk.first_ns == 0) {
-            op->result.walk.first_ns = now - op->started;
-        }
+        kith_op_note_answer(op, now);
         kith_op_finish(op, 0, false, now);
         return;
     }

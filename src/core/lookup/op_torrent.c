@@ -58,9 +58,7 @@ static void take_peer(struct kith_op *op, const struct kith_endpoint *peer, uint
     op->seen_endpoints[op->n_seen++] = *peer;
     op->result.found = op->n_seen;
     op->result.sources |= KITH_SOURCE_MAINLINE;
-    if (op->result.walk.first_ns == 0) {
-        op->result.walk.first_ns = now - op->started;
-    }
+    kith_op_note_answer(op, now);
     kith_op_report_peer(op, peer, now);
 }
 
