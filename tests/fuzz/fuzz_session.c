@@ -273,8 +273,8 @@ static void forge_data(struct run *run, struct party *from) {
     session_put_u32(datagram + 4, session->remote_index);
     session_put_u32(datagram + 8, (uint32_t)(counter >> 32));
     session_put_u32(datagram + 12, (uint32_t)counter);
-    curve.cipher->seal(session->keys.send, counter, kith_span(datagram, SESSION_DATA_HEADER), plain,
-                       datagram + SESSION_DATA_HEADER);
+    curve.cipher->seal(session->as.keys.send, counter, kith_span(datagram, SESSION_DATA_HEADER),
+                       plain, datagram + SESSION_DATA_HEADER);
     size_t size = plain.size + KITH_SESSION_DATA_OVERHEAD;
     struct kith_endpoint at = (how & 4) != 0 ? endpoint_of(how >> 4) : from->at;
     struct held *held = &run->held[run->n_held++ % HELD_MAX];

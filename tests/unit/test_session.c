@@ -395,7 +395,7 @@ static void rekey_by_count(void **state) {
     world_start(&w);
     establish(&w.a, &w.b, 0);
     struct session *session = session_first_of(w.a.sessions, &w.b.identity.key);
-    session->send_counter = SESSION_COUNTER_MAX - 1;
+    session->send_counter = SESSION_SENT_MAX - 1;
     struct kith_send send = send_to(&w.b, "last");
     assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_DATA);
     assert_int_equal(carry(&w.a, &w.b, 4, 0), KITH_DELIVERY_DATA);

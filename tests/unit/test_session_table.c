@@ -252,6 +252,37 @@ static void an_index_is_not_reused(void **state) {
     host_stop(&us);
 }
 
+/* A rush of strangers leaves nothing behind but those who were there last, wherever they sit. */
+static void slots_are_given_back(void **state) {
+    static struct host peers[64];
+    static struct host us;
+    uint64_t later = (KITH_SESSION_HANDSHAKE_S + 1) * KITH_NS_PER_S;
+
+    host_init(&us, 100, "198.51.100.1:7000");
+    host_start(&us);
+    for (uint8_t i = 0; i < 64; i++) {
+        number_host(&peers[i], (uint8_t)(i + 1), i);
+        if (i == 0 || i == 20) {
+            establish(&peers[i], &us, 0);
+        } else {
+            half_open(&peers[i], &us, 0);
+        }
+    }
+    assert_true(us.sessions->n_slots >= 64);
+    kith_timers_run(&us.timers, later);
+    assert_int_equal(kith_sessions_count(us.sessions), 2);
+    assert_true(us.sessions->n_slots < 32);
+    assert_null(kith_sessions_check(us.sessions));
+    assert_true(kith_sessions_has(us.sessions, &peers[20].identity.key));
+    establish(&peers[1], &us, later); /* the lowest free one */
+    assert_int_equal(us.sessions->used_to, 21);
+    assert_null(kith_sessions_check(us.sessions));
+    for (unsigned i = 0; i < 64; i++) {
+        host_stop(&peers[i]);
+    }
+    host_stop(&us);
+}
+
 /* A sanitizer counts allocations exactly; without one, at least nothing may be left behind. */
 extern int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *,
                                                                        size_t),
@@ -312,6 +343,7 @@ int main(void) {
         cmocka_unit_test(half_open_first_within_a_prefix),
         cmocka_unit_test(private_addresses_are_exempt),
         cmocka_unit_test(an_index_is_not_reused),
+        cmocka_unit_test(slots_are_given_back),
         cmocka_unit_test(established_traffic_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

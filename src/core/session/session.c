@@ -128,15 +128,15 @@ struct session_routes {
 };
 
 static bool is_newer(const struct session *a, const struct session *b) {
-    return b == NULL || a->established > b->established ||
-           (a->established == b->established && a->ref >> 32 > b->ref >> 32);
+    return b == NULL || a->since > b->since ||
+           (a->since == b->since && a->ref >> 32 > b->ref >> 32);
 }
 
 static struct session_routes routes_to(const struct kith_sessions *s, const struct kith_key *key,
                                        const struct kith_endpoint *to, uint64_t now) {
     struct session_routes routes = {NULL, NULL, NULL};
 
-    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(i)) {
+    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
         struct session **best;
         if (!kith_endpoint_equal(&i->endpoint, to)) {
             continue;
@@ -217,8 +217,8 @@ void kith_sessions_move(struct kith_sessions *s, kith_session_ref ref,
 }
 
 bool kith_sessions_has(const struct kith_sessions *s, const struct kith_key *key) {
-    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(i)) {
-        if (i->state == SESSION_ESTABLISHED && i->send_counter < SESSION_COUNTER_MAX) {
+    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
+        if (i->state == SESSION_ESTABLISHED && i->send_counter < SESSION_SENT_MAX) {
             return true;
         }
     }
@@ -231,19 +231,17 @@ uint32_t kith_sessions_count(const struct kith_sessions *s) {
 
 int kith_sessions_each(const struct kith_sessions *s, uint64_t now,
                        int (*fn)(const struct kith_session_info *info, void *user), void *user) {
-    for (uint32_t i = 0; i < s->n_slots; i++) {
-        const struct session *session = s->slots[i].session;
-        if (session == NULL) {
-            continue;
-        }
+    const struct session *session = session_in_use(s, 0);
+
+    for (; session != NULL; session = session_in_use(s, session_slot(s, session) + 1)) {
         struct kith_session_info info = {
             .key = session->key,
             .endpoint = session->endpoint,
             .initiator = session->initiator,
             .established = session->state == SESSION_ESTABLISHED,
             .confirmed = session->state == SESSION_ESTABLISHED,
-            .age_ns = now - session->made,
-            .idle_ns = now - session->used,
+            .age_ns = now - session->since,
+            .idle_ns = (uint64_t)(session_ticks(now) - session->used) << SESSION_TICK_BITS,
             .tx_messages = session->send_counter,
             .rx_messages = session->rx_messages,
         };

@@ -8,21 +8,21 @@ static bool is_known_by_key(const struct kith_sessions *s, const struct session 
     const struct session *i = session_first_of(s, &session->key);
 
     while (i != NULL && i != session) {
-        i = session_next_of(i);
+        i = session_next_of(s, i);
     }
     return i == session;
 }
 
 static const char *check_handshake(const struct session *session) {
-    const struct session_handshake *handshake = session->handshake;
+    const struct session_handshake *handshake = session_handshake(session);
     size_t bytes = 0;
     unsigned n = 0;
 
-    if ((session->state == SESSION_INITIATED) != (handshake != NULL)) {
-        return "only a handshake under way has its state";
+    if (session->state != SESSION_INITIATED) {
+        return NULL;
     }
     if (handshake == NULL) {
-        return NULL;
+        return "a handshake under way has no state";
     }
     for (const struct session_message *i = handshake->queue; i != NULL; i = i->next) {
         bytes += i->size;
@@ -48,7 +48,7 @@ static const char *check_prefix(const struct kith_sessions *s, const struct sess
         return NULL;
     }
     for (const struct session *i = session_first_at(s, &session->endpoint); i != NULL;
-         i = session_next_at(i)) {
+         i = session_next_at(s, i)) {
         found |= i == session;
         n++;
     }
@@ -62,7 +62,7 @@ static const char *check_slots(const struct kith_sessions *s, uint32_t *ret_n) {
     const char *wrong = NULL;
 
     for (uint32_t i = 0; i < s->n_slots && wrong == NULL; i++) {
-        const struct session *session = s->slots[i].session;
+        const struct session *session = s->slots[i];
         if (session == NULL) {
             continue;
         }
@@ -95,25 +95,35 @@ static const char *check_classes(const struct kith_sessions *s, uint32_t n) {
     uint32_t listed = 0;
 
     for (unsigned class = 0; class < SESSION_CLASSES; class ++) {
-        for (struct kith_list *l = kith_list_first(&s->classes[class]); l != NULL;
-             l = kith_list_next(&s->classes[class], l)) {
-            const struct session *session = kith_container_of(l, struct session, by_class);
+        uint32_t older = SESSION_NONE;
+        uint32_t slot = s->classes[class].oldest;
+        for (; slot != SESSION_NONE; slot = s->slots[slot]->newer) {
+            const struct session *session = s->slots[slot];
+            if (session->older != older) {
+                return "a session's place in its class is wrong";
+            }
+            older = slot;
             if (expected_class(session) != (enum session_class) class) {
                 return "a session is in another class";
             }
-            listed++;
+            if (++listed > n) {
+                return "a class goes round in a circle";
+            }
+        }
+        if (s->classes[class].newest != older) {
+            return "a class does not end with its newest";
         }
     }
     return listed == n ? NULL : "the classes hold more or less than all sessions";
 }
 
 static const char *check_free_slots(const struct kith_sessions *s) {
-    uint32_t n = 0;
-
-    for (uint32_t i = s->first_free; i != 0 && n <= s->n_slots; i = s->slots[i - 1].next_free) {
-        n++;
+    for (uint32_t i = 0; i < s->n_slots; i++) {
+        if (s->slots[i] == NULL ? i < s->free_from : i >= s->used_to) {
+            return s->slots[i] == NULL ? "a free slot is lost" : "a used slot is not seen";
+        }
     }
-    return n == s->n_slots - s->n ? NULL : "free slots are lost";
+    return s->used_to <= s->n_slots ? NULL : "more slots are used than there are";
 }
 
 const char *kith_sessions_check(const struct kith_sessions *s) {

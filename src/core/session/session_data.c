@@ -20,8 +20,8 @@
 
 /* Whether messages go out under this session, if it is no older than that. */
 bool session_may_send(const struct session *session, uint64_t now, uint64_t age_max) {
-    return session->state == SESSION_ESTABLISHED && session->send_counter < SESSION_COUNTER_MAX &&
-           now - session->established < age_max;
+    return session->state == SESSION_ESTABLISHED && session->send_counter < SESSION_SENT_MAX &&
+           now - session->since < age_max;
 }
 
 int session_data_send(struct kith_sessions *s, struct session *session,
@@ -30,7 +30,7 @@ int session_data_send(struct kith_sessions *s, struct session *session,
     uint8_t datagram[KITH_DATAGRAM_MAX];
     uint64_t counter = session->send_counter;
 
-    if (counter >= SESSION_COUNTER_MAX) {
+    if (counter >= SESSION_SENT_MAX) {
         return KITH_EFULL;
     }
     session->send_counter++;
@@ -38,7 +38,7 @@ int session_data_send(struct kith_sessions *s, struct session *session,
     session_put_u32(datagram + 4, session->remote_index);
     session_put_u32(datagram + 8, (uint32_t)(counter >> 32));
     session_put_u32(datagram + 12, (uint32_t)counter);
-    s->config.curve->cipher->seal(session->keys.send, counter,
+    s->config.curve->cipher->seal(session->as.keys.send, counter,
                                   kith_span(datagram, SESSION_DATA_HEADER), payload,
                                   datagram + SESSION_DATA_HEADER);
     session_touch(s, session, now);
@@ -65,7 +65,7 @@ static struct session *data_open(struct kith_sessions *s, struct kith_span datag
     }
     session = session_by_index(s, session_get_u32(datagram.data + 4));
     if (session == NULL || session->state == SESSION_INITIATED ||
-        now - session->made >= 2 * KITH_SESSION_REKEY_S * KITH_NS_PER_S) {
+        now - session->since >= 2 * KITH_SESSION_REKEY_S * KITH_NS_PER_S) {
         stats->drop_session++;
         return NULL;
     }
@@ -76,7 +76,7 @@ static struct session *data_open(struct kith_sessions *s, struct kith_span datag
     }
     struct kith_span cipher =
         kith_span(datagram.data + SESSION_DATA_HEADER, datagram.size - SESSION_DATA_HEADER);
-    if (s->config.curve->cipher->open(session->keys.receive, counter,
+    if (s->config.curve->cipher->open(session->as.keys.receive, counter,
                                       kith_span(datagram.data, SESSION_DATA_HEADER), cipher,
                                       s->payload) < 0) {
         stats->drop_auth++;
@@ -98,7 +98,7 @@ void session_receive_data(struct kith_sessions *s, const struct kith_endpoint *f
     size_t size = datagram.size - KITH_SESSION_DATA_OVERHEAD;
 
     session_window_mark(session, counter);
-    session->rx_messages++;
+    session->rx_messages += session->rx_messages < SESSION_RX_MAX;
     if (confirms) {
         s->config.stats->sessions_confirmed++;
         session_establish(s, session, now);

@@ -49,7 +49,7 @@ static size_t initiation_payload(const struct kith_sessions *s,
 
 /* Sends an initiation with a new ephemeral key; earlier ones of this handshake are void. */
 static int initiation_send(struct kith_sessions *s, struct session *session, uint64_t now) {
-    struct session_handshake *handshake = session->handshake;
+    struct session_handshake *handshake = session_handshake(session);
     const struct kith_identity *identity = s->config.identity;
     uint8_t payload[KITH_DATAGRAM_MAX];
     uint8_t datagram[KITH_DATAGRAM_MAX];
@@ -83,7 +83,7 @@ static int initiation_send(struct kith_sessions *s, struct session *session, uin
 }
 
 int session_enqueue(struct session *session, struct kith_span payload) {
-    struct session_handshake *handshake = session->handshake;
+    struct session_handshake *handshake = session_handshake(session);
     struct session_message *message;
 
     if (handshake->n_queued >= KITH_SESSION_QUEUE_MAX ||
@@ -126,8 +126,8 @@ static struct session_handshake *handshake_new(struct kith_span request, size_t 
 static int inherit(struct kith_sessions *s, const struct kith_send *send, uint64_t now,
                    struct session_handshake *handshake) {
     for (const struct session *known = session_first_of(s, &send->key); known != NULL;
-         known = session_next_of(known)) {
-        const struct session_handshake *other = known->handshake;
+         known = session_next_of(s, known)) {
+        const struct session_handshake *other = session_handshake(known);
         if (other != NULL && other->cookie_until > now &&
             kith_endpoint_equal(&known->endpoint, &send->to)) {
             memcpy(handshake->cookie, other->cookie, sizeof(handshake->cookie));
@@ -140,11 +140,11 @@ static int inherit(struct kith_sessions *s, const struct kith_send *send, uint64
 /* Takes over what earlier handshakes with the peer at this endpoint hold, as far as it fits: they
  * may be given up for this one. */
 static void queue_gather(struct kith_sessions *s, struct session *session) {
-    struct session_handshake *to = session->handshake;
+    struct session_handshake *to = session_handshake(session);
 
     for (struct session *i = session_first_of(s, &session->key); i != NULL;
-         i = session_next_of(i)) {
-        struct session_handshake *from = i->handshake;
+         i = session_next_of(s, i)) {
+        struct session_handshake *from = session_handshake(i);
         if (i == session || from == NULL || from->queue == NULL ||
             to->n_queued + from->n_queued > KITH_SESSION_QUEUE_MAX ||
             to->queued_bytes + from->queued_bytes > SESSION_QUEUE_BYTES_MAX ||
@@ -177,7 +177,7 @@ static int start(struct kith_sessions *s, const struct kith_send *send,
         free(handshake_take);
         return r;
     }
-    session->handshake = handshake_take;
+    session->as.handshake = handshake_take;
     session->initiator = true;
     if (handshake_take->request_size == 0) {
         r = session_enqueue(session, send->payload);
@@ -232,13 +232,15 @@ static bool queue_flush(struct kith_sessions *s, struct session *session,
 
 /* Sends what is held for this peer at this endpoint, or else shows that we receive at our address.
  */
-static void flush(struct kith_sessions *s, struct session *session, uint64_t now) {
-    bool any = false;
+static void flush(struct kith_sessions *s, struct session *session,
+                  struct session_handshake *handshake, uint64_t now) {
+    bool any = queue_flush(s, session, handshake, now);
 
     for (struct session *i = session_first_of(s, &session->key); i != NULL;
-         i = session_next_of(i)) {
-        if (i->handshake != NULL && kith_endpoint_equal(&i->endpoint, &session->endpoint)) {
-            any = queue_flush(s, session, i->handshake, now) || any;
+         i = session_next_of(s, i)) {
+        if (i->state == SESSION_INITIATED &&
+            kith_endpoint_equal(&i->endpoint, &session->endpoint)) {
+            any = queue_flush(s, session, session_handshake(i), now) || any;
         }
     }
     if (!any && !s->config.client) {
@@ -268,16 +270,19 @@ void session_receive_response(struct kith_sessions *s, const struct kith_endpoin
     }
     struct kith_span message = kith_span(datagram.data + SESSION_RESP_HEADER,
                                          datagram.size - SESSION_RESP_HEADER - SESSION_MACS);
-    if (kith_noise_read_2(&session->handshake->noise, message, s->payload, &size, &session->keys) <
-        0) {
+    struct session_handshake *handshake = session_handshake(session);
+    struct kith_noise_keys keys;
+    if (kith_noise_read_2(&handshake->noise, message, s->payload, &size, &keys) < 0) {
         stats->drop_handshake++;
         return;
     }
+    session->as.keys = keys;
+    sodium_memzero(&keys, sizeof(keys));
     session->remote_index = session_get_u32(datagram.data + 4);
     stats->handshakes_completed++;
     session_establish(s, session, now);
-    flush(s, session, now);
-    session_handshake_free(session);
+    flush(s, session, handshake, now);
+    session_handshake_free(handshake);
     /* What answered is what we asked, wherever its system sent the answer from. */
     *ret = (struct kith_delivery){
         .kind = KITH_DELIVERY_RESPONSE,
@@ -302,11 +307,11 @@ void session_receive_cookie(struct kith_sessions *s, const struct kith_endpoint 
     }
     session = session_by_index(s, session_get_u32(datagram.data + 4));
     if (session == NULL || session->state != SESSION_INITIATED ||
-        session->handshake->cookies_taken >= SESSION_COOKIES_MAX) {
+        session_handshake(session)->cookies_taken >= SESSION_COOKIES_MAX) {
         stats->drop_session++;
         return;
     }
-    handshake = session->handshake;
+    handshake = session_handshake(session);
     if (session_cookie_open(&session->key, datagram, handshake->mac1, handshake->cookie) < 0) {
         stats->drop_auth++;
         return;

@@ -22,8 +22,7 @@
 #include "core/session/noise.h"
 #include "core/session/session.h"
 #include "kith/stats.h"
-#include "util/hash.h"
-#include "util/list.h"
+#include "util/chains.h"
 
 enum {
     SESSION_TYPE_INITIATION = 1,
@@ -54,6 +53,7 @@ enum {
         2,                 /* of each state: a rekey or crossing initiations need two, not three */
     SESSION_WINDOW = 2048, /* counters a datagram may be late */
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
+    SESSION_RX_MAX = (1 << 26) - 1,
     SESSION_RING_MIN = 64,      /* remembered initiations, at first and */
     SESSION_RING_MAX = 2048,    /* at most */
     SESSION_PREFIX_SHARE = 8,   /* one prefix gets at most this fraction of the handshakes */
@@ -62,7 +62,9 @@ enum {
     SESSION_WHO_TRIES = 8, /* signatures verified for one question */
 };
 
-/* A key is not used for more messages than this (far below what the cipher bears). */
+/* A key is not used for more messages than this, which is half a million a second until the next
+ * one is due. Peers may go on up to SESSION_COUNTER_MAX (far below what the cipher bears). */
+#define SESSION_SENT_MAX UINT32_MAX
 #define SESSION_COUNTER_MAX (UINT64_C(1) << 60)
 
 enum session_state {
@@ -103,38 +105,44 @@ struct session_handshake {
     uint8_t request[]; /* rides on the initiation; empty: nothing does */
 };
 
-/* 248 bytes: with what the allocator adds, four cache lines. There are many, most of them idle. */
+/* No session, where one is named by its slot. */
+#define SESSION_NONE KITH_CHAINS_NONE
+
+/* 184 bytes: with what the allocator adds, three cache lines. There are many, most of them idle. */
 struct session {
-    struct kith_hash_node by_key;
-    struct kith_hash_node by_prefix; /* while `charged` */
-    struct kith_list by_class;       /* oldest use first */
-    kith_session_ref ref;            /* serial << 32 | index */
+    kith_session_ref ref; /* serial << 32 | index */
     struct kith_key key;
     struct kith_endpoint endpoint;
-    struct kith_noise_keys keys;
-    uint64_t send_counter;
+    union {
+        struct session_handshake *handshake; /* SESSION_INITIATED */
+        struct kith_noise_keys keys;         /* afterwards */
+    } as;
     uint64_t receive_next; /* highest counter seen + 1 */
     union {
         uint64_t recent;  /* bit i: counter receive_next - 1 - i was seen */
         uint64_t *window; /* with `has_window`: something older than 64 is missing */
     } received;
-    uint64_t rx_messages;
-    uint64_t made;        /* started */
-    uint64_t established; /* confirmed by the peer */
-    uint64_t used;
-    struct session_handshake *handshake;
+    uint64_t since; /* confirmed by the peer; before that: started */
+    /* Slots. */
+    uint32_t next_of_key;
+    uint32_t next_of_prefix; /* while `charged` */
+    uint32_t older;          /* in its class */
+    uint32_t newer;
+    uint32_t send_counter;
+    uint32_t used; /* session_ticks() */
     uint32_t remote_index;
-    uint8_t state; /* enum session_state */
-    bool initiator : 1;
-    bool pinned : 1;
-    bool charged : 1; /* to the prefix of its endpoint; exempt ones are not */
-    bool has_window : 1;
+    uint32_t rx_messages : 26; /* at most SESSION_RX_MAX are counted */
+    uint32_t state : 2;        /* enum session_state */
+    uint32_t initiator : 1;
+    uint32_t pinned : 1;
+    uint32_t charged : 1; /* to the prefix of its endpoint; exempt ones are not */
+    uint32_t has_window : 1;
 };
 
-struct session_slot {
-    struct session *session;
-    uint32_t index;     /* the last one used here */
-    uint32_t next_free; /* slot + 1, 0: none */
+/* Sessions of one class, by their slots. */
+struct session_class_list {
+    uint32_t oldest; /* use */
+    uint32_t newest;
 };
 
 struct session_guard {
@@ -187,12 +195,13 @@ struct kith_sessions {
     bool has_cookie_secret;
 
     struct kith_timer timer;
-    struct kith_hash by_key;
-    struct kith_hash by_prefix;
-    struct kith_list classes[SESSION_CLASSES];
-    struct session_slot *slots;
+    struct kith_chains by_key;
+    struct kith_chains by_prefix;
+    struct session_class_list classes[SESSION_CLASSES];
+    struct session **slots; /* NULL: free */
     uint32_t n_slots;
-    uint32_t first_free; /* slot + 1 */
+    uint32_t free_from; /* no slot below is free */
+    uint32_t used_to;   /* no slot from here on is used */
     uint32_t slot_bits;
     uint32_t n;
     uint32_t serial;
@@ -217,11 +226,13 @@ void session_remove(struct kith_sessions *s, struct session *session);
 struct session *session_by_index(const struct kith_sessions *s, uint32_t index);
 struct session *session_by_ref(const struct kith_sessions *s, kith_session_ref ref);
 struct session *session_first_of(const struct kith_sessions *s, const struct kith_key *key);
-struct session *session_next_of(const struct session *session);
+struct session *session_next_of(const struct kith_sessions *s, const struct session *session);
 /* First and next session charged to the prefix of an endpoint, in no order. */
 struct session *session_first_at(const struct kith_sessions *s,
                                  const struct kith_endpoint *endpoint);
-struct session *session_next_at(const struct session *session);
+struct session *session_next_at(const struct kith_sessions *s, const struct session *session);
+/* The next one in use from this slot on, or NULL. */
+struct session *session_in_use(const struct kith_sessions *s, uint32_t slot);
 /* It was used: last to go. Also after a change of state. */
 void session_touch(struct kith_sessions *s, struct session *session, uint64_t now);
 /* The handshake is done. At most SESSION_PER_PEER_MAX stay. */
@@ -232,7 +243,7 @@ void session_limit(struct kith_sessions *s, const struct session *newest);
 /* Charges another prefix. False: that one has its share. */
 bool session_relocate(struct kith_sessions *s, struct session *session,
                       const struct kith_endpoint *to);
-void session_handshake_free(struct session *session);
+void session_handshake_free(struct session_handshake *handshake);
 
 /* session_window.c */
 bool session_window_fresh(const struct session *session, uint64_t counter);
@@ -329,6 +340,22 @@ static inline bool session_reserved_zero(struct kith_span datagram) {
 
 static inline uint32_t session_index(const struct session *session) {
     return (uint32_t)session->ref;
+}
+
+static inline uint32_t session_slot(const struct kith_sessions *s, const struct session *session) {
+    return session_index(session) & ((1u << s->slot_bits) - 1);
+}
+
+/* What is under way with the peer, or NULL. */
+static inline struct session_handshake *session_handshake(const struct session *session) {
+    return session->state == SESSION_INITIATED ? session->as.handshake : NULL;
+}
+
+/* Time in 67 ms, for what need not be exact; wraps after nine years, so only differences count. */
+enum { SESSION_TICK_BITS = 26 };
+
+static inline uint32_t session_ticks(uint64_t ns) {
+    return (uint32_t)(ns >> SESSION_TICK_BITS);
 }
 
 #endif

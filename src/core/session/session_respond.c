@@ -171,7 +171,7 @@ static int respond(struct kith_sessions *s, struct session *session,
     session_put_u32(datagram + 8, pending->remote_index);
     kith_random_secure(s->config.random, ephemeral, sizeof(ephemeral));
     r = kith_noise_write_2(&pending->noise, ephemeral, payload, datagram + SESSION_RESP_HEADER,
-                           &session->keys);
+                           &session->as.keys);
     sodium_memzero(ephemeral, sizeof(ephemeral));
     if (r < 0) {
         return r;

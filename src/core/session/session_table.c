@@ -4,8 +4,9 @@
  *
  * Each session is an allocation of its own and is linked four times: in its slot (the index on the
  * wire is random high bits over the slot number, so that finding it is one array access and an
- * index of a dropped session finds nothing), in a hash by peer key, in its class, and in a
- * hash by prefix.
+ * index of a dropped session finds nothing, or one that its messages do not authenticate for), in
+ * chains by peer key, in its class, and in chains by prefix: all by the number of its slot. The
+ * lowest free slot is taken first, so that after a rush the upper ones empty and are given back.
  *
  * Classes in order of eviction: handshakes that others began, idle sessions, sessions of
  * routing-table peers, our own handshakes; within a class the one unused for longest. Forged
@@ -13,7 +14,8 @@
  * us from asking: a node whose table is full still reaches whom it has no session with. A prefix
  * over its share loses a session of its own, never another's. Invariants: every session but exempt
  * ones is charged to a prefix; n is the number of occupied slots. Everything is O(1) except adding
- * and moving one, which count the sessions of its prefix: O(its share), little beside a handshake.
+ * and moving one, which count the sessions of its prefix: O(its share), and look for a free slot:
+ * both little beside a handshake.
  *
  * One timer serves all. It is set for the earliest expiry and not moved when a session is used: it
  * then fires early, finds nothing and is set again. Who matters is known to the routing table
@@ -26,6 +28,7 @@
 
 #include "core/base/keyed_hash.h"
 #include "core/session/session_internal.h"
+#include "util/list.h"
 
 enum { SLOTS_MIN = 8, SLOT_BITS_MAX = 24 };
 
@@ -42,16 +45,12 @@ void session_table_init(struct kith_sessions *s) {
     while (s->slot_bits < SLOT_BITS_MAX && 1u << s->slot_bits < s->config.sessions_max) {
         s->slot_bits++;
     }
-    kith_hash_init(&s->by_key);
-    kith_hash_init(&s->by_prefix);
     for (unsigned i = 0; i < SESSION_CLASSES; i++) {
-        kith_list_init(&s->classes[i]);
+        s->classes[i] = (struct session_class_list){SESSION_NONE, SESSION_NONE};
     }
 }
 
-void session_handshake_free(struct session *session) {
-    struct session_handshake *handshake = session->handshake;
-
+void session_handshake_free(struct session_handshake *handshake) {
     if (handshake == NULL) {
         return;
     }
@@ -63,7 +62,6 @@ void session_handshake_free(struct session *session) {
     }
     sodium_memzero(handshake, sizeof(*handshake) + handshake->request_size);
     free(handshake);
-    session->handshake = NULL;
 }
 
 static enum session_class class_of(const struct session *session) {
@@ -79,11 +77,73 @@ static uint64_t lifetime_of(enum session_class class) {
     return (established ? KITH_SESSION_IDLE_S : KITH_SESSION_HANDSHAKE_S) * KITH_NS_PER_S;
 }
 
-static struct session *oldest_of(const struct kith_sessions *s, enum session_class class) {
-    struct kith_list *first = kith_list_first(&s->classes[class]);
-
-    return first == NULL ? NULL : kith_container_of(first, struct session, by_class);
+static struct session *in_slot(const struct kith_sessions *s, uint32_t slot) {
+    return slot == SESSION_NONE ? NULL : s->slots[slot];
 }
+
+struct session *session_in_use(const struct kith_sessions *s, uint32_t slot) {
+    while (slot < s->used_to && s->slots[slot] == NULL) {
+        slot++;
+    }
+    return slot < s->used_to ? s->slots[slot] : NULL;
+}
+
+/* ---- classes ---- */
+
+static struct session *oldest_of(const struct kith_sessions *s, enum session_class class) {
+    return in_slot(s, s->classes[class].oldest);
+}
+
+static void class_append(struct kith_sessions *s, struct session *session) {
+    struct session_class_list *list = &s->classes[class_of(session)];
+    uint32_t slot = session_slot(s, session);
+
+    session->older = list->newest;
+    session->newer = SESSION_NONE;
+    if (list->newest == SESSION_NONE) {
+        list->oldest = slot;
+    } else {
+        s->slots[list->newest]->newer = slot;
+    }
+    list->newest = slot;
+}
+
+/* Out of the class it is in, which may be another than it now belongs to. */
+static void class_remove(struct kith_sessions *s, const struct session *session) {
+    uint32_t slot = session_slot(s, session);
+
+    if (session->older != SESSION_NONE) {
+        s->slots[session->older]->newer = session->newer;
+    }
+    if (session->newer != SESSION_NONE) {
+        s->slots[session->newer]->older = session->older;
+    }
+    for (unsigned i = 0; i < SESSION_CLASSES; i++) {
+        if (s->classes[i].oldest == slot) {
+            s->classes[i].oldest = session->newer;
+        }
+        if (s->classes[i].newest == slot) {
+            s->classes[i].newest = session->older;
+        }
+    }
+}
+
+/* ---- chains ---- */
+
+static uint32_t *link_of_key(const void *owner, uint32_t slot) {
+    const struct kith_sessions *s = owner;
+
+    return &s->slots[slot]->next_of_key;
+}
+
+static uint64_t hash_of_key(const void *owner, uint32_t slot) {
+    const struct kith_sessions *s = owner;
+    const struct kith_key *key = &s->slots[slot]->key;
+
+    return session_hash(s, key->bytes, sizeof(key->bytes));
+}
+
+static const struct kith_chains_access by_key = {link_of_key, hash_of_key};
 
 static uint64_t prefix_hash(const struct kith_sessions *s, const struct kith_endpoint *endpoint) {
     struct kith_prefix prefix;
@@ -92,25 +152,38 @@ static uint64_t prefix_hash(const struct kith_sessions *s, const struct kith_end
     return session_hash(s, prefix.bytes, sizeof(prefix.bytes));
 }
 
-/* `node` or the first behind it that is charged to the prefix of the endpoint. */
-static struct session *same_prefix(struct kith_hash_node *node,
+static uint32_t *link_of_prefix(const void *owner, uint32_t slot) {
+    const struct kith_sessions *s = owner;
+
+    return &s->slots[slot]->next_of_prefix;
+}
+
+static uint64_t hash_of_prefix(const void *owner, uint32_t slot) {
+    const struct kith_sessions *s = owner;
+
+    return prefix_hash(s, &s->slots[slot]->endpoint);
+}
+
+static const struct kith_chains_access by_prefix = {link_of_prefix, hash_of_prefix};
+
+/* The one in this slot, or the first behind it that is charged to the prefix of the endpoint. */
+static struct session *same_prefix(const struct kith_sessions *s, uint32_t slot,
                                    const struct kith_endpoint *endpoint) {
-    for (; node != NULL; node = kith_hash_next(node)) {
-        struct session *session = kith_container_of(node, struct session, by_prefix);
-        if (kith_endpoint_same_prefix(&session->endpoint, endpoint)) {
-            return session;
-        }
+    struct session *session = in_slot(s, slot);
+
+    while (session != NULL && !kith_endpoint_same_prefix(&session->endpoint, endpoint)) {
+        session = in_slot(s, session->next_of_prefix);
     }
-    return NULL;
+    return session;
 }
 
 struct session *session_first_at(const struct kith_sessions *s,
                                  const struct kith_endpoint *endpoint) {
-    return same_prefix(kith_hash_first(&s->by_prefix, prefix_hash(s, endpoint)), endpoint);
+    return same_prefix(s, kith_chains_first(&s->by_prefix, prefix_hash(s, endpoint)), endpoint);
 }
 
-struct session *session_next_at(const struct session *session) {
-    return same_prefix(kith_hash_next(&session->by_prefix), &session->endpoint);
+struct session *session_next_at(const struct kith_sessions *s, const struct session *session) {
+    return same_prefix(s, session->next_of_prefix, &session->endpoint);
 }
 
 /* Charges the prefix of its endpoint. Fails for the first one of all at most. */
@@ -118,29 +191,78 @@ static int prefix_join(struct kith_sessions *s, struct session *session) {
     if (kith_endpoint_exempt(&session->endpoint)) {
         return 0;
     }
-    int r =
-        kith_hash_insert(&s->by_prefix, &session->by_prefix, prefix_hash(s, &session->endpoint));
+    int r = kith_chains_insert(&s->by_prefix, &by_prefix, s, session_slot(s, session));
     session->charged = r == 0;
     return r;
 }
 
 static void prefix_leave(struct kith_sessions *s, struct session *session) {
     if (session->charged) {
-        kith_hash_remove(&s->by_prefix, &session->by_prefix);
+        kith_chains_remove(&s->by_prefix, &by_prefix, s, session_slot(s, session));
         session->charged = false;
     }
 }
 
-void session_remove(struct kith_sessions *s, struct session *session) {
-    uint32_t slot = session_index(session) & ((1u << s->slot_bits) - 1);
+/* ---- slots ---- */
 
-    session_handshake_free(session);
-    kith_hash_remove(&s->by_key, &session->by_key);
-    kith_list_remove(&session->by_class);
+static int slots_resize(struct kith_sessions *s, uint32_t n) {
+    struct session **slots = realloc(s->slots, n * sizeof(struct session *));
+
+    if (slots == NULL) {
+        return KITH_ENOMEM;
+    }
+    for (uint32_t i = s->n_slots; i < n; i++) {
+        slots[i] = NULL;
+    }
+    s->slots = slots;
+    s->n_slots = n;
+    return 0;
+}
+
+/* The lowest free one. -> KITH_ENOMEM */
+static int slot_find(struct kith_sessions *s, uint32_t *ret) {
+    while (s->free_from < s->n_slots && s->slots[s->free_from] != NULL) {
+        s->free_from++;
+    }
+    if (s->free_from == s->n_slots) {
+        uint32_t n = s->n_slots == 0 ? SLOTS_MIN : s->n_slots + (s->n_slots + 1) / 2;
+        int r = slots_resize(s, n < 1u << s->slot_bits ? n : 1u << s->slot_bits);
+        if (r < 0) {
+            return r;
+        }
+    }
+    *ret = s->free_from;
+    return 0;
+}
+
+static void slot_take(struct kith_sessions *s, uint32_t slot, struct session *session) {
+    s->slots[slot] = session;
+    s->free_from = slot + 1;
+    s->used_to = slot + 1 > s->used_to ? slot + 1 : s->used_to;
+}
+
+/* An upper half that is free is given back, but for some room. */
+static void slot_leave(struct kith_sessions *s, uint32_t slot) {
+    s->slots[slot] = NULL;
+    s->free_from = slot < s->free_from ? slot : s->free_from;
+    while (s->used_to > 0 && s->slots[s->used_to - 1] == NULL) {
+        s->used_to--;
+    }
+    if (s->n_slots > SLOTS_MIN && s->used_to < s->n_slots / 2) {
+        uint32_t n = s->used_to + s->used_to / 4;
+        int r = slots_resize(s, n < SLOTS_MIN ? SLOTS_MIN : n);
+        (void)r; /* it stays as it is */
+    }
+}
+
+void session_remove(struct kith_sessions *s, struct session *session) {
+    uint32_t slot = session_slot(s, session);
+
+    session_handshake_free(session_handshake(session));
+    kith_chains_remove(&s->by_key, &by_key, s, slot);
+    class_remove(s, session);
     prefix_leave(s, session);
-    s->slots[slot].session = NULL;
-    s->slots[slot].next_free = s->first_free;
-    s->first_free = slot + 1;
+    slot_leave(s, slot);
     s->n--;
     session_window_free(session);
     sodium_memzero(session, sizeof(*session));
@@ -148,13 +270,11 @@ void session_remove(struct kith_sessions *s, struct session *session) {
 }
 
 void session_table_deinit(struct kith_sessions *s) {
-    for (uint32_t i = 0; i < s->n_slots; i++) {
-        if (s->slots[i].session != NULL) {
-            session_remove(s, s->slots[i].session);
-        }
+    while (s->used_to > 0) {
+        session_remove(s, s->slots[s->used_to - 1]);
     }
-    kith_hash_deinit(&s->by_key);
-    kith_hash_deinit(&s->by_prefix);
+    kith_chains_deinit(&s->by_key);
+    kith_chains_deinit(&s->by_prefix);
     free(s->slots);
     kith_timer_stop(s->config.timers, &s->timer);
 }
@@ -170,7 +290,7 @@ static bool goes_before(const struct session *a, const struct session *b) {
     if (class_of(a) != class_of(b)) {
         return class_of(a) < class_of(b);
     }
-    return a->used != b->used ? a->used < b->used : a->ref >> 32 < b->ref >> 32;
+    return a->used != b->used ? (int32_t)(a->used - b->used) < 0 : a->ref >> 32 < b->ref >> 32;
 }
 
 /* Routing-table peers and handshakes of our own stay. */
@@ -181,7 +301,7 @@ static int make_room_in_prefix(struct kith_sessions *s, const struct kith_endpoi
     if (kith_endpoint_exempt(endpoint)) {
         return 0;
     }
-    for (struct session *i = session_first_at(s, endpoint); i != NULL; i = session_next_at(i)) {
+    for (struct session *i = session_first_at(s, endpoint); i != NULL; i = session_next_at(s, i)) {
         n++;
         if (class_of(i) <= SESSION_CLASS_IDLE && (victim == NULL || goes_before(i, victim))) {
             victim = i;
@@ -207,36 +327,12 @@ static int make_room(struct kith_sessions *s) {
     return s->n < s->config.sessions_max ? 0 : KITH_EFULL;
 }
 
-static int slots_grow(struct kith_sessions *s) {
-    uint32_t n = s->n_slots == 0 ? SLOTS_MIN : s->n_slots + s->n_slots / 2;
-    struct session_slot *slots;
-
-    n = n > 1u << s->slot_bits ? 1u << s->slot_bits : n;
-    slots = realloc(s->slots, n * sizeof(*slots));
-    if (slots == NULL) {
-        return KITH_ENOMEM;
-    }
-    s->slots = slots;
-    for (uint32_t i = n; i-- > s->n_slots;) {
-        s->slots[i] = (struct session_slot){.next_free = s->first_free};
-        s->first_free = i + 1;
-    }
-    s->n_slots = n;
-    return 0;
-}
-
-/* Random above the slot number, and never what it was last. */
+/* Random above the slot number. */
 static uint32_t new_index(struct kith_sessions *s, uint32_t slot) {
     uint32_t random;
-    uint32_t index;
 
     kith_random_secure(s->config.random, &random, sizeof(random));
-    index = (uint32_t)((uint64_t)random << s->slot_bits) | slot;
-    if (index == s->slots[slot].index) {
-        index ^= 1u << s->slot_bits;
-    }
-    s->slots[slot].index = index;
-    return index;
+    return (uint32_t)((uint64_t)random << s->slot_bits) | slot;
 }
 
 static int timer_ensure(struct kith_sessions *s, enum session_class class, uint64_t now) {
@@ -250,31 +346,27 @@ static int timer_ensure(struct kith_sessions *s, enum session_class class, uint6
 
 static int session_link(struct kith_sessions *s, struct session *session) {
     uint32_t slot;
-    int r;
+    int r = slot_find(s, &slot);
 
-    if (s->first_free == 0) {
-        r = slots_grow(s);
-        if (r < 0) {
-            return r;
-        }
-    }
-    r = kith_hash_insert(&s->by_key, &session->by_key,
-                         session_hash(s, session->key.bytes, sizeof(session->key.bytes)));
     if (r < 0) {
         return r;
     }
-    r = prefix_join(s, session);
-    if (r < 0) {
-        kith_hash_remove(&s->by_key, &session->by_key);
-        return r;
-    }
-    slot = s->first_free - 1;
-    s->first_free = s->slots[slot].next_free;
-    s->slots[slot].session = session;
     s->serial += s->serial == UINT32_MAX ? 2 : 1;
     session->ref = (uint64_t)s->serial << 32 | new_index(s, slot);
+    slot_take(s, slot, session);
+    r = kith_chains_insert(&s->by_key, &by_key, s, slot);
+    if (r == 0) {
+        r = prefix_join(s, session);
+        if (r < 0) {
+            kith_chains_remove(&s->by_key, &by_key, s, slot);
+        }
+    }
+    if (r < 0) {
+        slot_leave(s, slot);
+        return r;
+    }
     s->n++;
-    kith_list_append(&s->classes[class_of(session)], &session->by_class);
+    class_append(s, session);
     return 0;
 }
 
@@ -286,10 +378,10 @@ static struct session *session_new(struct kith_sessions *s, const struct kith_ke
     if (session != NULL) {
         session->key = *key;
         session->endpoint = *endpoint;
-        session->state = (uint8_t)state;
+        session->state = state;
         session->received.recent = UINT64_MAX;
-        session->made = now;
-        session->used = now;
+        session->since = now;
+        session->used = session_ticks(now);
         session->pinned =
             s->config.is_pinned != NULL && s->config.is_pinned(s->config.context, key);
     }
@@ -323,11 +415,9 @@ int session_add(struct kith_sessions *s, const struct kith_key *key,
 
 struct session *session_by_index(const struct kith_sessions *s, uint32_t index) {
     uint32_t slot = index & ((1u << s->slot_bits) - 1);
+    struct session *session = slot < s->n_slots ? s->slots[slot] : NULL;
 
-    if (slot >= s->n_slots || s->slots[slot].session == NULL || s->slots[slot].index != index) {
-        return NULL;
-    }
-    return s->slots[slot].session;
+    return session != NULL && session_index(session) == index ? session : NULL;
 }
 
 struct session *session_by_ref(const struct kith_sessions *s, kith_session_ref ref) {
@@ -336,43 +426,45 @@ struct session *session_by_ref(const struct kith_sessions *s, kith_session_ref r
     return session != NULL && session->ref == ref ? session : NULL;
 }
 
-static struct session *same_key(struct kith_hash_node *node, const struct kith_key *key) {
-    for (; node != NULL; node = kith_hash_next(node)) {
-        struct session *session = kith_container_of(node, struct session, by_key);
-        if (memcmp(session->key.bytes, key->bytes, sizeof(key->bytes)) == 0) {
-            return session;
-        }
+/* The one in this slot, or the first behind it that has this key. */
+static struct session *same_key(const struct kith_sessions *s, uint32_t slot,
+                                const struct kith_key *key) {
+    struct session *session = in_slot(s, slot);
+
+    while (session != NULL && memcmp(session->key.bytes, key->bytes, sizeof(key->bytes)) != 0) {
+        session = in_slot(s, session->next_of_key);
     }
-    return NULL;
+    return session;
 }
 
 struct session *session_first_of(const struct kith_sessions *s, const struct kith_key *key) {
     uint64_t hash = session_hash(s, key->bytes, sizeof(key->bytes));
 
-    return same_key(kith_hash_first(&s->by_key, hash), key);
+    return same_key(s, kith_chains_first(&s->by_key, hash), key);
 }
 
-struct session *session_next_of(const struct session *session) {
-    return same_key(kith_hash_next(&session->by_key), &session->key);
+struct session *session_next_of(const struct kith_sessions *s, const struct session *session) {
+    return same_key(s, session->next_of_key, &session->key);
 }
 
 void session_touch(struct kith_sessions *s, struct session *session, uint64_t now) {
-    session->used = now;
-    kith_list_remove(&session->by_class);
-    kith_list_append(&s->classes[class_of(session)], &session->by_class);
+    session->used = session_ticks(now);
+    class_remove(s, session);
+    class_append(s, session);
 }
 
 void session_limit(struct kith_sessions *s, const struct session *newest) {
     struct session *oldest = NULL;
     unsigned n = 1;
 
-    for (struct session *i = session_first_of(s, &newest->key); i != NULL; i = session_next_of(i)) {
+    for (struct session *i = session_first_of(s, &newest->key); i != NULL;
+         i = session_next_of(s, i)) {
         if (i == newest || i->state != newest->state) {
             continue;
         }
         n++;
-        if (oldest == NULL || i->established < oldest->established ||
-            (i->established == oldest->established && i->ref >> 32 < oldest->ref >> 32)) {
+        if (oldest == NULL || i->since < oldest->since ||
+            (i->since == oldest->since && i->ref >> 32 < oldest->ref >> 32)) {
             oldest = i;
         }
     }
@@ -383,7 +475,7 @@ void session_limit(struct kith_sessions *s, const struct session *newest) {
 
 void session_establish(struct kith_sessions *s, struct session *session, uint64_t now) {
     session->state = SESSION_ESTABLISHED;
-    session->established = now;
+    session->since = now;
     session_touch(s, session, now);
     session_limit(s, session);
 }
@@ -413,13 +505,16 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
 
     for (unsigned i = 0; i < SESSION_CLASSES; i++) {
         enum session_class class = (enum session_class)i;
+        uint32_t lifetime = session_ticks(lifetime_of(class));
         struct session *session = oldest_of(s, class);
-        while (session != NULL && session->used + lifetime_of(class) <= now) {
+        while (session != NULL && session_ticks(now) - session->used >= lifetime) {
             session_remove(s, session);
             session = oldest_of(s, class);
         }
-        if (session != NULL && session->used + lifetime_of(class) < deadline) {
-            deadline = session->used + lifetime_of(class);
+        if (session != NULL) {
+            uint64_t left = lifetime - (session_ticks(now) - session->used);
+            uint64_t due = ((now >> SESSION_TICK_BITS) + left) << SESSION_TICK_BITS;
+            deadline = due < deadline ? due : deadline;
         }
     }
     if (deadline != KITH_NEVER) {
@@ -431,9 +526,9 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
 
 /* Changing class counts as use: lists stay in order of use without a search. */
 void kith_sessions_pin(struct kith_sessions *s, const struct kith_key *key, bool pinned) {
-    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(i)) {
+    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
         i->pinned = pinned;
-        kith_list_remove(&i->by_class);
-        kith_list_append(&s->classes[class_of(i)], &i->by_class);
+        class_remove(s, i);
+        class_append(s, i);
     }
 }
