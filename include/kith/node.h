@@ -33,7 +33,8 @@ typedef void (*kith_result_fn)(struct kith_node *node, const struct kith_result 
 typedef void (*kith_close_fn)(void *user);
 typedef void (*kith_log_fn)(enum kith_log_level level, const char *message, void *user);
 
-/* How a node is opened. kith_options_init() fills in the defaults; strings are copied. */
+/* How a node is opened. kith_options_init() fills in the defaults, those in brackets here. What the
+ * pointers lead to is copied, and may be released once kith_node_open() has returned. */
 struct kith_options {
     size_t size;          /* sizeof(struct kith_options), for ABI growth */
     const char *data_dir; /* records, contacts and identity; NULL: nothing touches the disk */
@@ -84,7 +85,8 @@ KITH_API void kith_options_init(struct kith_options *options);
 
 /*
  * Opens a node: takes the data directory's lock, loads or makes the identity, binds the sockets and
- * starts joining. `info` (may be NULL) names what was wrong. -> KITH_EINVALID, KITH_ESYNTAX,
+ * starts joining. `info` (may be NULL) names what was wrong. KITH_ELOCKED: the directory, or an
+ * address to listen on, is in use. -> KITH_EINVALID, KITH_ESYNTAX,
  * KITH_EPERMISSION, KITH_ELOCKED, KITH_EIO, KITH_ENO_SPACE, KITH_EVERSION, KITH_ENOMEM
  */
 KITH_API KITH_MUST_CHECK int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop,
@@ -93,8 +95,9 @@ KITH_API KITH_MUST_CHECK int kith_node_open(struct kith_node **ret_node, uv_loop
 
 /*
  * Cancels all ops (their callbacks get KITH_ECANCELED), saves what is to be saved, closes the
- * sockets and frees the node; then `done` (may be NULL) is called once. The node must not be used
- * after this call. NULL is ignored.
+ * sockets and frees the node; then `done` (may be NULL) is called once, from the loop. May be
+ * called from the callbacks of the node. The node must not be used after this call. NULL is
+ * ignored.
  */
 KITH_API void kith_node_close(struct kith_node *node, kith_close_fn done, void *user);
 
@@ -160,7 +163,8 @@ KITH_API KITH_MUST_CHECK int kith_talk_handle(struct kith_node *node, const char
 KITH_API void kith_node_status(const struct kith_node *node, struct kith_status *ret_status);
 KITH_API void kith_node_stats(const struct kith_node *node, struct kith_stats *ret_stats);
 
-/* Call `fn` for each; a return value other than 0 ends the walk and is returned. */
+/* These call `fn` for each, before they return; a return value other than 0 ends the walk and is
+ * returned. `fn` must not call what changes the node: start, add, ban, close. */
 KITH_API int kith_node_each_peer(const struct kith_node *node,
                                  int (*fn)(const struct kith_peer_info *info, void *user),
                                  void *user);

@@ -73,8 +73,8 @@ struct kith_query {
     size_t value_size;
     const struct kith_record *record;
     const char *protocol; /* talk */
-    uint32_t n;
-    uint64_t timeout_ns; /* 0: 30 s */
+    uint32_t n;           /* ping, find, peers: at most 1000, 256, 1000; 0: one ping, all peers */
+    uint64_t timeout_ns;  /* 0: 30 s; not for a watch */
 };
 
 enum {
@@ -120,7 +120,7 @@ struct kith_walk_stats {
 enum kith_result_kind {
     KITH_RESULT_PROGRESS = 1, /* `walk` */
     KITH_RESULT_HOP,          /* `hop`, `walk` */
-    KITH_RESULT_RECORD,       /* `record` (and `peer`), `source`: a valid record, or a newer one */
+    KITH_RESULT_RECORD,       /* `record` (and `peer`), `sources`: a valid record, or a newer one */
     KITH_RESULT_PEER,         /* `contact`: a peer of the info-hash */
     KITH_RESULT_SAMPLE, /* `bytes`: info-hashes, 20 bytes each; `found`: that node knows in all */
     KITH_RESULT_PONG,   /* `rtt_ns`, `contact`, `index` of n; status KITH_ETIMEOUT: lost */

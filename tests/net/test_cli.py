@@ -311,7 +311,17 @@ def case_talk():
     expect(node_cli(3, "talk", NODES[0].key, "echo", "x" * 961), 2, "961 bytes")
 
 
+def case_hung_daemon():
+    pid = node_cli(1, "--json", "status").json["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        expect(node_cli(1, "-t", "0.2", "id"), 3, "id: no answer of the node itself in time")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def case_watch():
+    expect(node_cli(1, "-t", "0.2", "watch", ABSENT), 3, "no record within 0.2 s")
     watcher = subprocess.Popen([kt.DHT_CLI, "--control", NODES[3].control_path, "--json", "watch", NODES[0].key,
                                 "--salt", "w"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

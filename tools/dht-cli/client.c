@@ -268,6 +268,8 @@ static bool take_stream(struct client *client, client_event_fn on_event, void *u
 static const char *text_for(int code) {
     if (code == KITH_EUNREACHABLE)
         return "the daemon closed the connection";
+    if (code == KITH_ETIMEOUT)
+        return "no answer of the node itself in time";
     return code == KITH_ECANCELED ? "interrupted" : kith_strerror(code);
 }
 

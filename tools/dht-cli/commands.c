@@ -412,7 +412,9 @@ int cmd_watch(struct cli *cli) {
     status = reply.code == 0 ? CLI_OK : cli_exit_of(reply.code);
     if (reply.code == KITH_ETIMEOUT && watching.n_records)
         status = CLI_OK;
-    else if (reply.code < 0 && reply.code != KITH_ECANCELED)
+    else if (reply.code == KITH_ETIMEOUT)
+        snprintf(reply.text, sizeof(reply.text), "no record within %g s", cli->timeout_s);
+    if (status != CLI_OK && reply.code != KITH_ECANCELED)
         request_explain(cli, &reply);
     client_reply_deinit(&reply);
     return status;
