@@ -14,8 +14,7 @@
 #include <time.h>
 
 #include "core/core.h"
-#include "core/session/session_internal.h"
-#include "unit/testing.h"
+#include "unit/session_host.h"
 
 enum {
     PEERS = 64,
@@ -29,24 +28,13 @@ enum {
     INITIATION_SIZE = 640 + KITH_SESSION_RESP_OVERHEAD,
 };
 
-struct peer {
-    struct kith_identity identity;
-    struct kith_endpoint at;
-    uint64_t chance[4];
-    struct kith_random random;
-    struct kith_outbox outbox;
-    struct kith_timers timers;
-    struct kith_stats stats;
-    struct kith_sessions *sessions;
-};
-
 struct bench {
     struct kith_core *core;
     struct kith_endpoint at;
     struct kith_key key;
     uint64_t chance[4];
     struct kith_codec *codec;
-    struct peer peers[PEERS];
+    struct host peers[PEERS];
     uint64_t now;
     uint8_t (*flood)[INITIATION_SIZE];
     struct kith_endpoint *sources;
@@ -121,37 +109,18 @@ static void make_flood(struct bench *bench, const struct kith_identity *target) 
 
 /* ---- peers ---- */
 
-static void peer_init(struct peer *p, unsigned i) {
+static void peer_init(struct host *p, unsigned i) {
     uint8_t seed[KITH_SEED_SIZE] = {(uint8_t)(i + 2), 9};
-    memset(p, 0, sizeof(*p));
-    kith_identity_from_seed(&p->identity, &kith_curve_sodium, seed);
-    p->at = (struct kith_endpoint){.family = 4, .port = 7700, .ip = {8, (uint8_t)i, 1, 7}};
-    p->random = kith_test_random(p->chance, 100 + i);
-    kith_outbox_init(&p->outbox, 4096, 1 << 26, &p->stats);
-    kith_timers_init(&p->timers);
-    struct kith_sessions_config config = {
-        .identity = &p->identity,
-        .curve = &kith_curve_sodium,
-        .random = &p->random,
-        .outbox = &p->outbox,
-        .timers = &p->timers,
-        .stats = &p->stats,
-        .network = "bench",
-        .sessions_max = 16,
-        .sessions_per_prefix = 16,
-        .handshakes_per_s = UINT32_MAX,
-    };
-    expect(kith_sessions_new(&p->sessions, &config) == 0, "a table is made");
-}
-
-static void peer_deinit(struct peer *p) {
-    kith_sessions_free(p->sessions);
-    kith_outbox_deinit(&p->outbox);
-    kith_timers_deinit(&p->timers);
+    struct kith_endpoint at = {.family = 4, .port = 7700, .ip = {8, (uint8_t)i, 1, 7}};
+    host_prepare(p, &kith_curve_sodium, seed, 100 + i, &at, 1 << 26);
+    p->config.network = "bench";
+    p->config.sessions_max = 16;
+    p->config.sessions_per_prefix = 16;
+    expect(host_open(p) == 0, "a table is made");
 }
 
 /* Whatever the core asks is answered with nothing, so that it takes the peer into its table. */
-static void peer_receive(struct bench *bench, struct peer *p, const struct kith_datagram *d) {
+static void peer_receive(struct bench *bench, struct host *p, const struct kith_datagram *d) {
     static struct kith_message message;
     static struct kith_response response;
     struct kith_delivery delivery;
@@ -205,7 +174,7 @@ static size_t find_request(uint32_t n, uint8_t *out, size_t max) {
     return size;
 }
 
-static void ask(struct bench *bench, struct peer *p, uint32_t n) {
+static void ask(struct bench *bench, struct host *p, uint32_t n) {
     uint8_t out[KITH_DATAGRAM_MAX];
     size_t size = find_request(n, out, sizeof(out));
     struct kith_send send = {
@@ -245,7 +214,7 @@ static void seal_requests(struct bench *bench) {
     uint8_t *at = bench->request_bytes;
     bench->n_requests = 0;
     for (uint32_t i = 0; i < REQUESTS; i++) {
-        struct peer *p = &bench->peers[i % PEERS];
+        struct host *p = &bench->peers[i % PEERS];
         struct kith_datagram d;
         ask(bench, p, i);
         expect(kith_outbox_next(&p->outbox, &d) && d.bytes[0] == SESSION_TYPE_DATA && d.size <= 128,
@@ -345,7 +314,7 @@ int main(void) {
             stats = *kith_core_stats(bench.core);
             kith_core_free(bench.core);
             for (unsigned k = 0; k < PEERS; k++) {
-                peer_deinit(&bench.peers[k]);
+                host_close(&bench.peers[k]);
             }
         }
         ratios[i] = rates[1][i] / rates[0][i];

@@ -8,10 +8,9 @@
  */
 #include <string.h>
 
-#include "core/session/session_internal.h"
 #include "fuzz.h"
 #include "sim/fast_curve.h"
-#include "unit/testing.h"
+#include "unit/session_host.h"
 
 enum {
     PARTIES = 4, /* the first is ours */
@@ -23,18 +22,6 @@ enum {
 };
 
 static struct kith_curve curve; /* fast, with the real cipher */
-
-struct party {
-    struct kith_identity identity;
-    struct kith_endpoint at;
-    uint64_t chance[4];
-    struct kith_random random;
-    struct kith_outbox outbox;
-    struct kith_timers timers;
-    struct kith_stats stats;
-    struct kith_sessions *sessions;
-    struct kith_delivery got; /* the last that may be answered; its payload is gone */
-};
 
 /* A datagram that was on the wire once. */
 struct held {
@@ -48,7 +35,7 @@ struct held {
 struct run {
     struct kith_reader in;
     uint64_t now;
-    struct party parties[PARTIES];
+    struct host parties[PARTIES];
     struct held held[HELD_MAX];
     unsigned n_held;
 };
@@ -75,46 +62,29 @@ static struct kith_span read_bytes(struct run *run) {
     return kith_span(bytes, bytes == NULL ? 0 : size);
 }
 
-static struct party *read_party(struct run *run) {
+static struct host *read_party(struct run *run) {
     return &run->parties[kith_read_u8(&run->in) % PARTIES];
 }
 
-static void party_init(struct party *p, unsigned i, uint8_t options) {
+static void party_init(struct host *p, unsigned i, uint8_t options) {
     static const uint8_t secret[32] = {7};
+    struct kith_endpoint at = endpoint_of(i);
     uint8_t seed[KITH_SEED_SIZE];
     memset(seed, (int)(i + 1), sizeof(seed));
-    kith_identity_from_seed(&p->identity, &curve, seed);
-    p->at = endpoint_of(i);
-    p->random = kith_test_random(p->chance, i);
-    kith_outbox_init(&p->outbox, 4096, OUTBOX_MAX, &p->stats);
-    kith_timers_init(&p->timers);
-    struct kith_sessions_config config = {
-        .identity = &p->identity,
-        .curve = &curve,
-        .random = &p->random,
-        .outbox = &p->outbox,
-        .timers = &p->timers,
-        .stats = &p->stats,
-        .network = "fuzz",
-        .network_secret = (options & 1) != 0 ? secret : NULL,
-        .sessions_max = 6,
-        .sessions_per_prefix = 4,
-        .handshakes_per_s = i > 0 || (options & 2) != 0 ? UINT32_MAX : 24,
-        .client = i == 1 && (options & 4) != 0,
-    };
-    FUZZ_REQUIRE(kith_sessions_new(&p->sessions, &config) == 0);
-}
-
-static void party_deinit(struct party *p) {
-    kith_sessions_free(p->sessions);
-    kith_outbox_deinit(&p->outbox);
-    kith_timers_deinit(&p->timers);
+    host_prepare(p, &curve, seed, i, &at, OUTBOX_MAX);
+    p->config.network = "fuzz";
+    p->config.network_secret = (options & 1) != 0 ? secret : NULL;
+    p->config.sessions_max = 6;
+    p->config.sessions_per_prefix = 4;
+    p->config.handshakes_per_s = i > 0 || (options & 2) != 0 ? UINT32_MAX : 24;
+    p->config.client = i == 1 && (options & 4) != 0;
+    FUZZ_REQUIRE(host_open(p) == 0);
 }
 
 /* ---- the wire ---- */
 
 /* From a copy of exactly its size, so that a sanitizer sees a read beyond it. */
-static bool give(struct run *run, struct party *to, const struct kith_endpoint *from,
+static bool give(struct run *run, struct host *to, const struct kith_endpoint *from,
                  const uint8_t *bytes, size_t size) {
     struct kith_delivery got;
     uint8_t *copy = malloc(size + (size == 0));
@@ -138,7 +108,7 @@ static bool give(struct run *run, struct party *to, const struct kith_endpoint *
                                                           to->stats.cookies_received;
 }
 
-static struct held *take(struct run *run, struct party *from) {
+static struct held *take(struct run *run, struct host *from) {
     struct kith_datagram d;
     if (!kith_outbox_next(&from->outbox, &d)) {
         return NULL;
@@ -154,7 +124,7 @@ static struct held *take(struct run *run, struct party *from) {
     return held;
 }
 
-static void carry(struct run *run, struct party *from) {
+static void carry(struct run *run, struct host *from) {
     struct held *held = take(run, from);
     if (held != NULL && held->to < PARTIES) {
         held->accepted = give(run, &run->parties[held->to], &held->from, held->bytes, held->size);
@@ -178,7 +148,7 @@ static void fix_mac(struct run *run, const struct held *held, uint8_t *bytes, si
     }
 }
 
-static void carry_changed(struct run *run, struct party *from, uint8_t how) {
+static void carry_changed(struct run *run, struct host *from, uint8_t how) {
     uint8_t bytes[KITH_WIRE_MAX + 16];
     struct held *held = take(run, from);
     if (held == NULL || held->to >= PARTIES) {
@@ -204,9 +174,9 @@ static void carry_changed(struct run *run, struct party *from, uint8_t how) {
 
 /* ---- who holds the keys ---- */
 
-static void send(struct run *run, struct party *from) {
+static void send(struct run *run, struct host *from) {
     uint8_t flags = kith_read_u8(&run->in);
-    struct party *to = read_party(run);
+    struct host *to = read_party(run);
     struct kith_send send = {
         .key = to->identity.key,
         .to = (flags & 8) != 0 ? endpoint_of(kith_read_u8(&run->in) % ENDPOINTS) : to->at,
@@ -221,12 +191,12 @@ static void send(struct run *run, struct party *from) {
 }
 
 /* An initiation by a peer who may do anything but compute another's keys. */
-static void forge_initiation(struct run *run, struct party *from) {
+static void forge_initiation(struct run *run, struct host *from) {
     uint8_t datagram[KITH_DATAGRAM_MAX + PAYLOAD_MAX];
     uint8_t payload[PAYLOAD_MAX];
     uint8_t ephemeral[32];
     struct kith_noise noise;
-    struct party *to = &run->parties[0];
+    struct host *to = &run->parties[0];
     uint8_t how = kith_read_u8(&run->in);
     struct kith_writer w = kith_writer(payload, sizeof(payload));
     if ((how & 1) == 0) {
@@ -256,9 +226,9 @@ static void forge_initiation(struct run *run, struct party *from) {
 }
 
 /* A datagram of a peer's session under any counter. */
-static void forge_data(struct run *run, struct party *from) {
+static void forge_data(struct run *run, struct host *from) {
     uint8_t datagram[KITH_DATAGRAM_MAX + PAYLOAD_MAX];
-    struct party *to = read_party(run);
+    struct host *to = read_party(run);
     uint8_t how = kith_read_u8(&run->in);
     uint64_t far = kith_read_u16(&run->in);
     struct session *session = session_first_of(from->sessions, &to->identity.key);
@@ -284,7 +254,7 @@ static void forge_data(struct run *run, struct party *from) {
     held->accepted = give(run, to, &at, held->bytes, held->size);
 }
 
-static void answer(struct run *run, struct party *p) {
+static void answer(struct run *run, struct host *p) {
     uint8_t bytes[PAYLOAD_MAX] = {1};
     size_t size = kith_read_u16(&run->in) % PAYLOAD_MAX;
     bool fits = size <= p->got.answer_max;
@@ -304,10 +274,10 @@ static int count(const struct kith_session_info *info, void *user) {
     return 0;
 }
 
-static void manage(struct run *run, struct party *p) {
+static void manage(struct run *run, struct host *p) {
     uint8_t what = kith_read_u8(&run->in);
     uint8_t which = kith_read_u8(&run->in);
-    struct party *other = &run->parties[which % PARTIES];
+    struct host *other = &run->parties[which % PARTIES];
     struct kith_endpoint to = endpoint_of(which / PARTIES % ENDPOINTS);
     uint32_t n = 0;
     int r;
@@ -348,7 +318,7 @@ static void pass_time(struct run *run) {
 
 static void step(struct run *run) {
     uint8_t op = kith_read_u8(&run->in);
-    struct party *p = &run->parties[op / 16 % PARTIES];
+    struct host *p = &run->parties[op / 16 % PARTIES];
     struct kith_endpoint from = endpoint_of(op / 16 % ENDPOINTS);
     struct kith_span raw;
     switch (op % 16) {
@@ -395,7 +365,7 @@ static void step(struct run *run) {
 
 static void check(const struct run *run, unsigned n) {
     for (unsigned i = 0; i < PARTIES; i++) {
-        const struct party *p = &run->parties[i];
+        const struct host *p = &run->parties[i];
         const char *wrong = kith_sessions_check(p->sessions);
         if (wrong != NULL) {
             fprintf(stderr, "step %u, party %u: %s\n", n, i, wrong);
@@ -424,7 +394,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check(&run, i);
     }
     for (unsigned i = 0; i < PARTIES; i++) {
-        party_deinit(&run.parties[i]);
+        host_close(&run.parties[i]);
     }
     return 0;
 }

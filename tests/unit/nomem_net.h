@@ -51,6 +51,27 @@ static inline bool nomem_query(void (*swarm)(struct net *net), const struct kith
     return failed;
 }
 
+/* Birth: every allocation of a new core, of which there are less than `most`. */
+static inline void nomem_births(bool mainline, long most) {
+    struct net net;
+    net_init(&net);
+    uint8_t seed[KITH_SEED_SIZE];
+    struct kith_core_config config = net_config(&net, 0, seed);
+    config.mainline = mainline;
+    config.has_v6 |= mainline;
+    int r = KITH_ENOMEM;
+    for (long n = 1; r != 0; n++) {
+        struct kith_core *core = NULL;
+        nomem_begin(n, false);
+        r = kith_core_new(&core, &config, net.now);
+        (void)nomem_end();
+        assert_true(r == 0 || (r == KITH_ENOMEM && core == NULL));
+        kith_core_free(core);
+        assert_true(n < most);
+    }
+    net_deinit(&net);
+}
+
 static inline void nomem_each(void (*swarm)(struct net *net), const struct kith_query *query) {
     for (int i = 0; i < 2; i++) {
         long n = 1;

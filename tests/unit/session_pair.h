@@ -13,24 +13,9 @@
 
 #include <cmocka.h>
 
-#include "core/session/session_internal.h"
-
-#include "testing.h"
+#include "session_host.h"
 
 enum { HELD_MAX = 64 };
-
-struct host {
-    struct kith_identity identity;
-    struct kith_endpoint at;
-    uint64_t random_state[4];
-    struct kith_random random;
-    struct kith_outbox outbox;
-    struct kith_timers timers;
-    struct kith_stats stats;
-    struct kith_sessions_config config;
-    struct kith_sessions *sessions;
-    struct kith_delivery got; /* the last delivery */
-};
 
 /* A datagram taken out of an outbox. */
 struct held {
@@ -40,35 +25,20 @@ struct held {
 };
 
 static inline void host_init(struct host *h, uint8_t number, const char *at) {
-    memset(h, 0, sizeof(*h));
-    kith_test_identity(&h->identity, number);
-    h->at = kith_test_endpoint(at);
-    h->random = kith_test_random(h->random_state, number);
-    kith_outbox_init(&h->outbox, 4096, 1 << 20, &h->stats);
-    kith_timers_init(&h->timers);
-    h->config = (struct kith_sessions_config){
-        .identity = &h->identity,
-        .curve = &kith_curve_sodium,
-        .random = &h->random,
-        .outbox = &h->outbox,
-        .timers = &h->timers,
-        .stats = &h->stats,
-        .network = "test",
-        .sessions_max = 64,
-        .sessions_per_prefix = 64,
-        .handshakes_per_s = UINT32_MAX,
-    };
+    struct kith_endpoint endpoint = kith_test_endpoint(at);
+    uint8_t seed[KITH_SEED_SIZE];
+
+    memset(seed, number, sizeof(seed));
+    host_prepare(h, &kith_curve_sodium, seed, number, &endpoint, 1 << 20);
 }
 
 static inline void host_start(struct host *h) {
-    assert_int_equal(kith_sessions_new(&h->sessions, &h->config), 0);
+    assert_int_equal(host_open(h), 0);
 }
 
 static inline void host_stop(struct host *h) {
     assert_int_equal(h->stats.drop_amplification, 0);
-    h->sessions = kith_sessions_free(h->sessions);
-    kith_outbox_deinit(&h->outbox);
-    kith_timers_deinit(&h->timers);
+    host_close(h);
 }
 
 /* Takes the oldest datagram out. */

@@ -82,24 +82,9 @@ static void test_watch_and_trace(void **state) {
     each_failure(&query);
 }
 
-/* Birth: every allocation of a new core. */
 static void test_new(void **state) {
     (void)state;
-    struct net net;
-    net_init(&net);
-    uint8_t seed[KITH_SEED_SIZE];
-    struct kith_core_config config = net_config(&net, 0, seed);
-    int r = KITH_ENOMEM;
-    for (long n = 1; r != 0; n++) {
-        struct kith_core *core = NULL;
-        nomem_begin(n, false);
-        r = kith_core_new(&core, &config, net.now);
-        (void)nomem_end();
-        assert_true(r == 0 || (r == KITH_ENOMEM && core == NULL));
-        kith_core_free(core);
-        assert_true(n < 200);
-    }
-    net_deinit(&net);
+    nomem_births(false, 200);
 }
 
 /* Two nodes meet while an allocation fails: they find each other all the same, and say so. */

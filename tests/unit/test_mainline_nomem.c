@@ -69,26 +69,9 @@ static void test_trace_and_ping(void **state) {
     nomem_each(three, &query);
 }
 
-/* Birth: every allocation of a core with Mainline. */
 static void test_new(void **state) {
     (void)state;
-    struct net net;
-    net_init(&net);
-    uint8_t seed[KITH_SEED_SIZE];
-    struct kith_core_config config = net_config(&net, 0, seed);
-    config.mainline = true;
-    config.has_v6 = true;
-    int r = KITH_ENOMEM;
-    for (long n = 1; r != 0; n++) {
-        struct kith_core *core = NULL;
-        nomem_begin(n, false);
-        r = kith_core_new(&core, &config, net.now);
-        (void)nomem_end();
-        assert_true(r == 0 || (r == KITH_ENOMEM && core == NULL));
-        kith_core_free(core);
-        assert_true(n < 300);
-    }
-    net_deinit(&net);
+    nomem_births(true, 300);
 }
 
 /* Two nodes meet while allocations fail, find each other all the same, and stay. */
