@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum {
-    HEAP_CAPACITY_MIN = 8, /* one cache line of pointers; an idle node has about that many timers */
+    HEAP_CAPACITY_MIN = 2, /* most heaps of a store have one node, see core/store/store_room.c */
 };
 
 static void heap_put(struct kith_heap *heap, size_t place, struct kith_heap_node *node) {

@@ -410,16 +410,6 @@ static void push_all(struct kith_sim_siege *siege, struct history *history) {
     }
 }
 
-/* How many honest hosts hold the newest version, or any, of each record, summed. */
-static uint32_t count_held(const struct kith_sim_siege *siege, bool newest) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < siege->n_items; i++) {
-        const struct kith_sim_item *item = &siege->items[i];
-        n += kith_sim_siege_holders(siege, item, newest ? item->seq : 0);
-    }
-    return n;
-}
-
 void kith_sim_scenario_rollback(struct kith_sim_run *run) {
     enum { GET_MS = 4000, SETTLE_S = 30 };
     struct kith_sim_world world;
@@ -431,11 +421,11 @@ void kith_sim_scenario_rollback(struct kith_sim_run *run) {
     siege.gang.evil = KITH_SIM_OTHER;
     kith_sim_siege_put(&siege);
     kith_sim_siege_put(&siege); /* the newest */
-    uint32_t before = count_held(&siege, true);
+    uint32_t before = kith_sim_siege_held(&siege, true);
     push_all(&siege, &history);
     kith_sim_world_run_until(&world, world.now + SETTLE_S * KITH_NS_PER_S);
-    uint32_t newest = count_held(&siege, true);
-    uint32_t old = count_held(&siege, false) - newest;
+    uint32_t newest = kith_sim_siege_held(&siege, true);
+    uint32_t old = kith_sim_siege_held(&siege, false) - newest;
     kith_sim_siege_get(&siege, run->options.lookups);
     kith_sim_report_number(&run->report, "old_served", (double)history.n_served, 0);
     kith_sim_report_number(&run->report, "old_pushed", (double)history.n_pushed, 0);
@@ -477,89 +467,4 @@ void kith_sim_scenario_misplace(struct kith_sim_run *run) {
     history_deinit(&history);
     kith_sim_conclude_faulty(run, &world); /* records are bad among honest nodes, too */
     kith_sim_siege_deinit(&siege);
-}
-
-/* ---- storeflood ---- */
-
-static const char flood_salt[] = "flood";
-
-enum { FLOODERS = 4, FLOOD_EACH = 40, FLOOD_SHARE = 32, FLOOD_RECORDS = 256 };
-
-/* Every flooder stores records of fresh keys at every honest host. Returns their number. */
-static uint64_t flood_stores(struct kith_sim_siege *siege) {
-    struct kith_sim_world *world = siege->gang.world;
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < FLOODERS * FLOOD_EACH; i++) {
-        struct kith_sim_host *flooder = siege->gang.members[i % FLOODERS];
-        struct kith_sim_forged author;
-        struct kith_record record;
-        struct kith_request put = kith_swarm_request(&flooder->core->swarm, KITH_METHOD_PUT);
-        kith_sim_forge_key(&author, world, NULL);
-        if (kith_record_sign(&record, &author.identity, world->config.curve,
-                             kith_span_text(flood_salt), 1, kith_span_text("1:x")) < 0) {
-            kith_sim_panic("a record cannot be signed");
-        }
-        kith_record_view(&record, &put.record);
-        for (uint32_t j = 0; j < world->n_hosts; j++) {
-            const struct kith_sim_host *host = world->hosts[j];
-            struct kith_node_ref node = {
-                .id = host->id, .key = host->key, .has_key = true, .endpoint = host->v4};
-            struct kith_rpc *rpc;
-            if (!kith_sim_gang_has(&siege->gang, host)) {
-                n += kith_swarm_ask(&flooder->core->swarm, &node, &put, 0, NULL, NULL, world->now,
-                                    &rpc) == 0;
-            }
-        }
-        kith_sim_world_touched(world, flooder);
-        kith_sim_world_run_until(world, world->now + KITH_NS_PER_S / 4);
-    }
-    return n;
-}
-
-static int count_flood(const struct kith_held *held, void *user) {
-    *(uint32_t *)user += kith_span_equal(held->view.salt, kith_span_text(flood_salt));
-    return 0;
-}
-
-void kith_sim_scenario_storeflood(struct kith_sim_run *run) {
-    enum { GET_MS = 1500 };
-    struct kith_sim_world world;
-    struct kith_sim_siege siege = {0};
-    uint32_t most = 0;
-    kith_sim_swarm_init(&world, run);
-    world.config.limits.records = FLOOD_RECORDS;
-    world.config.limits.records_per_prefix = FLOOD_SHARE;
-    kith_sim_gang_init(&siege.gang, &world);
-    kith_sim_swarm_grow(run, &world, run->options.nodes);
-    kith_sim_siege_choose(&siege, run->options.lookups / READS + 1);
-    for (uint32_t i = 0; i < FLOODERS; i++) {
-        struct kith_sim_host_options options = {.families = 4,
-                                                .beside = i == 0 ? NULL : siege.gang.members[0]};
-        struct kith_sim_host *host = kith_sim_world_add(&world, &options);
-        kith_sim_gang_recruit(&siege.gang, host);
-        kith_sim_swarm_join(&world, host);
-    }
-    kith_sim_siege_put(&siege);
-    uint32_t before = count_held(&siege, true);
-    uint64_t sent = flood_stores(&siege);
-    uint32_t after = count_held(&siege, true);
-    siege.gang.n_asked = sent;
-    for (uint32_t i = 0; i < world.n_hosts; i++) {
-        uint32_t n = 0;
-        if (!kith_sim_gang_has(&siege.gang, world.hosts[i])) {
-            (void)kith_store_each(world.hosts[i]->core->store, count_flood, &n);
-            most = n > most ? n : most;
-        }
-    }
-    kith_sim_siege_get(&siege, run->options.lookups);
-    kith_sim_report_number(&run->report, "flood_sent", (double)sent, 0);
-    kith_sim_report_number(&run->report, "flood_held_max", most, 0);
-    kith_sim_report_number(&run->report, "held_before", before, 0);
-    kith_sim_report_number(&run->report, "held_after", after, 0);
-    kith_sim_expect(run, most > 0, "nothing of the flood was stored");
-    kith_sim_expect(run, most <= FLOOD_SHARE, "a host holds %u records of one /24", most);
-    kith_sim_expect(run, after >= before, "of %u copies of honest records %u are left", before,
-                    after);
-    expect_served(run, &siege, GET_MS);
-    end(run, &world, &siege);
 }

@@ -72,6 +72,15 @@ uint32_t kith_sim_siege_holders(const struct kith_sim_siege *siege,
     return n;
 }
 
+uint32_t kith_sim_siege_held(const struct kith_sim_siege *siege, bool newest) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < siege->n_items; i++) {
+        const struct kith_sim_item *item = &siege->items[i];
+        n += kith_sim_siege_holders(siege, item, newest ? item->seq : 0);
+    }
+    return n;
+}
+
 void kith_sim_siege_put(struct kith_sim_siege *siege) {
     struct kith_sim_world *world = siege->gang.world;
     uint32_t n = siege->n_items;

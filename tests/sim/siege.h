@@ -57,6 +57,8 @@ void kith_sim_siege_get(struct kith_sim_siege *siege, uint32_t n);
 /* Honest nodes that hold it, in a version of this seq or a newer one. */
 uint32_t kith_sim_siege_holders(const struct kith_sim_siege *siege,
                                 const struct kith_sim_item *item, int64_t seq);
+/* The same of all items, summed: of the newest version, or of any. */
+uint32_t kith_sim_siege_held(const struct kith_sim_siege *siege, bool newest);
 void kith_sim_siege_report(struct kith_sim_run *run, struct kith_sim_siege *siege,
                            const struct kith_sim_siege_names *names);
 void kith_sim_siege_deinit(struct kith_sim_siege *siege);

@@ -22,7 +22,6 @@ enum {
     SNAPSHOT_PPM = 5000,
     BOOK_SAVE_S = 10,
     PAUSE_S = 40,
-    ANNOUNCEMENT_S = 7200,
     FAIL_WITHIN = 64, /* the n-th allocation of one call, n up to */
     NAT_IDLE_MIN_S = 30,
     NAT_IDLE_MAX_S = 180,
@@ -37,6 +36,7 @@ enum {
 enum churn { CHURN_NONE, CHURN_EXPONENTIAL, CHURN_WEIBULL };
 
 struct kith_sim_fault_host {
+    struct kith_sim_sources sources;
     struct kith_sim_disk disk;
     struct kith_sim_disk old; /* the same at some time before */
     struct kith_sim_nat nat;
@@ -131,6 +131,7 @@ static void enter(void *context, struct kith_sim_host *host) {
     struct kith_sim_fault_host *state = state_of(faults, host);
     if (!faults->receiving) {
         kith_sim_watch_end(&faults->watch);
+        faults->from.family = 0;
     }
     faults->receiving = false;
     kith_sim_liar_enter(state->lies && faults->on ? &state->liar : NULL);
@@ -225,6 +226,7 @@ static bool may_receive(void *context, struct kith_sim_host *host,
     kith_sim_watch_receive(&faults->watch, host, packet);
     faults->proxies.asker = packet->from_host;
     faults->receiving = true;
+    faults->from = packet->from;
     /* What an attacker passes on is still what its sender wrote. */
     kith_sim_set_add(&faults->heard, heard_hash(host, packet->from_host, &packet->origin));
     return true;
@@ -234,52 +236,22 @@ static uint64_t paused_until(void *context, const struct kith_sim_host *host) {
     return state_of(context, host)->paused_until;
 }
 
-struct farther_search {
-    const struct kith_point *id;
-    const struct kith_point *point;
-    bool found;
-    uint32_t n_same; /* held under the point itself */
-};
-
-static int find_farther(const struct kith_record_info *info, void *user) {
-    struct farther_search *search = user;
-    search->found |= !info->own && kith_sim_oracle_nearer(search->id, search->point, &info->point);
-    search->n_same += !info->own && kith_point_equal(search->point, &info->point);
-    return 0;
-}
-
-/* A record is given up for want of room alone: no run lasts as long as one lives. So it is the one
- * farthest from the host, or an announcement: that makes room in a full topic, too, and lives for
- * two hours. */
-static void judge_eviction(struct kith_sim_faults *faults, const struct kith_sim_host *host,
-                           const struct kith_core_saved *saved) {
-    struct kith_point point = saved->topic;
-    struct farther_search search = {.id = &host->id, .point = &point};
-    if (!saved->is_announcement) {
-        kith_record_point(
-            &(struct kith_record_view){
-                .is_mutable = saved->record->is_mutable,
-                .key = saved->record->key.bytes,
-                .salt = kith_span(saved->record->salt, saved->record->salt_size),
-                .value = kith_span(saved->record->value, saved->record->value_size)},
-            &point);
-    }
-    kith_core_each_record(host->core, faults->world->now, find_farther, &search);
-    faults->counts.evicted++;
-    bool otherwise =
-        saved->is_announcement && (search.n_same >= faults->limits.topic_peers ||
-                                   faults->world->now > ANNOUNCEMENT_S * KITH_NS_PER_S);
-    if (search.found && !otherwise) {
-        violate(faults, host, "gave up a record and kept one that is farther from it");
-    }
-}
-
 static void saved(void *context, struct kith_sim_host *host, const struct kith_core_event *event) {
     struct kith_sim_faults *faults = context;
+    struct kith_sim_fault_host *state = state_of(faults, host);
+    const struct kith_endpoint *from = faults->from.family == 0 ? NULL : &faults->from;
     if (event->kind == KITH_CORE_FORGET && !event->saved.own) {
-        judge_eviction(faults, host, &event->saved);
+        const char *wrong =
+            kith_sim_sources_forgotten(&state->sources, host, &event->saved, from,
+                                       faults->limits.topic_peers, faults->world->now);
+        faults->counts.evicted++;
+        if (wrong != NULL && !state->has_failed) { /* else not all that was saved was told */
+            violate(faults, host, wrong);
+        }
+    } else if (event->kind == KITH_CORE_SAVE && !event->saved.own) {
+        kith_sim_sources_saved(&state->sources, &event->saved, from);
     }
-    kith_sim_disk_event(&state_of(faults, host)->disk, event, faults->world->now);
+    kith_sim_disk_event(&state->disk, event, faults->world->now);
 }
 
 /* ---- hosts that come and go ---- */
@@ -337,6 +309,7 @@ static void start(struct kith_sim_faults *faults, struct kith_sim_host *host) {
     begin(faults, host);
     enter(faults, host);
     kith_sim_disk_restore(&state->disk, host->core, faults->world->now);
+    kith_sim_sources_restored(&state->sources, host, faults->world->now);
     if (!faults->on) {
         lift_bans(faults, host);
     }
@@ -659,6 +632,7 @@ void kith_sim_faults_init(struct kith_sim_faults *faults, struct kith_sim_world 
 
 void kith_sim_faults_deinit(struct kith_sim_faults *faults) {
     for (uint32_t i = 0; i < faults->hosts_max; i++) {
+        kith_sim_sources_deinit(&faults->hosts[i].sources);
         kith_sim_disk_clear(&faults->hosts[i].disk);
         kith_sim_disk_clear(&faults->hosts[i].old);
     }

@@ -15,6 +15,7 @@
 #include "sim/sim_liar.h"
 #include "sim/sim_nat.h"
 #include "sim/sim_net.h"
+#include "sim/sim_sources.h"
 #include "sim/sim_watch.h"
 #include "sim/stats.h"
 #include "sim/world.h"
@@ -35,6 +36,7 @@ struct kith_sim_faults {
     struct kith_limits limits;                           /* of every host */
     bool on;
     bool receiving;              /* the next call into a core is about a datagram */
+    struct kith_endpoint from;   /* of that datagram; family 0: none */
     uint8_t families;            /* of hosts, see struct kith_sim_host_options; 0: some have both */
     uint32_t mean_session_s;     /* of hosts that come and go */
     struct kith_sim_host *crowd; /* the first in the /24 that many share, or NULL */

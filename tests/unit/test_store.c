@@ -246,13 +246,13 @@ static void test_bytes_limit(void **state) {
     assert_int_equal(put(&f, &e), KITH_STORE_FULL);
     /* Three must go for it, but only two are farther. */
     example_init(&e, 35, 1, "");
-    e.view.value = kith_span(e.value, 2 * small + 3);
+    e.view.value = kith_span(e.value, small + 4);
     assert_int_equal(put(&f, &e), KITH_STORE_FULL);
     assert_int_equal(kith_store_count(f.store), 5);
     assert_int_equal(f.n_removed, 0);
     /* A version that outgrows its place makes room like a new one. */
     example_init(&e, 10, 2, "");
-    e.view.value = kith_span(e.value, 2 * small);
+    e.view.value = kith_span(e.value, small + 4);
     assert_int_equal(put(&f, &e), 0);
     assert_int_equal(kith_store_count(f.store), 3);
     assert_true(holds(&f, 10) && holds(&f, 20) && holds(&f, 30));
@@ -301,6 +301,118 @@ static void test_share_of_a_prefix(void **state) {
     end(&f);
 }
 
+/* The source of the i-th prefix. */
+static void example_from_prefix(struct example *e, uint8_t i) {
+    example_from(e, "93.184.0.1:1");
+    e->from.ip[2] = i;
+}
+
+/* The place of the record that a prefix puts as its nth, and its source: one /24 for each. */
+static void example_of(struct example *e, uint8_t prefix, uint8_t where) {
+    example_init(e, where, 1, "1:a");
+    e->put.point.bytes[1] = prefix;
+    example_from_prefix(e, prefix);
+}
+
+static bool holds_of(struct fixture *f, uint8_t prefix, uint8_t where) {
+    struct kith_point point = {{where, prefix}};
+    struct kith_held held;
+
+    return kith_store_get(f->store, &point, SECOND, &held);
+}
+
+/* Four prefixes own a store of 64, with points next to our id. Who comes from elsewhere, and
+ * however far from it his records are, has his share; and who has less than that loses nothing. */
+static void test_full_store_is_shared(void **state) {
+    const struct kith_store_limits limits = {64, 1 << 20, 30, 10};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 40, &limits);
+    for (uint8_t i = 0; i < 2; i++) { /* two honest records, far away */
+        example_of(&e, 9, 240 + i);
+        assert_int_equal(put(&f, &e), 0);
+    }
+    for (uint8_t where = 0; where < 30; where++) {
+        for (uint8_t prefix = 1; prefix <= 4; prefix++) {
+            example_of(&e, prefix, where);
+            int r = put(&f, &e);
+            assert_int_equal(r, where < 15 || (where == 15 && prefix <= 2) ? 0 : KITH_STORE_FULL);
+        }
+    }
+    assert_true(holds_of(&f, 9, 240) && holds_of(&f, 9, 241));
+    for (uint8_t i = 0; i < 20; i++) { /* a fifth party, far away, too: 62 places for five */
+        example_of(&e, 5, 200 + i);
+        assert_int_equal(put(&f, &e), i < 12 ? 0 : KITH_STORE_FULL);
+    }
+    assert_true(holds_of(&f, 9, 240) && holds_of(&f, 9, 241));
+    /* What went was the farthest of those that had most. */
+    for (uint8_t prefix = 1; prefix <= 4; prefix++) {
+        unsigned n = 0;
+        for (uint8_t where = 0; where < 30; where++) {
+            n += holds_of(&f, prefix, where);
+        }
+        assert_in_range(n, 12, 13);
+        assert_true(holds_of(&f, prefix, 11) && !holds_of(&f, prefix, 13));
+    }
+    example_of(&e, 1, 14); /* it comes back, and stays out */
+    assert_int_equal(put(&f, &e), KITH_STORE_FULL);
+    example_of(&e, 5, 100); /* within a share the nearer one goes in */
+    assert_int_equal(put(&f, &e), 0);
+    assert_true(holds_of(&f, 5, 100) && !holds_of(&f, 5, 211));
+    end(&f);
+}
+
+/* What has no address is one share; large records count as many small ones; a /48 is one prefix. */
+static void test_shares_of_the_store(void **state) {
+    struct kith_store_limits limits = {8, 1 << 20, 6, 10};
+    struct fixture f;
+    struct example e;
+
+    start(&f, 41, &limits);
+    for (uint8_t where = 1; where <= 8; where++) { /* restored, and of the LAN */
+        example_init(&e, where, 1, "1:a");
+        if (where % 2 == 0) {
+            example_from(&e, "10.0.0.1:1");
+        }
+        assert_int_equal(put(&f, &e), 0);
+    }
+    for (uint8_t i = 0; i < 6; i++) {
+        example_of(&e, 1, 100 + i);
+        assert_int_equal(put(&f, &e), i < 4 ? 0 : KITH_STORE_FULL);
+    }
+    assert_true(holds(&f, 4) && !holds(&f, 5));
+    end(&f);
+
+    start(&f, 42, &limits);
+    for (uint8_t where = 1; where <= 8; where++) {
+        example_init(&e, where, 1, "1:a");
+        example_from(&e, "[2001:4860:1:100::1]:1");
+        e.from.ip[6] = where; /* a /56 each */
+        assert_int_equal(put(&f, &e), where <= 6 ? 0 : KITH_STORE_FULL);
+    }
+    end(&f);
+
+    limits.bytes = 8000;
+    start(&f, 43, &limits);
+    for (uint8_t i = 0; i < 2; i++) { /* the fourth large one does not fit */
+        example_of(&e, 1, i);
+        e.view.value = kith_span(e.value, KITH_VALUE_MAX);
+        assert_int_equal(put(&f, &e), 0);
+        example_of(&e, 2, 200 + i);
+        assert_int_equal(put(&f, &e), 0);
+        example_of(&e, 3, 220 + i);
+        assert_int_equal(put(&f, &e), 0);
+    }
+    for (uint8_t i = 2; i < 5; i++) {
+        example_of(&e, 1, i);
+        e.view.value = kith_span(e.value, KITH_VALUE_MAX);
+        assert_int_equal(put(&f, &e), i < 3 ? 0 : KITH_STORE_FULL);
+    }
+    assert_true(holds_of(&f, 2, 201) && holds_of(&f, 3, 221));
+    end(&f);
+}
+
 static void test_topic_limits(void **state) {
     const struct kith_store_limits limits = {100, 1 << 20, 50, 8};
     struct fixture f;
@@ -333,12 +445,6 @@ static void test_topic_limits(void **state) {
     example_announce(&e, 50, 21);
     assert_int_equal(put_at(&f, &e, SECOND + HOUR), 0);
     end(&f);
-}
-
-/* The source of the i-th prefix's announcements. */
-static void example_from_prefix(struct example *e, uint8_t i) {
-    example_from(e, "93.184.0.1:1");
-    e->from.ip[2] = i;
 }
 
 static unsigned n_from(struct fixture *f, uint8_t first_who, uint8_t n) {
@@ -520,6 +626,8 @@ int main(void) {
         cmocka_unit_test(test_older_of_equal_distance_goes_first),
         cmocka_unit_test(test_bytes_limit),
         cmocka_unit_test(test_share_of_a_prefix),
+        cmocka_unit_test(test_full_store_is_shared),
+        cmocka_unit_test(test_shares_of_the_store),
         cmocka_unit_test(test_topic_limits),
         cmocka_unit_test(test_full_topic_is_shared),
         cmocka_unit_test(test_restored_topic_is_shared),

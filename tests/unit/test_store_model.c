@@ -86,11 +86,55 @@ static unsigned model_displaced(const struct model *m, const struct model_item *
     return ret;
 }
 
+/* Exempt and unknown sources are one in the whole store. */
+static uint32_t model_source(const struct model_item *item) {
+    return item->prefix == UNKNOWN ? 0 : item->prefix;
+}
+
+static unsigned model_has(const struct model *m, uint32_t source) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        n += model_source(&m->items[i]) == source;
+    }
+    return n;
+}
+
+/* Who leaves a full store, MODEL_MAX if the newcomer cannot come in: the farthest of the source
+ * that has most, of those with as many the farthest of all. */
+static unsigned model_victim(const struct model *m, const struct model_item *new) {
+    unsigned own = model_has(m, model_source(new)) + 1;
+    unsigned most = MODEL_MAX;
+    unsigned of_own = MODEL_MAX;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct model_item *item = &m->items[i];
+        if (model_source(item) == model_source(new)) {
+            if (of_own == MODEL_MAX || model_goes_before(item, &m->items[of_own])) {
+                of_own = i;
+            }
+            continue;
+        }
+        unsigned n = model_has(m, model_source(item));
+        unsigned before = most == MODEL_MAX ? 0 : model_has(m, model_source(&m->items[most]));
+        if (n > before || (n == before && model_goes_before(item, &m->items[most]))) {
+            most = i;
+        }
+    }
+    unsigned others = most == MODEL_MAX ? 0 : model_has(m, model_source(&m->items[most]));
+    if (others > own) {
+        return most;
+    }
+    if (others == own && m->items[most].where > new->where) {
+        return most;
+    }
+    return of_own != MODEL_MAX && m->items[of_own].where > new->where ? of_own : MODEL_MAX;
+}
+
 static int model_admit(struct model *m, const struct model_item *new) {
     unsigned by_prefix = 0;
     unsigned in_topic = 0;
     unsigned in_topic_by_prefix = 0;
-    unsigned last = 0;
 
     for (unsigned i = 0; i < m->n; i++) {
         const struct model_item *item = &m->items[i];
@@ -100,7 +144,6 @@ static int model_admit(struct model *m, const struct model_item *new) {
         by_prefix += same_prefix;
         in_topic += same_topic;
         in_topic_by_prefix += same_topic && same_prefix;
-        last = model_goes_before(item, &m->items[last]) ? i : last;
     }
     if (by_prefix >= m->limits.records_per_prefix ||
         (new->is_announcement &&in_topic_by_prefix >= m->limits.topic_peers / 4)) {
@@ -114,10 +157,11 @@ static int model_admit(struct model *m, const struct model_item *new) {
         model_drop(m, displaced);
     }
     if (m->n == m->limits.records) {
-        if (m->items[last].where <= new->where) {
+        unsigned victim = model_victim(m, new);
+        if (victim == MODEL_MAX) {
             return KITH_STORE_FULL;
         }
-        model_drop(m, last);
+        model_drop(m, victim);
     }
     m->items[m->n++] = *new;
     return 0;

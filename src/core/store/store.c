@@ -3,22 +3,15 @@
  * store: records held for others.
  *
  * One item per record, reachable in five ways: a hash by (kind, point, announcer) for get and put,
- * keyed with a secret because strangers choose the points; a heap by distance, farthest first, for
- * eviction; a heap by expiry; a list by arrival for iteration; and its topic's array. Get is O(1)
- * and allocates nothing; put is O(log n).
- *
- * Eviction is by distance because distance is what a record is found by: the near ones are those
- * that readers will ask us for, and nobody can flood us with records near our id without grinding
- * for each of them. What is stored is the distance itself; the point is its XOR with our id.
- *
- * Room is made before anything else is touched: victims are lifted out of the distance heap one by
- * one until the newcomer fits, and put back if it turns out that it does not. So a refusal never
- * costs a held record.
+ * keyed with a secret because strangers choose the points; a heap of its share's items by distance,
+ * farthest first, for eviction (store_room.c); a heap by expiry; a list by arrival for iteration;
+ * and its topic's array. Get is O(1) and allocates nothing; put is O(log n). What is stored is the
+ * distance itself; the point is its XOR with our id.
  *
  * `bytes` charges each item what it could at most cause to be allocated, as if it shared topic and
  * counters with nobody: an upper bound of memory, whatever the mix.
  *
- * Invariants (kith_store_check()): every item is in the hash, both heaps and the list once; numbers
+ * Invariants (kith_store_check()): every item is in the hash, two heaps and the list once; numbers
  * and bytes add up and are within their limits; so are the shares (store_account.c).
  */
 #include "core/store/store.h"
@@ -28,27 +21,6 @@
 #include <string.h>
 
 #include "core/store/store_internal.h"
-
-enum {
-    SIGNED_SIZE = KITH_KEY_SIZE + KITH_SIGNATURE_SIZE,
-    /* Slots in the hash (two after doubling), three heaps (likewise) and, rounded up, malloc's own.
-     */
-    ITEM_OVERHEAD = 8 * sizeof(void *) + 16,
-    SHARE_OVERHEAD = sizeof(struct kith_store_share) + 2 * sizeof(void *) + 16,
-    TOPIC_OVERHEAD = sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 + SHARE_OVERHEAD,
-    ITEM_COST_MIN = sizeof(struct kith_store_item) + ITEM_OVERHEAD + SHARE_OVERHEAD,
-    ITEM_COST_MAX = ITEM_COST_MIN + TOPIC_OVERHEAD + SIGNED_SIZE + KITH_SALT_MAX + KITH_VALUE_MAX,
-    /* As many of the smallest make room for one of the largest, plus one for the number,
-     * and one that leaves its topic. */
-    VICTIMS_MAX = ITEM_COST_MAX / ITEM_COST_MIN + 3,
-};
-
-/* Items lifted out of the distance heap. */
-struct victims {
-    struct kith_store_item *items[VICTIMS_MAX];
-    unsigned n;
-    size_t bytes;
-};
 
 uint64_t kith_store_hash(const struct kith_store *store, char kind, const struct kith_point *point,
                          const uint8_t *tail, size_t tail_size) {
@@ -73,24 +45,6 @@ struct kith_point kith_store_distance(const struct kith_store *store,
     return distance;
 }
 
-static int distance_compare(const struct kith_point *a, const struct kith_point *b) {
-    return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-/* Heap order of eviction: far before near, then older before younger. */
-static bool farther(const struct kith_heap_node *a_node, const struct kith_heap_node *b_node) {
-    const struct kith_store_item *a =
-        kith_container_of(a_node, struct kith_store_item, by_distance);
-    const struct kith_store_item *b =
-        kith_container_of(b_node, struct kith_store_item, by_distance);
-    int order = distance_compare(&a->distance, &b->distance);
-
-    if (order != 0) {
-        return order > 0;
-    }
-    return a->stored != b->stored ? a->stored < b->stored : a->serial < b->serial;
-}
-
 static bool expires_before(const struct kith_heap_node *a_node,
                            const struct kith_heap_node *b_node) {
     const struct kith_store_item *a = kith_container_of(a_node, struct kith_store_item, by_expiry);
@@ -108,7 +62,7 @@ static bool repaired_before(const struct kith_heap_node *a_node,
 }
 
 static void item_view(const struct kith_store_item *item, struct kith_record_view *ret) {
-    const uint8_t *rest = item->bytes + (item->is_mutable ? SIGNED_SIZE : 0);
+    const uint8_t *rest = item->bytes + (item->is_mutable ? KITH_STORE_SIGNED_SIZE : 0);
 
     *ret = (struct kith_record_view){
         .is_mutable = item->is_mutable,
@@ -130,14 +84,15 @@ void kith_store_item_held(const struct kith_store *store, const struct kith_stor
 }
 
 static size_t view_size(const struct kith_record_view *view) {
-    return (view->is_mutable ? SIGNED_SIZE : 0) + view->salt.size + view->value.size;
+    return (view->is_mutable ? KITH_STORE_SIGNED_SIZE : 0) + view->salt.size + view->value.size;
 }
 
 static size_t cost(size_t payload_size, bool is_announcement) {
-    return ITEM_COST_MIN + payload_size + (is_announcement ? TOPIC_OVERHEAD : 0);
+    return KITH_STORE_ITEM_COST_MIN + payload_size +
+           (is_announcement ? KITH_STORE_TOPIC_OVERHEAD : 0);
 }
 
-static size_t item_cost(const struct kith_store_item *item) {
+size_t kith_store_item_cost(const struct kith_store_item *item) {
     struct kith_record_view view;
 
     item_view(item, &view);
@@ -204,12 +159,12 @@ static struct kith_store_item *item_new(const struct kith_store_put *put,
     return item;
 }
 
-/* Enters both heaps, the list and the hash, the account aside. */
+/* Enters both heaps, the list and the hash; it has an account. */
 static int item_link(struct kith_store *store, struct kith_store_item *item) {
     int r;
 
     item->serial = store->serial++; /* first: the heaps break ties by it */
-    r = kith_heap_insert(&store->by_distance, &item->by_distance);
+    r = kith_store_room_take(store, item);
     if (r == 0) {
         r = kith_heap_insert(&store->by_expiry, &item->by_expiry);
     }
@@ -219,24 +174,24 @@ static int item_link(struct kith_store *store, struct kith_store_item *item) {
             item_hash(store, &item->distance, item->is_announcement ? item->bytes : NULL));
     }
     if (r < 0) {
-        kith_heap_remove(&store->by_distance, &item->by_distance);
+        kith_store_room_leave(store, item);
         kith_heap_remove(&store->by_expiry, &item->by_expiry);
         return r;
     }
     kith_list_append(&store->arrival, &item->arrival);
     store->n++;
-    store->bytes += item_cost(item);
+    store->bytes += kith_store_item_cost(item);
     return 0;
 }
 
 static void item_unlink(struct kith_store *store, struct kith_store_item *item) {
-    kith_heap_remove(&store->by_distance, &item->by_distance);
+    kith_store_room_leave(store, item);
     kith_heap_remove(&store->by_expiry, &item->by_expiry);
     kith_heap_remove(&store->by_repair, &item->by_repair);
     kith_hash_remove(&store->items, &item->node);
     kith_list_remove(&item->arrival);
     store->n--;
-    store->bytes -= item_cost(item);
+    store->bytes -= kith_store_item_cost(item);
 }
 
 static void notify(const struct kith_store *store, const struct kith_store_item *item,
@@ -256,55 +211,7 @@ static void item_remove(struct kith_store *store, struct kith_store_item *item) 
     free(item);
 }
 
-static void victims_restore(struct kith_store *store, struct victims *victims) {
-    for (unsigned i = 0; i < victims->n; i++) {
-        int r = kith_heap_insert(&store->by_distance, &victims->items[i]->by_distance);
-        assert(r == 0); /* its slot is still there */
-        (void)r;
-    }
-    victims->n = 0;
-}
-
-/* Whether a newcomer of this cost fits once `replaced` (may be NULL) and the victims are gone. */
-static bool fits(const struct kith_store *store, size_t newcomer_cost,
-                 const struct kith_store_item *replaced, const struct victims *victims) {
-    size_t n = store->n - (replaced != NULL) - victims->n;
-    size_t bytes = store->bytes - (replaced != NULL ? item_cost(replaced) : 0) - victims->bytes;
-
-    return n < store->config.limits.records && bytes + newcomer_cost <= store->config.limits.bytes;
-}
-
-static void victims_lift(struct kith_store *store, struct kith_store_item *item,
-                         struct victims *victims) {
-    kith_heap_remove(&store->by_distance, &item->by_distance);
-    victims->items[victims->n++] = item;
-    victims->bytes += item_cost(item);
-}
-
-/* Lifts out what must go for the newcomer: `displaced` (may be NULL), and as many as it then takes.
- * False, and nothing changed, if it is not nearer than they are. */
-static bool victims_collect(struct kith_store *store, const struct kith_point *distance,
-                            size_t newcomer_cost, const struct kith_store_item *replaced,
-                            struct kith_store_item *displaced, struct victims *ret) {
-    *ret = (struct victims){.n = 0};
-    if (displaced != NULL) {
-        victims_lift(store, displaced, ret);
-    }
-    while (!fits(store, newcomer_cost, replaced, ret)) {
-        struct kith_heap_node *node = kith_heap_first(&store->by_distance);
-        struct kith_store_item *farthest =
-            node == NULL ? NULL : kith_container_of(node, struct kith_store_item, by_distance);
-        if (farthest == NULL || ret->n == VICTIMS_MAX ||
-            distance_compare(&farthest->distance, distance) <= 0) {
-            victims_restore(store, ret);
-            return false;
-        }
-        victims_lift(store, farthest, ret);
-    }
-    return true;
-}
-
-static void victims_evict(struct kith_store *store, struct victims *victims) {
+static void victims_evict(struct kith_store *store, struct kith_store_victims *victims) {
     for (unsigned i = 0; i < victims->n; i++) {
         item_remove(store, victims->items[i]);
     }
@@ -315,21 +222,21 @@ static int put_new(struct kith_store *store, const struct kith_store_put *put,
                    struct kith_store_item *item) {
     struct kith_store_account account;
     struct kith_store_item *displaced = NULL;
-    struct victims victims;
+    struct kith_store_victims victims;
     int r = kith_store_account_open(store, put->is_announcement ? &item->distance : NULL, put->from,
                                     &account, &displaced);
 
     if (r != 0) {
         return r;
     }
-    if (!victims_collect(store, &item->distance, item_cost(item), NULL, displaced, &victims)) {
-        kith_store_account_close(store, &account);
+    kith_store_account_assign(item, &account);
+    if (!kith_store_room_make(store, item, NULL, displaced, &victims)) {
+        kith_store_account_close(store, &item->account);
         return KITH_STORE_FULL;
     }
-    kith_store_account_assign(item, &account);
     r = item_link(store, item);
     if (r < 0) {
-        victims_restore(store, &victims);
+        kith_store_room_restore(store, &victims);
         kith_store_account_close(store, &item->account);
         return r;
     }
@@ -340,10 +247,11 @@ static int put_new(struct kith_store *store, const struct kith_store_put *put,
 /* Puts a newer version into the place and on the account of the one held. */
 static int put_newer(struct kith_store *store, struct kith_store_item *held,
                      struct kith_store_item *item) {
-    struct victims victims;
+    struct kith_store_victims victims;
     int r;
 
-    if (!victims_collect(store, &item->distance, item_cost(item), held, NULL, &victims)) {
+    item->account = held->account;
+    if (!kith_store_room_make(store, item, held, NULL, &victims)) {
         return KITH_STORE_FULL;
     }
     item_unlink(store, held);
@@ -378,7 +286,7 @@ static int put_create(struct kith_store *store, const struct kith_store_put *put
 static void item_renew(struct kith_store *store, struct kith_store_item *item, uint64_t now,
                        uint64_t expires) {
     item->stored = now;
-    kith_heap_update(&store->by_distance, &item->by_distance);
+    kith_store_room_update(store, item);
     if (expires > item->expires) {
         item->expires = expires;
         kith_heap_update(&store->by_expiry, &item->by_expiry);
@@ -424,7 +332,7 @@ int kith_store_new(struct kith_store **ret, const struct kith_store_config *conf
     kith_hash_init(&store->items);
     kith_hash_init(&store->topics);
     kith_hash_init(&store->shares);
-    kith_heap_init(&store->by_distance, farther);
+    kith_heap_init(&store->by_weight, kith_store_share_before);
     kith_heap_init(&store->by_expiry, expires_before);
     kith_heap_init(&store->by_repair, repaired_before);
     kith_list_init(&store->arrival);
@@ -445,7 +353,7 @@ struct kith_store *kith_store_free(struct kith_store *store) {
     kith_hash_deinit(&store->items);
     kith_hash_deinit(&store->topics);
     kith_hash_deinit(&store->shares);
-    kith_heap_deinit(&store->by_distance);
+    kith_heap_deinit(&store->by_weight);
     kith_heap_deinit(&store->by_expiry);
     kith_heap_deinit(&store->by_repair);
     free(store);
@@ -614,7 +522,7 @@ const char *kith_store_check(const struct kith_store *store) {
                                            : check_item(store, item);
         serial_next = item->serial + 1;
         n++;
-        bytes += item_cost(item);
+        bytes += kith_store_item_cost(item);
     }
     if (wrong != NULL) {
         return wrong;
@@ -629,6 +537,6 @@ const char *kith_store_check(const struct kith_store *store) {
     if (wrong != NULL || store->by_repair.n > n) {
         return "more is to be repaired than there is, or out of order";
     }
-    wrong = check_heap(&store->by_distance, n);
+    wrong = kith_store_room_check(store);
     return wrong != NULL ? wrong : check_heap(&store->by_expiry, n);
 }

@@ -2,10 +2,11 @@
 /*
  * store: records held for others, and announcements by topic. Bounded in number and bytes.
  *
- * When full, the record farthest from our node id makes room for a nearer one (the older of equal
- * distance first); one that is not nearer is refused, and the sender is told. A share per source
- * prefix (exempt ranges aside) is refused the same way; of one topic a prefix may hold a quarter,
- * and of a full one the prefix that has most makes room for one that has less.
+ * When full, the source prefix that has most of it makes room for one that has less even with the
+ * newcomer, by the record farthest from our node id (the older of equal distance first); of those
+ * that have as much, or within one prefix, a farther record for a nearer one. Else the newcomer is
+ * refused, and the sender is told. Above a share per prefix (exempt ranges aside) it is refused the
+ * same way; of one topic a prefix may hold a quarter, and a full one is shared like the store.
  * Records arrive verified. Expiry is by lifetime.
  * Announcements of one topic are one bounded set, one per key, stored under the topic.
  */

@@ -2,16 +2,19 @@
 /*
  * store_account: how much each source and each topic may hold, and sampling a topic.
  *
- * Two counters per address prefix: records in the whole store, and announcements in one topic, of
- * which no prefix may hold more than a quarter: otherwise one /24 with enough keys would own every
- * popular topic. Four of them would do, were a full topic closed to all: so a newcomer whose prefix
+ * Two counters per address prefix: records in the whole store, and announcements in one topic. Of a
+ * topic no prefix may hold more than a quarter: otherwise one /24 with enough keys would own every
+ * popular one. Four of them would do, were a full topic closed to all: so a newcomer whose prefix
  * has less there takes the place of the prefix that has most, if that still has as much as his
  * afterwards. Shares of a full topic so become equal, largest first (max-min), and stay: nobody
  * changes places with his like. What was restored from disk has no source any more and counts as
- * one prefix in its topic. Exempt addresses have no share: they come in as a prefix without any,
- * and are not displaced. The counters live in a hash under (topic, prefix), exist only while they
- * are not zero, and an item points at its own, so that leaving is O(1). There are at most two per
- * item: what strangers can make us allocate here is bounded by the records.
+ * one prefix in its topic. Exempt addresses have no share there: they come in as a prefix without
+ * any, and are not displaced. The whole store is shared in the same way, with distance in the place
+ * of expiry (store_room.c); there a /48 of IPv6 is one prefix, as easy to come by as a /56 is, and
+ * exempt addresses are one together with what was restored. The counters live in a hash under
+ * (topic, prefix), exist only while they are not zero, and an item points at its own, so that
+ * leaving is O(1). There are at most two per item: what strangers can make us allocate here is
+ * bounded by the records.
  *
  * A record that is renewed or replaced by a newer version stays on the account of who brought it
  * first: only its owner can make a newer version, and an update must not be refused because of
@@ -165,6 +168,20 @@ static struct kith_store_share *share_find(const struct kith_store *store,
     return NULL;
 }
 
+/* One of the whole store is in the order of who makes room, too. */
+static int share_enter(struct kith_store *store, struct kith_store_share *share, uint64_t hash) {
+    int r = kith_hash_insert(&store->shares, &share->node, hash);
+
+    kith_heap_init(&share->items, kith_store_farther);
+    if (r == 0 && share->topic == NULL) {
+        r = kith_heap_insert(&store->by_weight, &share->by_weight);
+        if (r < 0) {
+            kith_hash_remove(&store->shares, &share->node);
+        }
+    }
+    return r;
+}
+
 /* Counts one more for the prefix, up to `limit`. */
 static int share_join(struct kith_store *store, const struct kith_store_topic *topic,
                       const struct kith_prefix *prefix, uint32_t limit,
@@ -183,7 +200,7 @@ static int share_join(struct kith_store *store, const struct kith_store_topic *t
         }
         share->topic = topic;
         share->prefix = *prefix;
-        r = kith_hash_insert(&store->shares, &share->node, hash);
+        r = share_enter(store, share, hash);
         if (r < 0) {
             free(share);
             return r;
@@ -198,6 +215,8 @@ static void share_leave(struct kith_store *store, struct kith_store_share *share
     share->n--;
     if (share->n == 0) {
         kith_hash_remove(&store->shares, &share->node);
+        kith_heap_remove(&store->by_weight, &share->by_weight);
+        kith_heap_deinit(&share->items);
         free(share);
     }
 }
@@ -231,21 +250,24 @@ static int topic_fit(const struct kith_store *store, const struct kith_store_acc
     return *ret == NULL ? KITH_STORE_FULL : 0;
 }
 
-/* Joins the shares that an address has; NULL is an unknown one. */
+/* Joins the shares that an address has; NULL is an unknown one. In the whole store the exempt and
+ * the unknown are one that has no cap. */
 static int shares_join(struct kith_store *store, const struct kith_endpoint *from,
                        struct kith_store_account *account) {
     struct kith_prefix prefix = {{0}};
-    int r = 0;
+    struct kith_prefix wide = {{0}};
+    bool exempt = from != NULL && kith_endpoint_exempt(from);
+    bool has_cap = from != NULL && !exempt;
+    int r;
 
-    if (from != NULL && kith_endpoint_exempt(from)) {
-        return 0;
-    }
-    if (from != NULL) {
+    if (has_cap) {
         kith_endpoint_prefix(from, &prefix);
-        r = share_join(store, NULL, &prefix, store->config.limits.records_per_prefix,
-                       &account->share);
+        wide = prefix;
+        wide.bytes[7] = 0; /* /48; nothing in one of IPv4 */
     }
-    if (r == 0 && account->topic != NULL) {
+    r = share_join(store, NULL, &wide,
+                   has_cap ? store->config.limits.records_per_prefix : UINT32_MAX, &account->share);
+    if (r == 0 && account->topic != NULL && !exempt) {
         r = share_join(store, account->topic, &prefix, topic_share_max(store, &prefix),
                        &account->topic_share);
     }
@@ -355,8 +377,9 @@ const char *kith_store_account_check(const struct kith_store *store,
             return "a topic is over its limit";
         }
     }
-    if (account->share != NULL && (account->share->n > store->config.limits.records_per_prefix ||
-                                   account->share->n != share_recount(store, account->share))) {
+    bool has_cap = account->share->prefix.bytes[0] != 0;
+    if ((has_cap && account->share->n > store->config.limits.records_per_prefix) ||
+        account->share->n != share_recount(store, account->share)) {
         return "a prefix's share of the store is wrong";
     }
     if (account->topic_share != NULL &&

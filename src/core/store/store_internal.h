@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store_internal: the shape of a store, for store.c (records in and out) and store_account.c (who
- * holds how much: topics, shares). Nobody else includes it.
+ * store_internal: the shape of a store, for store.c (records in and out), store_account.c (who
+ * holds how much: topics, shares) and store_room.c (who leaves a full store). Nobody else includes
+ * it.
  */
 #ifndef KITH_CORE_STORE_INTERNAL_H
 #define KITH_CORE_STORE_INTERNAL_H
@@ -30,20 +31,26 @@ struct kith_store_share {
     const struct kith_store_topic *topic;
     struct kith_prefix prefix;
     uint32_t n;
+    /* Of the whole store, and nowhere else: the items that are there, farthest first, and how much
+     * of the store they are (store_room.c). */
+    uint32_t bytes;
+    uint64_t weight;
+    struct kith_heap items;
+    struct kith_heap_node by_weight;
 };
 
-/* On whose account an item is. Share NULL: on nobody's. */
+/* On whose account an item is. */
 struct kith_store_account {
-    struct kith_store_share *share;
-    struct kith_store_topic *topic; /* announcements */
-    struct kith_store_share *topic_share;
-    uint32_t topic_place; /* index in topic->items */
+    struct kith_store_share *share;       /* of the whole store */
+    struct kith_store_topic *topic;       /* announcements */
+    struct kith_store_share *topic_share; /* NULL: of an exempt address */
+    uint32_t topic_place;                 /* index in topic->items */
 };
 
 /* One record in one allocation of exactly its size. */
 struct kith_store_item {
     struct kith_hash_node node;
-    struct kith_heap_node by_distance;
+    struct kith_heap_node by_distance; /* in its share */
     struct kith_heap_node by_expiry;
     struct kith_heap_node by_repair; /* of those that are to be repaired */
     struct kith_list arrival;
@@ -67,13 +74,31 @@ struct kith_store {
     struct kith_hash items;
     struct kith_hash topics;
     struct kith_hash shares;
-    struct kith_heap by_distance; /* farthest first */
+    struct kith_heap by_weight; /* shares of the whole store, largest first */
     struct kith_heap by_expiry;
     struct kith_heap by_repair; /* due first */
     struct kith_list arrival;
     uint64_t serial;
     uint32_t n;
     size_t bytes;
+};
+
+enum {
+    KITH_STORE_SIGNED_SIZE = KITH_KEY_SIZE + KITH_SIGNATURE_SIZE,
+    /* Slots in the hash (two after doubling), three heaps (likewise) and, rounded up, malloc's own.
+     */
+    KITH_STORE_ITEM_OVERHEAD = 8 * sizeof(void *) + 16,
+    /* The same for a share, which is in one heap and has one of its own. */
+    KITH_STORE_SHARE_OVERHEAD = sizeof(struct kith_store_share) + 4 * sizeof(void *) + 32,
+    KITH_STORE_TOPIC_OVERHEAD =
+        sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 + KITH_STORE_SHARE_OVERHEAD,
+    KITH_STORE_ITEM_COST_MIN =
+        sizeof(struct kith_store_item) + KITH_STORE_ITEM_OVERHEAD + KITH_STORE_SHARE_OVERHEAD,
+    KITH_STORE_ITEM_COST_MAX = KITH_STORE_ITEM_COST_MIN + KITH_STORE_TOPIC_OVERHEAD +
+                               KITH_STORE_SIGNED_SIZE + KITH_SALT_MAX + KITH_VALUE_MAX,
+    /* As many of the smallest make room for one of the largest, plus one for the number,
+     * and one that leaves its topic. */
+    KITH_STORE_VICTIMS_MAX = KITH_STORE_ITEM_COST_MAX / KITH_STORE_ITEM_COST_MIN + 3,
 };
 
 /* SipHash of what a remote party chose: a kind that keeps the tables apart, a point and a tail. */
@@ -89,6 +114,8 @@ static inline bool kith_store_goes_before(const struct kith_store_item *a,
 }
 void kith_store_item_held(const struct kith_store *store, const struct kith_store_item *item,
                           struct kith_held *ret);
+/* What an item is charged: an upper bound of the memory that it takes. */
+size_t kith_store_item_cost(const struct kith_store_item *item);
 struct kith_store_topic *kith_store_topic_find(const struct kith_store *store,
                                                const struct kith_point *distance);
 
@@ -109,5 +136,33 @@ void kith_store_account_close(struct kith_store *store, struct kith_store_accoun
 /* The part of kith_store_check() that concerns one item's accounts. */
 const char *kith_store_account_check(const struct kith_store *store,
                                      const struct kith_store_item *item);
+
+/* Items lifted out of their shares. */
+struct kith_store_victims {
+    struct kith_store_item *items[KITH_STORE_VICTIMS_MAX];
+    unsigned n;
+    size_t bytes;
+};
+
+/* Order of shares, for the store's heap. */
+bool kith_store_share_before(const struct kith_heap_node *a, const struct kith_heap_node *b);
+/* Order of items, for the heap of a share. */
+bool kith_store_farther(const struct kith_heap_node *a, const struct kith_heap_node *b);
+/* The item enters the heap of its share. -> KITH_ENOMEM; not if it has just left */
+KITH_MUST_CHECK int kith_store_room_take(struct kith_store *store, struct kith_store_item *item);
+/* Does nothing for an item that is not there. */
+void kith_store_room_leave(struct kith_store *store, struct kith_store_item *item);
+/* Its place in the order may be another. */
+void kith_store_room_update(struct kith_store *store, struct kith_store_item *item);
+/* Lifts out what must go for `item`, which has an account and is in no heap yet: `displaced` (may
+ * be NULL), and as many as it then takes. `replaced` (may be NULL) is what it takes the place of.
+ * False, and nothing changed, if it may not displace so many. */
+bool kith_store_room_make(struct kith_store *store, const struct kith_store_item *item,
+                          const struct kith_store_item *replaced, struct kith_store_item *displaced,
+                          struct kith_store_victims *ret);
+/* Puts them back. */
+void kith_store_room_restore(struct kith_store *store, struct kith_store_victims *victims);
+/* The part of kith_store_check() that concerns the shares' heaps. */
+const char *kith_store_room_check(const struct kith_store *store);
 
 #endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/sim_sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/memory.h"
+#include "sim/oracle.h"
+
+enum { ANNOUNCEMENT_S = 7200 }; /* lifetime */
+
+void kith_sim_sources_deinit(struct kith_sim_sources *sources) {
+    free(sources->of);
+    *sources = (struct kith_sim_sources){0};
+}
+
+static uint64_t net_of(const struct kith_endpoint *endpoint) {
+    uint64_t net = endpoint->family;
+    for (unsigned i = 0; i < (endpoint->family == 4 ? 3u : 6u); i++) {
+        net = net << 8 | endpoint->ip[i];
+    }
+    return net;
+}
+
+static uint64_t item_of(const struct kith_point *point, bool is_mutable,
+                        const struct kith_key *key) {
+    uint64_t words[8] = {0};
+    uint64_t hash = is_mutable;
+    memcpy(words, point->bytes, sizeof(point->bytes));
+    if (is_mutable) {
+        memcpy(words + 4, key->bytes, sizeof(key->bytes));
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        hash = kith_sim_mix(hash, words[i], i);
+    }
+    return hash;
+}
+
+static struct kith_point point_of(const struct kith_core_saved *saved) {
+    struct kith_point point = saved->topic;
+    if (!saved->is_announcement) {
+        kith_record_point(
+            &(struct kith_record_view){
+                .is_mutable = saved->record->is_mutable,
+                .key = saved->record->key.bytes,
+                .salt = kith_span(saved->record->salt, saved->record->salt_size),
+                .value = kith_span(saved->record->value, saved->record->value_size)},
+            &point);
+    }
+    return point;
+}
+
+static struct kith_sim_source *find(const struct kith_sim_sources *sources, uint64_t item) {
+    for (uint32_t i = 0; i < sources->n; i++) {
+        if (sources->of[i].item == item) {
+            return &sources->of[i];
+        }
+    }
+    return NULL;
+}
+
+static void add(struct kith_sim_sources *sources, uint64_t item, uint64_t net) {
+    sources->of = kith_sim_resize(sources->of, (sources->n + 1) * sizeof(struct kith_sim_source));
+    sources->of[sources->n++] = (struct kith_sim_source){item, net};
+}
+
+static int add_restored(const struct kith_record_info *info, void *user) {
+    if (!info->own) {
+        add(user, item_of(&info->point, info->is_mutable, &info->key), 0);
+    }
+    return 0;
+}
+
+void kith_sim_sources_restored(struct kith_sim_sources *sources, const struct kith_sim_host *host,
+                               uint64_t now) {
+    sources->n = 0;
+    kith_core_each_record(host->core, now, add_restored, sources);
+}
+
+void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_core_saved *saved,
+                            const struct kith_endpoint *from) {
+    struct kith_point point = point_of(saved);
+    uint64_t item = item_of(&point, saved->record->is_mutable, &saved->record->key);
+    if (find(sources, item) == NULL) { /* a newer version is on the account of the first */
+        add(sources, item, from == NULL ? 0 : net_of(from));
+    }
+}
+
+struct kept {
+    const struct kith_sim_sources *sources;
+    const struct kith_sim_host *host;
+    const struct kith_point *point; /* of what was given up */
+    uint64_t net;
+    uint64_t newcomer; /* of whom the room was made for, and whose saving is told after this */
+    bool farther;      /* one of the same net is */
+    uint32_t n_same;
+    uint64_t *nets; /* of all that are kept */
+    uint32_t n;
+};
+
+static int look_at_kept(const struct kith_record_info *info, void *user) {
+    struct kept *kept = user;
+    const struct kith_sim_source *source =
+        find(kept->sources, item_of(&info->point, info->is_mutable, &info->key));
+    uint64_t net = source == NULL ? kept->newcomer : source->net;
+    if (info->own) {
+        return 0;
+    }
+    kept->farther |=
+        net == kept->net && kith_sim_oracle_nearer(&kept->host->id, kept->point, &info->point);
+    kept->n_same += kith_point_equal(kept->point, &info->point);
+    kept->nets = kith_sim_resize(kept->nets, (kept->n + 1) * sizeof(kept->nets[0]));
+    kept->nets[kept->n++] = net;
+    return 0;
+}
+
+static uint32_t count_net(const struct kept *kept, uint64_t net) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < kept->n; i++) {
+        n += kept->nets[i] == net;
+    }
+    return n;
+}
+
+/* The most that any net is left with. */
+static uint32_t count_largest(const struct kept *kept) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < kept->n; i++) {
+        uint32_t n = count_net(kept, kept->nets[i]);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* A record is given up for want of room alone: no run lasts as long as one lives. An announcement
+ * makes room in a full topic, too, and lives for two hours. What counts is numbers, so no run has a
+ * limit of bytes that is reached first. */
+const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
+                                       const struct kith_sim_host *host,
+                                       const struct kith_core_saved *saved,
+                                       const struct kith_endpoint *from, uint32_t topic_peers,
+                                       uint64_t now) {
+    struct kith_point point = point_of(saved);
+    struct kith_sim_source *source =
+        find(sources, item_of(&point, saved->record->is_mutable, &saved->record->key));
+    struct kept kept = {.sources = sources, .host = host, .point = &point};
+    if (source == NULL) {
+        return NULL; /* its saving was not told, for want of memory */
+    }
+    kept.net = source->net;
+    kept.newcomer = from == NULL ? 0 : net_of(from);
+    *source = sources->of[--sources->n];
+    kith_core_each_record(host->core, now, look_at_kept, &kept);
+    uint32_t most = count_largest(&kept);
+    uint32_t had = count_net(&kept, kept.net) + 1;
+    free(kept.nets);
+    if (saved->is_announcement &&
+        (kept.n_same >= topic_peers || now > ANNOUNCEMENT_S * KITH_NS_PER_S)) {
+        return NULL;
+    }
+    return kept.farther ? "gave up a record and kept one of the same source that is farther from it"
+           : most > had ? "gave up a record of one source, of whom another has more"
+                        : NULL;
+}

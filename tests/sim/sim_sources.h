@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim_sources: who brought what a host holds, as seen from the wire, and whether what it gives up
+ * is what it may give up: in a full store the neighbourhood (/24, IPv6 /48) that has most makes
+ * room, by the record farthest from the host.
+ */
+#ifndef KITH_SIM_SOURCES_H
+#define KITH_SIM_SOURCES_H
+
+#include "sim/world.h"
+
+struct kith_sim_source {
+    uint64_t item; /* hash of what it is */
+    uint64_t net;  /* 0: restored */
+};
+
+/* Of one host. */
+struct kith_sim_sources {
+    struct kith_sim_source *of;
+    uint32_t n;
+};
+
+void kith_sim_sources_deinit(struct kith_sim_sources *sources);
+/* The host has started, and holds what its disk had. */
+void kith_sim_sources_restored(struct kith_sim_sources *sources, const struct kith_sim_host *host,
+                               uint64_t now);
+/* It stored this while it dealt with a datagram from there; NULL: otherwise. */
+void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_core_saved *saved,
+                            const struct kith_endpoint *from);
+/* It gave this up, likewise. `topic_peers`: how many announcements it may hold under a topic. NULL,
+ * or what is wrong with that. */
+const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
+                                       const struct kith_sim_host *host,
+                                       const struct kith_core_saved *saved,
+                                       const struct kith_endpoint *from, uint32_t topic_peers,
+                                       uint64_t now);
+
+#endif
