@@ -47,31 +47,8 @@ enum {
     ENTRIES_STEP = 4, /* 368 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
-    SHARE_DIVISOR = 4, /* of a full bucket: a /16, a /48; twice as much a /32 of IPv6 */
-    DEATHS_MAX = 64,   /* remembered: with twice as many, what was before counts half */
+    DEATHS_MAX = 64, /* remembered: with twice as many, what was before counts half */
 };
-
-/* What stands in the way of an endpoint. */
-struct claim {
-    struct kith_entry *holder; /* of exactly this endpoint, with another id */
-    bool ip_taken;             /* by another port of the same IP */
-    struct kith_nets nets;
-    unsigned in_bucket[KITH_NETS]; /* entries of the same neighbourhood */
-    unsigned in_table[KITH_NETS];
-};
-
-uint32_t kith_routing_tag(const struct kith_endpoint *endpoint) {
-    const uint32_t fnv_prime = 16777619; /* FNV-1a: any mixing does, a collision costs a compare */
-    uint32_t tag = 2166136261;
-    /* The widest neighbourhood: whoever shares a narrower one shares it as well. */
-    bool exempt = kith_endpoint_exempt(endpoint);
-    size_t size = exempt ? sizeof(endpoint->ip) : endpoint->family == 6 ? 4 : 2;
-
-    for (size_t i = 0; i < size; i++) {
-        tag = (tag ^ endpoint->ip[i]) * fnv_prime;
-    }
-    return exempt ? (tag ^ endpoint->port) * fnv_prime : tag;
-}
 
 static unsigned bucket_index(const struct kith_routing *r, const struct kith_point *id) {
     return kith_point_common_bits(&r->config.own_id, id);
@@ -222,69 +199,6 @@ static int cache_grow(const struct kith_routing *r, struct kith_bucket *bucket) 
     return 0;
 }
 
-static struct claim claim_new(const struct kith_endpoint *endpoint) {
-    struct claim claim = {.holder = NULL};
-
-    kith_endpoint_nets(endpoint, &claim.nets);
-    return claim;
-}
-
-/* Adds what an entry means for the endpoint of the claim. */
-static void claim_add(struct claim *claim, struct kith_entry *entry, bool same_bucket,
-                      const struct kith_endpoint *endpoint) {
-    struct kith_endpoint there = kith_entry_endpoint(entry);
-    struct kith_nets theirs;
-
-    if (kith_endpoint_equal(&there, endpoint)) {
-        claim->holder = entry;
-        return;
-    }
-    if (claim->nets.of[0] == 0) {
-        return; /* exempt */
-    }
-    claim->ip_taken |= kith_endpoint_same_ip(&there, endpoint);
-    kith_endpoint_nets(&there, &theirs);
-    for (unsigned i = 0; i < KITH_NETS; i++) {
-        bool same = theirs.of[i] != 0 && theirs.of[i] == claim->nets.of[i];
-        claim->in_table[i] += same;
-        claim->in_bucket[i] += same && same_bucket;
-    }
-}
-
-/* Looks at the whole table but for `ignored` (may be NULL), an entry that moves or is about to go.
- */
-static struct claim claim_find(const struct kith_routing *r, unsigned index,
-                               const struct kith_endpoint *endpoint,
-                               const struct kith_entry *ignored) {
-    uint32_t tag = kith_routing_tag(endpoint);
-    struct claim claim = claim_new(endpoint);
-
-    for (unsigned b = 0; b < r->n_buckets; b++) {
-        const struct kith_bucket *bucket = &r->buckets[b];
-        if (bucket->n == 0) {
-            continue;
-        }
-        const uint32_t *tags = kith_bucket_tags(r, bucket);
-        for (unsigned i = 0; i < bucket->n; i++) {
-            struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
-            if (tags[i] == tag && entry != ignored) {
-                claim_add(&claim, entry, b == index, endpoint);
-            }
-        }
-    }
-    return claim;
-}
-
-static bool claim_granted(const struct kith_routing *r, const struct claim *claim) {
-    bool granted = claim->holder == NULL && !claim->ip_taken;
-
-    for (unsigned i = 0; i < KITH_NETS; i++) {
-        granted = granted && claim->in_bucket[i] < r->config.per_net_bucket[i] &&
-                  claim->in_table[i] < r->config.per_net_table[i];
-    }
-    return granted;
-}
-
 static void notify(struct kith_routing *r, const struct kith_node_ref *node, bool added) {
     r->config.stats->table_added += added;
     r->config.stats->table_removed += !added;
@@ -345,8 +259,8 @@ static const struct kith_entry *cache_take(const struct kith_routing *r, struct 
         bucket->n_cache--;
         const struct kith_entry *candidate = kith_entry_at(r, bucket->cache, bucket->n_cache);
         struct kith_endpoint endpoint = kith_entry_endpoint(candidate);
-        struct claim claim = claim_find(r, index, &endpoint, leaving);
-        if (claim_granted(r, &claim)) {
+        struct kith_claim claim = kith_claim_find(r, index, &endpoint, leaving);
+        if (kith_claim_granted(r, &claim)) {
             return candidate;
         }
     }
@@ -404,24 +318,13 @@ static struct kith_entry *bucket_worst(const struct kith_routing *r,
     return worst;
 }
 
-/* The IP is in the cache under another id, or its prefix has its share of the cache. */
-static bool cache_crowded(const struct kith_routing *r, const struct kith_bucket *bucket,
-                          const struct kith_endpoint *endpoint) {
-    struct claim claim = claim_new(endpoint);
-
-    for (unsigned i = 0; i < bucket->n_cache; i++) {
-        claim_add(&claim, kith_entry_at(r, bucket->cache, i), true, endpoint);
-    }
-    return !claim_granted(r, &claim);
-}
-
 /* The newest replacement is the likeliest to be still there: it goes to the end, the oldest out. */
 static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket,
                         const struct kith_entry *entry) {
     struct kith_endpoint endpoint = kith_entry_endpoint(entry);
 
     cache_forget(r, bucket, &entry->head);
-    if (cache_crowded(r, bucket, &endpoint)) {
+    if (kith_cache_crowded(r, bucket, &endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
     if (bucket->n_cache == KITH_ROUTING_CACHE) {
@@ -459,59 +362,8 @@ static struct kith_entry *bucket_invalid(const struct kith_routing *r,
     return NULL;
 }
 
-/* What a neighbourhood keeps of a full bucket where others ask for the place. */
-static unsigned share_of_full(const struct kith_routing *r, unsigned net) {
-    unsigned quarter = (r->config.k + SHARE_DIVISOR - 1) / SHARE_DIVISOR;
-
-    return net == 1 ? quarter : 2 * quarter;
-}
-
-/* Whether the i-th entry's wide neighbourhood has more than its share. Tags tell nearly always that
- * it has not. */
-static bool entry_crowds(const struct kith_routing *r, const struct kith_bucket *bucket,
-                         unsigned i) {
-    const uint32_t *tags = kith_bucket_tags(r, bucket);
-    unsigned n = 0;
-
-    for (unsigned j = 0; j < bucket->n; j++) {
-        n += tags[j] == tags[i];
-    }
-    if (n <= share_of_full(r, 1)) {
-        return false;
-    }
-    struct kith_endpoint endpoint = kith_entry_endpoint(kith_entry_at(r, bucket->entries, i));
-    struct claim claim = claim_new(&endpoint);
-    for (unsigned j = 0; j < bucket->n; j++) {
-        if (j != i && tags[j] == tags[i]) {
-            claim_add(&claim, kith_entry_at(r, bucket->entries, j), true, &endpoint);
-        }
-    }
-    return claim.in_bucket[1] >= share_of_full(r, 1) || claim.in_bucket[2] >= share_of_full(r, 2);
-}
-
-/* The entry that gives way to one of another neighbourhood, the longest silent of them; NULL: there
- * is none, or the newcomer's neighbourhood has its share as well. */
-static struct kith_entry *bucket_crowding(const struct kith_routing *r,
-                                          const struct kith_bucket *bucket,
-                                          const struct claim *newcomer) {
-    struct kith_entry *crowding = NULL;
-
-    for (unsigned net = 1; net < KITH_NETS; net++) {
-        if (newcomer->in_bucket[net] >= share_of_full(r, net)) {
-            return NULL;
-        }
-    }
-    for (unsigned i = 0; i < bucket->n; i++) {
-        struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);
-        if ((crowding == NULL || entry->seen < crowding->seen) && entry_crowds(r, bucket, i)) {
-            crowding = entry;
-        }
-    }
-    return crowding;
-}
-
 static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry,
-                 const struct claim *claim) {
+                 const struct kith_claim *claim) {
     struct kith_bucket *bucket = &r->buckets[index];
     struct kith_entry *worst;
 
@@ -524,7 +376,7 @@ static int admit(struct kith_routing *r, unsigned index, const struct kith_entry
         worst = bucket_invalid(r, bucket);
     }
     if (worst == NULL) {
-        worst = bucket_crowding(r, bucket, claim);
+        worst = kith_bucket_crowding(r, bucket, claim);
     }
     if (worst == NULL) {
         return cache_append(r, bucket, entry);
@@ -539,7 +391,7 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
     union kith_entry_room room = {{.seen = now, .rtt_us = rtt_us, .peer_seq = -1}};
     struct kith_entry *entry = &room.entry;
     unsigned index = bucket_index(r, &node->id);
-    struct claim claim = claim_find(r, index, &node->endpoint, NULL);
+    struct kith_claim claim = kith_claim_find(r, index, &node->endpoint, NULL);
     int error;
 
     entry_set_node(entry, node);
@@ -554,9 +406,9 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
         if (was_live) {
             return KITH_ROUTING_REFUSED;
         }
-        claim = claim_find(r, index, &node->endpoint, NULL);
+        claim = kith_claim_find(r, index, &node->endpoint, NULL);
     }
-    if (!claim_granted(r, &claim)) {
+    if (!kith_claim_granted(r, &claim)) {
         return KITH_ROUTING_REFUSED;
     }
     error = buckets_reserve(r, index);
@@ -567,9 +419,9 @@ static int answered_new(struct kith_routing *r, const struct kith_node_ref *node
 static bool entry_may_move(const struct kith_routing *r, const struct kith_bucket *bucket,
                            const struct kith_entry *entry, const struct kith_endpoint *endpoint) {
     unsigned index = (unsigned)(bucket - r->buckets);
-    struct claim claim = claim_find(r, index, endpoint, entry);
+    struct kith_claim claim = kith_claim_find(r, index, endpoint, entry);
 
-    return claim_granted(r, &claim);
+    return kith_claim_granted(r, &claim);
 }
 
 /* ---- how long nodes stay ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * routing_internal: the shape of a routing table, for routing.c (who gets in, who leaves) and
- * routing_select.c (who is chosen). Nobody else includes it.
+ * routing_internal: the shape of a routing table, for routing.c (who gets in, who leaves),
+ * routing_shares.c (what a neighbourhood may have) and routing_select.c (who is chosen). Nobody
+ * else includes it.
  */
 #ifndef KITH_CORE_ROUTING_INTERNAL_H
 #define KITH_CORE_ROUTING_INTERNAL_H
@@ -82,5 +83,32 @@ static inline uint32_t *kith_bucket_tags(const struct kith_routing *r,
  * full table instead of 23 kB.
  */
 uint32_t kith_routing_tag(const struct kith_endpoint *endpoint);
+
+/* What stands in the way of an endpoint. */
+struct kith_claim {
+    struct kith_entry *holder; /* of exactly this endpoint, with another id */
+    bool ip_taken;             /* by another port of the same IP */
+    struct kith_nets nets;
+    unsigned in_bucket[KITH_NETS]; /* entries of the same neighbourhood */
+    unsigned in_table[KITH_NETS];
+};
+
+/* Looks at the whole table but for `ignored` (may be NULL), an entry that moves or is about to go.
+ */
+struct kith_claim kith_claim_find(const struct kith_routing *r, unsigned index,
+                                  const struct kith_endpoint *endpoint,
+                                  const struct kith_entry *ignored);
+/* Nobody is in the way, and no share is used up. */
+bool kith_claim_granted(const struct kith_routing *r, const struct kith_claim *claim);
+/* The IP is in the cache under another id, or its prefix has its share of the cache. */
+bool kith_cache_crowded(const struct kith_routing *r, const struct kith_bucket *bucket,
+                        const struct kith_endpoint *endpoint);
+/* The entry that gives way to one of another neighbourhood, the longest silent of them; NULL: there
+ * is none, or the newcomer's neighbourhood has its share as well. */
+struct kith_entry *kith_bucket_crowding(const struct kith_routing *r,
+                                        const struct kith_bucket *bucket,
+                                        const struct kith_claim *newcomer);
+/* The shares hold, and no two entries have one endpoint. NULL, or what is violated. */
+const char *kith_routing_check_shares(const struct kith_routing *r);
 
 #endif

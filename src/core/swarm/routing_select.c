@@ -301,68 +301,7 @@ static const char *check_bucket(const struct kith_routing *r, unsigned index) {
     return NULL;
 }
 
-struct share {
-    const struct kith_routing *r;
-    const struct kith_entry *entry;
-    struct kith_nets nets;
-    unsigned bucket;
-    unsigned in_bucket[KITH_NETS];
-    unsigned in_table[KITH_NETS];
-    const char *wrong;
-};
-
-static int share_count(const struct kith_entry *entry, unsigned bucket, bool replacement,
-                       void *user) {
-    struct share *share = user;
-    struct kith_nets nets;
-
-    /* Neighbours of any kind begin with the same two bytes: nearly all are told apart by them. */
-    if (replacement || entry->family != share->entry->family ||
-        memcmp(entry->address, share->entry->address, 2) != 0) {
-        return 0;
-    }
-    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
-    kith_endpoint_nets(&endpoint, &nets);
-    for (unsigned i = 0; i < KITH_NETS; i++) {
-        bool same = nets.of[i] != 0 && nets.of[i] == share->nets.of[i];
-        share->in_table[i] += same;
-        share->in_bucket[i] += same && bucket == share->bucket;
-    }
-    if (entry == share->entry) {
-        return 0;
-    }
-    struct kith_endpoint ours = kith_entry_endpoint(share->entry);
-    if (kith_endpoint_equal(&endpoint, &ours)) {
-        share->wrong = "two entries have one endpoint";
-    } else if (!kith_endpoint_exempt(&ours) && kith_endpoint_same_ip(&endpoint, &ours)) {
-        share->wrong = "two entries have one IP";
-    }
-    return share->wrong != NULL;
-}
-
-static int share_check(const struct kith_entry *entry, unsigned bucket, bool replacement,
-                       void *user) {
-    struct share *all = user;
-    struct share share = {.r = all->r, .entry = entry, .bucket = bucket};
-
-    if (replacement) {
-        return 0;
-    }
-    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
-    kith_endpoint_nets(&endpoint, &share.nets);
-    (void)kith_routing_each(share.r, share_count, &share);
-    for (unsigned i = 0; i < KITH_NETS && share.wrong == NULL; i++) {
-        if (share.in_bucket[i] > share.r->config.per_net_bucket[i] ||
-            share.in_table[i] > share.r->config.per_net_table[i]) {
-            share.wrong = "a neighbourhood is over its share";
-        }
-    }
-    all->wrong = share.wrong;
-    return share.wrong != NULL;
-}
-
 const char *kith_routing_check(const struct kith_routing *r) {
-    struct share share = {.r = r};
     uint32_t n = 0;
     uint32_t n_live = 0;
 
@@ -379,8 +318,7 @@ const char *kith_routing_check(const struct kith_routing *r) {
     if (n != r->n || n_live != r->n_live) {
         return "the counts are wrong";
     }
-    (void)kith_routing_each(r, share_check, &share);
-    return share.wrong;
+    return kith_routing_check_shares(r);
 }
 
 unsigned kith_routing_depth(const struct kith_routing *r) {
