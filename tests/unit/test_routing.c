@@ -79,6 +79,84 @@ static void test_lonely_entry_fails_three_times(void **state) {
     end(&f);
 }
 
+static void take(struct fixture *f, unsigned bits, uint8_t tail, int expected) {
+    struct kith_node_ref node = node_private(f, bits, tail);
+    assert_int_equal(kith_routing_wants(f->table, &node.id), expected == KITH_ROUTING_ADDED);
+    assert_int_equal(answered(f, node, SECOND), expected);
+    assert_int_equal(kith_routing_find(f->table, &node.id) != NULL, expected == KITH_ROUTING_ADDED);
+    assert_false(expected == KITH_ROUTING_ADDED && kith_routing_wants(f->table, &node.id));
+}
+
+/* The k nearest end in the middle of bucket 5: who is one of them enters though it is full, and
+ * nobody goes. */
+static void test_nearest_have_a_place(void **state) {
+    struct fixture f;
+
+    start(&f, 41, 4, 256);
+    take(&f, 9, 1, KITH_ROUTING_ADDED);
+    for (uint8_t tail = 10; tail < 14; tail++) {
+        take(&f, 5, tail, KITH_ROUTING_ADDED);
+    }
+    take(&f, 5, 13 + 1, KITH_ROUTING_CACHED);
+    take(&f, 5, 8, KITH_ROUTING_ADDED);
+    take(&f, 5, 9, KITH_ROUTING_ADDED);
+    take(&f, 5, 11 + 16, KITH_ROUTING_CACHED);
+    assert_int_equal(kith_routing_count(f.table), 7);
+    for (uint8_t tail = 2; tail < 5; tail++) { /* now they are all in bucket 9 */
+        take(&f, 9, tail, KITH_ROUTING_ADDED);
+    }
+    take(&f, 5, 7, KITH_ROUTING_CACHED);
+    assert_int_equal(kith_routing_count(f.table), 10);
+    end(&f);
+}
+
+/* Ids ground ever nearer to ours get as much again as a bucket has, and push out nobody. */
+static void test_ever_nearer_ones(void **state) {
+    struct fixture f;
+
+    start(&f, 42, 4, 256);
+    for (uint8_t tail = 100; tail > 92; tail--) {
+        take(&f, 5, tail, KITH_ROUTING_ADDED);
+    }
+    for (uint8_t tail = 92; tail > 60; tail--) {
+        take(&f, 5, tail, KITH_ROUTING_CACHED);
+    }
+    struct kith_node_ref first = node_private(&f, 5, 100);
+    assert_non_null(kith_routing_find(f.table, &first.id));
+    assert_int_equal(kith_routing_count(f.table), 8);
+    /* Who fails gives its place to nobody, but to one of the nearest. */
+    kith_routing_failed(f.table, &first.id, 2 * SECOND);
+    assert_null(kith_routing_find(f.table, &first.id));
+    struct kith_node_ref nearest = node_private(&f, 5, 61);
+    assert_non_null(kith_routing_find(f.table, &nearest.id));
+    assert_int_equal(kith_routing_count(f.table), 8);
+    end(&f);
+}
+
+/* A replacement that has come to be one of the nearest does not wait for a place in its bucket. */
+static void test_replacement_comes_near(void **state) {
+    struct fixture f;
+
+    start(&f, 43, 4, 256);
+    take(&f, 9, 1, KITH_ROUTING_ADDED);
+    take(&f, 9, 2, KITH_ROUTING_ADDED);
+    take(&f, 5, 1, KITH_ROUTING_ADDED);
+    take(&f, 5, 2, KITH_ROUTING_ADDED);
+    take(&f, 5, 8, KITH_ROUTING_ADDED);
+    take(&f, 5, 9, KITH_ROUTING_ADDED);
+    take(&f, 5, 5, KITH_ROUTING_CACHED);
+    take(&f, 5, 10, KITH_ROUTING_CACHED);
+    struct kith_node_ref leaves = node_private(&f, 9, 2);
+    struct kith_node_ref comes = node_private(&f, 5, 5);
+    struct kith_node_ref waits = node_private(&f, 5, 10);
+    kith_routing_remove(f.table, &leaves.id);
+    assert_null(kith_routing_check(f.table));
+    assert_non_null(kith_routing_find(f.table, &comes.id));
+    assert_null(kith_routing_find(f.table, &waits.id));
+    assert_int_equal(kith_routing_count(f.table), 6);
+    end(&f);
+}
+
 /* A newcomer takes the place of an entry that failed when no one waited yet. */
 static void test_newcomer_takes_a_failed_place(void **state) {
     struct fixture f;
@@ -159,8 +237,8 @@ static void test_wide_shares(void **state) {
 }
 
 /* Bucket 3 is filled by one neighbourhood; 20 others, each on its own, ask for a place, then more
- * of the crowd. The crowd's addresses differ in byte `within`, the others' in byte `without`.
- * Returns how many of the others came in. */
+ * of the crowd, who are nearer to us than all of them. The crowd's addresses differ in byte
+ * `within`, the others' in byte `without`. Returns how many of the others came in. */
 static unsigned others_in_full_bucket(const char *crowd, unsigned within, unsigned without,
                                       unsigned k) {
     struct fixture f;
@@ -179,7 +257,7 @@ static unsigned others_in_full_bucket(const char *crowd, unsigned within, unsign
                                          .context = &f};
     assert_int_equal(kith_routing_new(&f.table, &config), 0);
     for (uint8_t i = 0; i < k; i++) { /* nobody else is there: they fill it, and stay */
-        struct kith_node_ref node = node_at(&f, 3, i, crowd);
+        struct kith_node_ref node = node_at(&f, 3, (uint8_t)(20 + i), crowd);
         node.endpoint.ip[within] = (uint8_t)(i + 1);
         assert_int_equal(answered(&f, node, SECOND), KITH_ROUTING_ADDED);
     }
@@ -189,7 +267,7 @@ static unsigned others_in_full_bucket(const char *crowd, unsigned within, unsign
         n += answered(&f, node, 2 * SECOND) == KITH_ROUTING_ADDED;
     }
     for (uint8_t i = 0; i < 20; i++) { /* the crowd does not come back */
-        struct kith_node_ref node = node_at(&f, 3, (uint8_t)(200 + i), crowd);
+        struct kith_node_ref node = node_at(&f, 3, i, crowd);
         node.endpoint.ip[within] = (uint8_t)(100 + i);
         assert_int_equal(answered(&f, node, 3 * SECOND), KITH_ROUTING_CACHED);
     }
@@ -416,6 +494,8 @@ static void test_valid_ids_are_preferred(void **state) {
     }
     assert_int_equal(answered(&f, node_private(&f, 3, 99), SECOND), KITH_ROUTING_CACHED);
     assert_int_equal(answered(&f, node_private(&f, 3, 98), SECOND), KITH_ROUTING_CACHED);
+    /* Nor has one of the nearest a place of its own without a valid id. */
+    assert_int_equal(answered(&f, node_private(&f, 3, 1), SECOND), KITH_ROUTING_CACHED);
     end(&f);
 
     start(&f, 9, 8, 160);
@@ -455,6 +535,9 @@ int main(void) {
         cmocka_unit_test(test_full_bucket_keeps_live_entries),
         cmocka_unit_test(test_failed_entry_is_replaced),
         cmocka_unit_test(test_lonely_entry_fails_three_times),
+        cmocka_unit_test(test_nearest_have_a_place),
+        cmocka_unit_test(test_ever_nearer_ones),
+        cmocka_unit_test(test_replacement_comes_near),
         cmocka_unit_test(test_newcomer_takes_a_failed_place),
         cmocka_unit_test(test_one_entry_per_ip),
         cmocka_unit_test(test_prefix_shares),

@@ -22,7 +22,12 @@
  *     (/16; IPv6 /48, /32) has beyond its share of a full bucket gives way to one that has less
  *     than that. A whole swarm may live in one data centre, so the share holds only where others
  *     ask for the place: who rents a /16 keeps a quarter of a bucket, and a swarm of one /16 fills
- *     its buckets all the same.
+ *     its buckets all the same;
+ *   - the k nearest to us all have a place, for others ask us who they are. They end in the middle
+ *     of a bucket, the deepest that is full, which makes room for up to k more (the paper splits
+ *     buckets next to our own for that, section 2.4): there a newcomer enters who is nearer than
+ *     the k-th nearest likely to be still there, and nobody has to go. A replacement enters when it
+ *     has come to be one of them.
  *
  * Invariants (kith_routing_check()): each node is in the bucket of its distance, once, as entry or
  * as replacement; replacements wait only where the bucket is full of live entries; the shares hold.
@@ -125,14 +130,8 @@ struct kith_node_ref kith_entry_node(const struct kith_entry *entry) {
 int kith_entry_compare(const struct kith_point *target, const struct kith_entry *a,
                        const struct kith_entry *b) {
     struct kith_id_head middle = kith_id_head(target);
-    uint64_t to_a = a->head.high ^ middle.high;
-    uint64_t to_b = b->head.high ^ middle.high;
 
-    if (to_a == to_b) {
-        to_a = a->head.low ^ middle.low;
-        to_b = b->head.low ^ middle.low;
-    }
-    return to_a < to_b ? -1 : to_a > to_b;
+    return kith_head_compare(&middle, &a->head, &b->head);
 }
 
 /* Who it is and where, and nothing else of an entry that has room for this family. */
@@ -170,7 +169,8 @@ static int buckets_reserve(struct kith_routing *r, unsigned index) {
 
 static int bucket_grow(const struct kith_routing *r, struct kith_bucket *bucket) {
     unsigned wanted = bucket->capacity + ENTRIES_STEP;
-    unsigned capacity = wanted < r->config.k ? wanted : r->config.k;
+    unsigned most = kith_bucket_most(r);
+    unsigned capacity = wanted < most ? wanted : most;
     uint8_t *entries = malloc(capacity * (r->entry_size + sizeof(uint32_t)));
 
     if (entries == NULL) {
@@ -249,13 +249,14 @@ static void cache_forget(const struct kith_routing *r, struct kith_bucket *bucke
     }
 }
 
-/* Takes out the replacement that answered last and may take the place of `leaving`; NULL: none.
- * Those whose address has been taken meanwhile are forgotten. Valid until one enters the cache. */
+/* Takes out the replacement that answered last and may take the place of `leaving`; NULL: none, or
+ * the bucket is full without it. Those whose address has been taken meanwhile are forgotten. Valid
+ * until one enters the cache. */
 static const struct kith_entry *cache_take(const struct kith_routing *r, struct kith_bucket *bucket,
                                            const struct kith_entry *leaving) {
     unsigned index = (unsigned)(bucket - r->buckets);
 
-    while (bucket->n_cache > 0) {
+    while (bucket->n_cache > 0 && bucket->n <= r->config.k) {
         bucket->n_cache--;
         const struct kith_entry *candidate = kith_entry_at(r, bucket->cache, bucket->n_cache);
         struct kith_endpoint endpoint = kith_entry_endpoint(candidate);
@@ -265,6 +266,59 @@ static const struct kith_entry *cache_take(const struct kith_routing *r, struct 
         }
     }
     return NULL;
+}
+
+static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
+    if (r->config.id_valid == NULL) {
+        return true;
+    }
+    struct kith_point id = kith_entry_id(entry);
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    return r->config.id_valid(&id, &endpoint);
+}
+
+/* Whether fewer than k of those likely to be there are nearer to us than one of this bucket. */
+static bool is_near(const struct kith_routing *r, unsigned index,
+                    const struct kith_id_head *candidate) {
+    struct kith_id_head own = kith_id_head(&r->config.own_id);
+    unsigned nearer = 0;
+
+    for (unsigned b = index; b < r->n_buckets && nearer < r->config.k; b++) {
+        for (unsigned i = 0; i < r->buckets[b].n; i++) {
+            const struct kith_entry *entry = kith_entry_at(r, r->buckets[b].entries, i);
+            nearer += kith_entry_live(entry) && entry->seen >= r->fresh_since &&
+                      (b > index || kith_head_compare(&own, &entry->head, candidate) < 0);
+        }
+    }
+    return nearer < r->config.k;
+}
+
+/* Whether one that is in no table has a place in this bucket, its address aside. */
+static bool has_place(const struct kith_routing *r, unsigned index,
+                      const struct kith_id_head *head) {
+    unsigned n = r->buckets[index].n;
+
+    return n < r->config.k || (n < kith_bucket_most(r) && is_near(r, index, head));
+}
+
+/* Replacements that have come to be near get a place: of the one bucket where that can be. */
+static void promote_near(struct kith_routing *r) {
+    if (r->n < r->config.k) {
+        return;
+    }
+    unsigned index = kith_routing_boundary(r);
+    struct kith_bucket *bucket = &r->buckets[index];
+    for (unsigned i = bucket->n_cache; i > 0; i--) {
+        union kith_entry_room room;
+        memcpy(&room, kith_entry_at(r, bucket->cache, i - 1), r->entry_size);
+        struct kith_endpoint endpoint = kith_entry_endpoint(&room.entry);
+        struct kith_claim claim = kith_claim_find(r, index, &endpoint, NULL);
+        if (has_place(r, index, &room.entry.head) && id_valid(r, &room.entry) &&
+            kith_claim_granted(r, &claim) && kith_claim_modest(r, &claim) &&
+            bucket_append(r, bucket, &room.entry) == 0) {
+            cache_remove(r, bucket, i - 1);
+        }
+    }
 }
 
 /* Puts `entry` into the place of `leaving`: no allocation, so it cannot fail. */
@@ -278,6 +332,7 @@ static void bucket_replace(struct kith_routing *r, struct kith_bucket *bucket,
     bucket_set(r, bucket, kith_entry_place(r, bucket->entries, leaving), entry);
     notify(r, &gone, false);
     notify(r, &come, true);
+    promote_near(r);
 }
 
 /* A replacement that waits takes the place, else the last entry fills the gap. */
@@ -298,6 +353,7 @@ static void bucket_remove(struct kith_routing *r, struct kith_bucket *bucket,
                    kith_entry_at(r, bucket->entries, bucket->n));
     }
     notify(r, &gone, false);
+    promote_near(r);
 }
 
 /* The entry a full bucket gives up: most failures, then longest silent. NULL: all are live. */
@@ -341,15 +397,6 @@ static int cache_append(const struct kith_routing *r, struct kith_bucket *bucket
     return KITH_ROUTING_CACHED;
 }
 
-static bool id_valid(const struct kith_routing *r, const struct kith_entry *entry) {
-    if (r->config.id_valid == NULL) {
-        return true;
-    }
-    struct kith_point id = kith_entry_id(entry);
-    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
-    return r->config.id_valid(&id, &endpoint);
-}
-
 /* An entry that gives way to one with a valid id, or NULL. */
 static struct kith_entry *bucket_invalid(const struct kith_routing *r,
                                          const struct kith_bucket *bucket) {
@@ -365,15 +412,18 @@ static struct kith_entry *bucket_invalid(const struct kith_routing *r,
 static int admit(struct kith_routing *r, unsigned index, const struct kith_entry *entry,
                  const struct kith_claim *claim) {
     struct kith_bucket *bucket = &r->buckets[index];
-    struct kith_entry *worst;
+    bool full = bucket->n >= r->config.k;
+    bool valid = !full || id_valid(r, entry);
+    bool may_be_near = valid && (!full || kith_claim_modest(r, claim));
+    struct kith_entry *worst = full ? bucket_worst(r, bucket) : NULL;
 
-    if (bucket->n < r->config.k) {
+    if (worst == NULL && full && valid) {
+        worst = bucket_invalid(r, bucket);
+    }
+    if (worst == NULL && may_be_near && has_place(r, index, &entry->head)) {
+        cache_forget(r, bucket, &entry->head);
         int error = bucket_append(r, bucket, entry);
         return error < 0 ? error : KITH_ROUTING_ADDED;
-    }
-    worst = bucket_worst(r, bucket);
-    if (worst == NULL && id_valid(r, entry)) {
-        worst = bucket_invalid(r, bucket);
     }
     if (worst == NULL) {
         worst = kith_bucket_crowding(r, bucket, claim);
@@ -540,7 +590,7 @@ void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, ui
     const struct kith_entry *next = cache_take(r, bucket, entry);
     if (next != NULL) {
         bucket_replace(r, bucket, entry, next);
-    } else if (entry->failures >= KITH_ROUTING_FAILURES_MAX) {
+    } else if (entry->failures >= KITH_ROUTING_FAILURES_MAX || bucket->n_cache > 0) {
         bucket_remove(r, bucket, entry);
     }
 }
@@ -559,6 +609,16 @@ void kith_routing_remove(struct kith_routing *r, const struct kith_point *id) {
     }
     struct kith_id_head head = kith_id_head(id);
     cache_forget(r, bucket, &head);
+}
+
+bool kith_routing_wants(const struct kith_routing *r, const struct kith_point *id) {
+    unsigned index = bucket_index(r, id);
+    struct kith_id_head head = kith_id_head(id);
+
+    if (index >= r->n_buckets) {
+        return index < r->config.id_bits;
+    }
+    return bucket_find(r, &r->buckets[index], id) == NULL && has_place(r, index, &head);
 }
 
 struct kith_entry *kith_routing_find(struct kith_routing *r, const struct kith_point *id) {

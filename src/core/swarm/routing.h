@@ -3,10 +3,11 @@
  * routing: one family's Kademlia table (Maymounkov and Mazieres 2002, flat by common prefix).
  *
  * Only nodes that answered us enter. Live ones are never evicted for newcomers, who wait in a
- * bucket's replacement cache, but where their wide neighbourhood crowds a full bucket. One entry
- * per IP, a share per /24 and /16 (IPv6: /56, /48, /32) in each bucket and in the table; loopback
- * and private ranges exempt. An endpoint that changes its key loses its entry. k-closest visits
- * buckets in order of distance and orders inside a bucket only: O(k + n of the last bucket).
+ * bucket's replacement cache, but where their wide neighbourhood crowds a full bucket. The k
+ * nearest to us all have a place. One entry per IP, a share per /24 and /16 (IPv6: /56, /48, /32)
+ * in each bucket and in the table; loopback and private ranges exempt. An endpoint that changes its
+ * key loses its entry. k-closest visits buckets in order of distance and orders inside a bucket
+ * only: O(k + n of the last bucket).
  */
 #ifndef KITH_CORE_ROUTING_H
 #define KITH_CORE_ROUTING_H
@@ -118,8 +119,9 @@ const struct kith_entry *kith_routing_sample(const struct kith_routing *r);
 /* The lowest-index bucket at or above `from` that is not full and lies below our neighbourhood, or
  * -1. */
 int kith_routing_unfilled(const struct kith_routing *r, unsigned from);
-/* Number of entries in a bucket. */
-unsigned kith_routing_bucket_size(const struct kith_routing *r, unsigned bucket);
+/* Whether a node of this id that is in no table would get a place if it answered, as far as its
+ * address allows. */
+bool kith_routing_wants(const struct kith_routing *r, const struct kith_point *id);
 /* A random point that falls into this bucket. */
 void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret);
 /* Entries, without replacement caches. */

@@ -11,7 +11,7 @@
 #include "core/swarm/routing.h"
 
 enum {
-    KITH_ROUTING_K_MAX = 255,     /* counts of a bucket are bytes */
+    KITH_ROUTING_K_MAX = 127,     /* counts of a bucket are bytes */
     KITH_ADDRESS_V4 = 4 + 2,      /* bytes of an entry: IP, port */
     KITH_ADDRESS_V6 = 16 + 2 + 4, /* and scope */
     KITH_ENTRY_MAX = sizeof(struct kith_entry) + KITH_ADDRESS_V6,
@@ -66,6 +66,24 @@ static inline struct kith_id_head kith_id_head(const struct kith_point *id) {
     return (struct kith_id_head){kith_point_word(id, 0), kith_point_word(id, 1)};
 }
 
+/* As kith_point_compare(). */
+static inline int kith_head_compare(const struct kith_id_head *target, const struct kith_id_head *a,
+                                    const struct kith_id_head *b) {
+    uint64_t to_a = a->high ^ target->high;
+    uint64_t to_b = b->high ^ target->high;
+
+    if (to_a == to_b) {
+        to_a = a->low ^ target->low;
+        to_b = b->low ^ target->low;
+    }
+    return to_a < to_b ? -1 : to_a > to_b;
+}
+
+/* The most entries of a bucket: of the one in which the k nearest end. */
+static inline unsigned kith_bucket_most(const struct kith_routing *r) {
+    return 2 * r->config.k;
+}
+
 /* Its place, the other way round. */
 static inline unsigned kith_entry_place(const struct kith_routing *r, const uint8_t *entries,
                                         const struct kith_entry *entry) {
@@ -84,6 +102,10 @@ static inline uint32_t *kith_bucket_tags(const struct kith_routing *r,
  */
 uint32_t kith_routing_tag(const struct kith_endpoint *endpoint);
 
+/* The bucket in which the k entries nearest to us end: the deepest that holds k together with those
+ * below it; 0 if there are fewer. */
+unsigned kith_routing_boundary(const struct kith_routing *r);
+
 /* What stands in the way of an endpoint. */
 struct kith_claim {
     struct kith_entry *holder; /* of exactly this endpoint, with another id */
@@ -100,6 +122,8 @@ struct kith_claim kith_claim_find(const struct kith_routing *r, unsigned index,
                                   const struct kith_entry *ignored);
 /* Nobody is in the way, and no share is used up. */
 bool kith_claim_granted(const struct kith_routing *r, const struct kith_claim *claim);
+/* The wide neighbourhood has less than its share of a full bucket. */
+bool kith_claim_modest(const struct kith_routing *r, const struct kith_claim *claim);
 /* The IP is in the cache under another id, or its prefix has its share of the cache. */
 bool kith_cache_crowded(const struct kith_routing *r, const struct kith_bucket *bucket,
                         const struct kith_endpoint *endpoint);

@@ -157,25 +157,25 @@ const struct kith_entry *kith_routing_sample(const struct kith_routing *r) {
     return kith_entry_at(r, bucket->entries, i);
 }
 
-int kith_routing_unfilled(const struct kith_routing *r, unsigned from) {
-    uint32_t deeper = 0;
-    unsigned end = r->n_buckets;
+unsigned kith_routing_boundary(const struct kith_routing *r) {
+    unsigned index = r->n_buckets;
 
-    /* Buckets that together hold fewer than k are as full as the network allows. */
-    while (end > 0 && deeper + r->buckets[end - 1].n < r->config.k) {
-        deeper += r->buckets[end - 1].n;
-        end--;
+    for (unsigned n = 0; index > 0 && n < r->config.k;) {
+        n += r->buckets[--index].n;
     }
-    for (unsigned i = from; i < end; i++) {
+    return index;
+}
+
+int kith_routing_unfilled(const struct kith_routing *r, unsigned from) {
+    /* Below it they are as full as the network allows. */
+    unsigned boundary = kith_routing_boundary(r);
+
+    for (unsigned i = from; r->n >= r->config.k && i <= boundary; i++) {
         if (r->buckets[i].n < r->config.k) {
             return (int)i;
         }
     }
     return -1;
-}
-
-unsigned kith_routing_bucket_size(const struct kith_routing *r, unsigned bucket) {
-    return bucket < r->n_buckets ? r->buckets[bucket].n : 0;
 }
 
 void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret) {
@@ -265,7 +265,7 @@ static const char *check_bucket(const struct kith_routing *r, unsigned index) {
     const struct kith_bucket *bucket = &r->buckets[index];
     unsigned n = bucket->n + bucket->n_cache;
 
-    if (bucket->n > bucket->capacity || bucket->capacity > r->config.k ||
+    if (bucket->n > bucket->capacity || bucket->capacity > kith_bucket_most(r) ||
         bucket->n_cache > bucket->cache_capacity || bucket->n_cache > KITH_ROUTING_CACHE) {
         return "a bucket is over its limits";
     }

@@ -107,6 +107,15 @@ static unsigned share_of_full(const struct kith_routing *r, unsigned net) {
     return net == 1 ? quarter : 2 * quarter;
 }
 
+bool kith_claim_modest(const struct kith_routing *r, const struct kith_claim *claim) {
+    bool modest = true;
+
+    for (unsigned net = 1; net < KITH_NETS; net++) {
+        modest = modest && claim->in_bucket[net] < share_of_full(r, net);
+    }
+    return modest;
+}
+
 /* Whether the i-th entry's wide neighbourhood has more than its share. Tags tell nearly always that
  * it has not. */
 static bool entry_crowds(const struct kith_routing *r, const struct kith_bucket *bucket,
@@ -135,10 +144,8 @@ struct kith_entry *kith_bucket_crowding(const struct kith_routing *r,
                                         const struct kith_claim *newcomer) {
     struct kith_entry *crowding = NULL;
 
-    for (unsigned net = 1; net < KITH_NETS; net++) {
-        if (newcomer->in_bucket[net] >= share_of_full(r, net)) {
-            return NULL;
-        }
+    if (!kith_claim_modest(r, newcomer)) {
+        return NULL;
     }
     for (unsigned i = 0; i < bucket->n; i++) {
         struct kith_entry *entry = kith_entry_at(r, bucket->entries, i);

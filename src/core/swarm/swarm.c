@@ -416,9 +416,7 @@ static void verify_asker(struct kith_swarm *swarm, const struct kith_delivery *d
     struct kith_routing *table = kith_swarm_table(swarm, delivery->from.family);
     if (!message->has_id || message->u.request.read_only || table == NULL ||
         kith_point_equal(&message->id, &swarm->own_id) ||
-        kith_routing_find(table, &message->id) != NULL ||
-        kith_routing_bucket_size(table, kith_point_common_bits(&message->id, &swarm->own_id)) >=
-            swarm->dialect->k ||
+        !kith_routing_wants(table, &message->id) ||
         !kith_pace_take(&swarm->verify, &limit, 1, now)) {
         return;
     }

@@ -100,9 +100,7 @@ static uint64_t backoff(const struct kith_boot *boot) {
 static bool try_neighbour(struct kith_maintain *m, const struct kith_node_ref *node, uint64_t now) {
     struct kith_routing *table = kith_swarm_table(m->swarm, node->endpoint.family);
     if (table == NULL || kith_point_equal(&node->id, &m->swarm->own_id) ||
-        kith_routing_find(table, &node->id) != NULL || kith_swarm_was_silent(m->swarm, node, now) ||
-        kith_routing_bucket_size(table, kith_point_common_bits(&node->id, &m->swarm->own_id)) >=
-            m->swarm->dialect->k) {
+        !kith_routing_wants(table, &node->id) || kith_swarm_was_silent(m->swarm, node, now)) {
         return false;
     }
     struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
