@@ -6,11 +6,11 @@
  * `book` and `peers` afterwards. A refusal says what of the args was wrong; what comes from the
  * node alone (no room, no memory) keeps its code and gets a sentence here.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "shell/control_internal.h"
+#include "shell/refuse.h"
 
 enum {
     BITS_V4 = 32,
@@ -26,19 +26,6 @@ struct list {
 };
 
 /* ---- bans as text ---- */
-
-__attribute__((format(printf, 2, 3))) static int fail_parse(struct kith_error_info *info,
-                                                            const char *format, ...) {
-    if (info != NULL) {
-        va_list list;
-        va_start(list, format);
-        info->code = KITH_ESYNTAX;
-        info->column = 0;
-        (void)vsnprintf(info->message, sizeof(info->message), format, list);
-        va_end(list);
-    }
-    return KITH_ESYNTAX;
-}
 
 static void clear_host_bits(struct kith_ban_info *ban) {
     unsigned n_bytes = ban->prefix.family == 4 ? 4 : 16;
@@ -61,8 +48,9 @@ static int parse_bits(const char *text, uint8_t family, uint8_t *ret,
     unsigned min = family == 4 ? BITS_V4_MIN : BITS_V6_MIN;
     unsigned max = family == 4 ? BITS_V4 : BITS_V6;
     if (n == 0 || text[n] != '\0' || bits < min || bits > max) {
-        return fail_parse(info, "prefix length '%.20s': expected %u to %u behind an IPv%u address",
-                          text, min, max, (unsigned)family);
+        return kith_refuse(info, KITH_ESYNTAX,
+                           "prefix length '%.20s': expected %u to %u behind an IPv%u address", text,
+                           min, max, (unsigned)family);
     }
     *ret = (uint8_t)bits;
     return 0;
@@ -86,10 +74,10 @@ int kith_ban_parse(const char *text, struct kith_ban_info *ret, struct kith_erro
     }
     if (length >= sizeof(address) || strpbrk(address, "[]%") != NULL ||
         kith_endpoint_parse(endpoint, &ban.prefix, NULL) < 0) {
-        return fail_parse(info,
-                          "'%.60s' is neither a key (52 characters) nor an address: expected KEY, "
-                          "ADDR or ADDR/BITS",
-                          text);
+        return kith_refuse(info, KITH_ESYNTAX,
+                           "'%.60s' is neither a key (52 characters) nor an address: expected KEY, "
+                           "ADDR or ADDR/BITS",
+                           text);
     }
     ban.bits = ban.prefix.family == 4 ? BITS_V4 : BITS_V6;
     int r = slash != NULL ? parse_bits(slash + 1, ban.prefix.family, &ban.bits, info) : 0;

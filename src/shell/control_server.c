@@ -15,7 +15,6 @@
  * so its control is freed only where none of its code is running.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 
 #include "shell/control_internal.h"
 #include "shell/control_server.h"
+#include "shell/refuse.h"
 
 enum {
     PATH_LENGTH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
@@ -62,37 +62,6 @@ struct pending_write {
     uv_write_t request;
     char bytes[];
 };
-
-__attribute__((format(printf, 3, 4))) static int fail(struct kith_error_info *info, int code,
-                                                      const char *format, ...) {
-    if (info != NULL) {
-        va_list args;
-        va_start(args, format);
-        info->code = code;
-        info->column = 0;
-        (void)vsnprintf(info->message, sizeof(info->message), format, args);
-        va_end(args);
-    }
-    return code;
-}
-
-static int error_from_errno(int number) {
-    switch (number) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return KITH_EPERMISSION;
-    case ENOSPC:
-    case EDQUOT:
-        return KITH_ENO_SPACE;
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-        return KITH_ENOMEM;
-    default:
-        return KITH_EIO;
-    }
-}
 
 /* ---- clients ---- */
 
@@ -306,21 +275,22 @@ static int check_directory(const char *path, struct kith_error_info *info) {
     (void)snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
         int number = errno;
-        return fail(info, error_from_errno(number), "control directory '%s': %s", directory,
-                    strerror(number));
+        return kith_refuse(info, kith_error_of_errno(number), "control directory '%s': %s",
+                           directory, strerror(number));
     }
     if (stat(directory, &st) != 0) {
         int number = errno;
-        return fail(info, error_from_errno(number), "control directory '%s': %s", directory,
-                    strerror(number));
+        return kith_refuse(info, kith_error_of_errno(number), "control directory '%s': %s",
+                           directory, strerror(number));
     }
     if (!S_ISDIR(st.st_mode)) {
-        return fail(info, KITH_EEXISTS, "'%s' is not a directory", directory);
+        return kith_refuse(info, KITH_EEXISTS, "'%s' is not a directory", directory);
     }
     if (st.st_uid != geteuid() && st.st_uid != 0) {
-        return fail(info, KITH_EPERMISSION,
-                    "control directory '%s' belongs to another user: choose another control path",
-                    directory);
+        return kith_refuse(
+            info, KITH_EPERMISSION,
+            "control directory '%s' belongs to another user: choose another control path",
+            directory);
     }
     return 0;
 }
@@ -330,27 +300,27 @@ static int remove_stale(const char *path, struct kith_error_info *info) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat st;
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-        return fail(info, KITH_EEXISTS, "'%s' exists and is not a socket", path);
+        return kith_refuse(info, KITH_EEXISTS, "'%s' exists and is not a socket", path);
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return fail(info, error_from_errno(errno), "control socket: %s", strerror(errno));
+        return kith_refuse(info, kith_error_of_errno(errno), "control socket: %s", strerror(errno));
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
     int number = r == 0 ? 0 : errno;
     (void)close(fd);
     if (number == 0 || number == EAGAIN) { /* EAGAIN: listening, and its queue is full */
-        return fail(info, KITH_ELOCKED, "another daemon listens on '%s'", path);
+        return kith_refuse(info, KITH_ELOCKED, "another daemon listens on '%s'", path);
     }
     if (number != ECONNREFUSED && number != ENOENT) {
-        return fail(info, error_from_errno(number), "control socket '%s': %s", path,
-                    strerror(number));
+        return kith_refuse(info, kith_error_of_errno(number), "control socket '%s': %s", path,
+                           strerror(number));
     }
     if (unlink(path) != 0 && errno != ENOENT) {
         number = errno;
-        return fail(info, error_from_errno(number), "stale control socket '%s': %s", path,
-                    strerror(number));
+        return kith_refuse(info, kith_error_of_errno(number), "stale control socket '%s': %s", path,
+                           strerror(number));
     }
     return 0;
 }
@@ -372,8 +342,8 @@ static int listen_on(struct kith_control_server *server, const char *path,
         r = uv_listen((uv_stream_t *)&server->pipe, LISTEN_BACKLOG, on_connection);
     }
     if (r != 0) {
-        int code = r == UV_EADDRINUSE ? KITH_ELOCKED : error_from_errno(-r);
-        return fail(info, code, "control socket '%s': %s", path, uv_strerror(r));
+        int code = r == UV_EADDRINUSE ? KITH_ELOCKED : kith_error_of_errno(-r);
+        return kith_refuse(info, code, "control socket '%s': %s", path, uv_strerror(r));
     }
     return 0;
 }
@@ -386,13 +356,14 @@ int kith_control_server_open(struct kith_control_server **ret, uv_loop_t *loop,
                              struct kith_node *node, const char *path,
                              struct kith_error_info *info) {
     if (ret == NULL || loop == NULL || node == NULL || path == NULL || path[0] == '\0') {
-        return fail(info, KITH_EINVALID, "no control path");
+        return kith_refuse(info, KITH_EINVALID, "no control path");
     }
     if (strlen(path) > PATH_LENGTH_MAX) {
-        return fail(info, KITH_ETOO_LARGE,
-                    "the control path has %zu bytes, a socket address holds %d: choose a shorter "
-                    "one, for example under /run",
-                    strlen(path), (int)PATH_LENGTH_MAX);
+        return kith_refuse(
+            info, KITH_ETOO_LARGE,
+            "the control path has %zu bytes, a socket address holds %d: choose a shorter "
+            "one, for example under /run",
+            strlen(path), (int)PATH_LENGTH_MAX);
     }
     int r = check_directory(path, info);
     if (r < 0) {
@@ -403,7 +374,7 @@ int kith_control_server_open(struct kith_control_server **ret, uv_loop_t *loop,
     if (server == NULL || spare == NULL) {
         free(server);
         free(spare);
-        return fail(info, KITH_ENOMEM, "%s", kith_strerror(KITH_ENOMEM));
+        return kith_refuse(info, KITH_ENOMEM, "%s", kith_strerror(KITH_ENOMEM));
     }
     server->spare = spare;
     server->loop = loop;

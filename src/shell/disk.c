@@ -33,6 +33,7 @@
 
 #include "kith/node.h"
 #include "shell/disk_internal.h"
+#include "shell/refuse.h"
 
 enum {
     HELD_WAITING_MAX = 4096,
@@ -211,14 +212,14 @@ int kith_disk_open_sized(struct kith_disk **ret, const struct kith_disk_config *
     int r;
 
     if (disk == NULL) {
-        return kith_disk_refuse(info, KITH_ENOMEM, "out of memory");
+        return kith_refuse(info, KITH_ENOMEM, "out of memory");
     }
     disk->config = *config;
     disk->config.dir = NULL; /* borrowed for this call only */
     disk->lock_fd = -1;
     kith_list_init(&disk->queue);
     disk->job = job_new(disk);
-    r = disk->job == NULL ? kith_disk_refuse(info, KITH_ENOMEM, "out of memory") : 0;
+    r = disk->job == NULL ? kith_refuse(info, KITH_ENOMEM, "out of memory") : 0;
     if (r == 0) {
         r = kith_disk_dir_make(config->dir, info);
     }

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "shell/disk_internal.h"
+#include "shell/refuse.h"
 
 #define LMDB_MAGIC UINT32_C(0xBEEFC0DE) /* of every meta page */
 
@@ -149,7 +150,7 @@ static int read_at(struct check *c, size_t offset, void *out, size_t size) {
         } else if (n == 0) {
             return damaged(c, "the file is truncated");
         } else if (errno != EINTR) {
-            return kith_disk_error_of(errno);
+            return kith_error_of_errno(errno);
         }
     }
     return 0;
@@ -555,10 +556,10 @@ int kith_disk_check(const char *path, const char **ret_why) {
             return KITH_DISK_ABSENT;
         }
         *ret_why = "it is not a directory with a data file";
-        return errno == ENOTDIR || errno == ELOOP ? KITH_DISK_DAMAGED : kith_disk_error_of(errno);
+        return errno == ENOTDIR || errno == ELOOP ? KITH_DISK_DAMAGED : kith_error_of_errno(errno);
     }
     if (fstat(c.fd, &status) != 0) {
-        r = kith_disk_error_of(errno);
+        r = kith_error_of_errno(errno);
     } else if (!S_ISREG(status.st_mode)) {
         r = damaged(&c, "its data file is not a file");
     } else {

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,70 +19,40 @@
 #include <unistd.h>
 
 #include "shell/disk_internal.h"
+#include "shell/refuse.h"
 
 enum {
     ASIDE_MAX = 9999, /* beyond that someone has to look */
     PID_TEXT_SIZE = 24,
 };
 
-int kith_disk_refuse(struct kith_error_info *info, int code, const char *format, ...) {
-    va_list args;
-
-    if (info != NULL) {
-        *info = (struct kith_error_info){.code = code};
-        va_start(args, format);
-        vsnprintf(info->message, sizeof(info->message), format, args);
-        va_end(args);
-    }
-    return code;
-}
-
-int kith_disk_error_of(int error_number) {
-    switch (error_number) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return KITH_EPERMISSION;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return KITH_ENO_SPACE;
-    case ENOMEM:
-        return KITH_ENOMEM;
-    default:
-        return KITH_EIO;
-    }
-}
-
 /* ---- the directory ---- */
 
 static int refuse_dir(struct kith_error_info *info, const char *dir, int error_number) {
-    int code = kith_disk_error_of(error_number);
+    int code = kith_error_of_errno(error_number);
 
     if (error_number == EROFS) {
-        return kith_disk_refuse(
-            info, code, "data directory %s is on a read-only file system; choose another (-d)",
-            dir);
+        return kith_refuse(info, code,
+                           "data directory %s is on a read-only file system; choose another (-d)",
+                           dir);
     }
     if (code == KITH_EPERMISSION) {
-        return kith_disk_refuse(
-            info, code,
-            "data directory %s is not writable by user %u; choose another (-d), or: "
-            "chown %u %s && chmod 700 %s",
-            dir, (unsigned)geteuid(), (unsigned)geteuid(), dir, dir);
+        return kith_refuse(info, code,
+                           "data directory %s is not writable by user %u; choose another (-d), or: "
+                           "chown %u %s && chmod 700 %s",
+                           dir, (unsigned)geteuid(), (unsigned)geteuid(), dir, dir);
     }
     if (error_number == ENOENT) {
-        return kith_disk_refuse(
-            info, code,
-            "data directory %s cannot be made, its parent does not exist; make it "
-            "first: mkdir -p -m 700 %s",
-            dir, dir);
+        return kith_refuse(info, code,
+                           "data directory %s cannot be made, its parent does not exist; make it "
+                           "first: mkdir -p -m 700 %s",
+                           dir, dir);
     }
     if (error_number == ENOTDIR) {
-        return kith_disk_refuse(info, code,
-                                "data directory %s: not a directory; choose another (-d)", dir);
+        return kith_refuse(info, code, "data directory %s: not a directory; choose another (-d)",
+                           dir);
     }
-    return kith_disk_refuse(info, code, "data directory %s: %s", dir, strerror(error_number));
+    return kith_refuse(info, code, "data directory %s: %s", dir, strerror(error_number));
 }
 
 int kith_disk_dir_make(const char *dir, struct kith_error_info *info) {
@@ -108,10 +77,10 @@ int kith_disk_dir_sync(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0) {
-        return kith_disk_error_of(errno);
+        return kith_error_of_errno(errno);
     }
     /* Some file systems have nothing to sync in a directory and say EINVAL. */
-    int r = fsync(fd) == 0 || errno == EINVAL ? 0 : kith_disk_error_of(errno);
+    int r = fsync(fd) == 0 || errno == EINVAL ? 0 : kith_error_of_errno(errno);
     (void)close(fd);
     return r;
 }
@@ -124,17 +93,15 @@ static int refuse_locked(struct kith_error_info *info, const char *dir, int fd) 
     long pid = size > 0 ? strtol(text, NULL, 10) : 0;
 
     if (pid > 0) {
-        return kith_disk_refuse(
-            info, KITH_ELOCKED,
-            "data directory %s is in use by process %ld; stop it, or choose another "
-            "directory (-d)",
-            dir, pid);
+        return kith_refuse(info, KITH_ELOCKED,
+                           "data directory %s is in use by process %ld; stop it, or choose another "
+                           "directory (-d)",
+                           dir, pid);
     }
-    return kith_disk_refuse(
-        info, KITH_ELOCKED,
-        "data directory %s is in use by another process (see: fuser %s/lock); stop "
-        "it, or choose another directory (-d)",
-        dir, dir);
+    return kith_refuse(info, KITH_ELOCKED,
+                       "data directory %s is in use by another process (see: fuser %s/lock); stop "
+                       "it, or choose another directory (-d)",
+                       dir, dir);
 }
 
 /* Only for messages, so a full disk is no reason not to start. */
@@ -158,14 +125,14 @@ int kith_disk_dir_lock(const char *dir, int *ret_fd, struct kith_error_info *inf
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
     if (fd < 0) {
         int error_number = errno;
-        r = kith_disk_refuse(info, kith_disk_error_of(error_number),
-                             "lock file %s cannot be opened: %s", path, strerror(error_number));
+        r = kith_refuse(info, kith_error_of_errno(error_number),
+                        "lock file %s cannot be opened: %s", path, strerror(error_number));
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int error_number = errno;
-        r = error_number == EWOULDBLOCK ? refuse_locked(info, dir, fd)
-                                        : kith_disk_refuse(info, kith_disk_error_of(error_number),
-                                                           "lock file %s cannot be locked: %s",
-                                                           path, strerror(error_number));
+        r = error_number == EWOULDBLOCK
+                ? refuse_locked(info, dir, fd)
+                : kith_refuse(info, kith_error_of_errno(error_number),
+                              "lock file %s cannot be locked: %s", path, strerror(error_number));
         (void)close(fd);
     } else {
         write_pid(fd);
@@ -209,10 +176,10 @@ int kith_disk_dir_set_aside(const char *dir, char **ret_name, struct kith_error_
         }
         error_number = rename_free(from, to);
     }
-    int r = error_number == 0 ? kith_disk_dir_sync(dir) : kith_disk_error_of(error_number);
+    int r = error_number == 0 ? kith_disk_dir_sync(dir) : kith_error_of_errno(error_number);
     if (r < 0) {
-        (void)kith_disk_refuse(info, r, "%s is not usable and cannot be renamed to %s: %s", from,
-                               to, strerror(error_number));
+        (void)kith_refuse(info, r, "%s is not usable and cannot be renamed to %s: %s", from, to,
+                          strerror(error_number));
         free(to);
     } else {
         *ret_name = to;

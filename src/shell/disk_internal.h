@@ -87,11 +87,6 @@ KITH_MUST_CHECK int kith_disk_check(const char *path, const char **ret_why);
 
 /* ---- disk_dir.c ---- */
 
-/* Fills `info` (may be NULL) and returns `code`. */
-int kith_disk_refuse(struct kith_error_info *info, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* KITH_EPERMISSION, KITH_ENO_SPACE, KITH_ENOMEM, else KITH_EIO */
-int kith_disk_error_of(int error_number);
 /* Makes the directory if missing. -> KITH_EPERMISSION, KITH_EIO, KITH_ENO_SPACE */
 KITH_MUST_CHECK int kith_disk_dir_make(const char *dir, struct kith_error_info *info);
 /* Takes the lock; closing the descriptor releases it. -> KITH_ELOCKED and those above */

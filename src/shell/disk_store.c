@@ -26,6 +26,7 @@
 
 #include "kith/node.h"
 #include "shell/disk_internal.h"
+#include "shell/refuse.h"
 
 enum {
     MAP_SIZE_MIN = 16 * 1024 * 1024, /* below this there is no point in trying */
@@ -54,7 +55,7 @@ static int error_of(int rc) {
     case MDB_BAD_DBI:
         return KITH_ECORRUPT;
     default:
-        return kith_disk_error_of(rc);
+        return kith_error_of_errno(rc);
     }
 }
 
@@ -135,23 +136,22 @@ static int refuse_db(const struct kith_disk_store *store, int code, const char *
                      struct kith_error_info *info) {
     switch (code) {
     case KITH_EVERSION:
-        return kith_disk_refuse(
+        return kith_refuse(
             info, code,
             "%s was made by a newer version of kith; install that version, or choose "
             "another data directory (-d)",
             store->path);
     case KITH_EPERMISSION:
-        return kith_disk_refuse(
-            info, code,
-            "%s is not readable and writable by user %u: %s; change its owner, or "
-            "choose another data directory (-d)",
-            store->path, (unsigned)geteuid(), reason);
+        return kith_refuse(info, code,
+                           "%s is not readable and writable by user %u: %s; change its owner, or "
+                           "choose another data directory (-d)",
+                           store->path, (unsigned)geteuid(), reason);
     case KITH_ENO_SPACE:
-        return kith_disk_refuse(info, code, "no space left for %s; free some", store->path);
+        return kith_refuse(info, code, "no space left for %s; free some", store->path);
     case KITH_ENOMEM:
-        return kith_disk_refuse(info, code, "out of memory while opening %s", store->path);
+        return kith_refuse(info, code, "out of memory while opening %s", store->path);
     default:
-        return kith_disk_refuse(info, code, "%s cannot be opened: %s", store->path, reason);
+        return kith_refuse(info, code, "%s cannot be opened: %s", store->path, reason);
     }
 }
 
@@ -210,7 +210,7 @@ static int try_open(struct kith_disk_store *store, const char **ret_why,
         return KITH_DISK_DAMAGED;
     }
     if (error_number != 0) {
-        return refuse_db(store, kith_disk_error_of(error_number), strerror(error_number), info);
+        return refuse_db(store, kith_error_of_errno(error_number), strerror(error_number), info);
     }
     int r = check(store, ret_why);
     if (r < 0) {
@@ -235,7 +235,7 @@ int kith_disk_store_open(struct kith_disk_store *store, const struct kith_disk_c
     *store = (struct kith_disk_store){.map_size = map_size};
     if (asprintf(&store->path, "%s/db", config->dir) < 0) {
         store->path = NULL;
-        return kith_disk_refuse(info, KITH_ENOMEM, "out of memory");
+        return kith_refuse(info, KITH_ENOMEM, "out of memory");
     }
     for (unsigned i = 0; i < OPEN_TRIES_MAX && r > 0; i++) {
         r = try_open(store, &why, info);
@@ -337,11 +337,11 @@ static bool is_full(const struct kith_disk_store *store) {
     int fd = open(store->path, O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
 
     if (fd < 0) {
-        return kith_disk_error_of(errno) == KITH_ENO_SPACE;
+        return kith_error_of_errno(errno) == KITH_ENO_SPACE;
     }
     if (mdb_env_get_fd(store->env, &data) == 0 && fstat(data, &status) == 0) {
         ssize_t written = pwrite(fd, PROBE, sizeof(PROBE), status.st_size);
-        full = written < 0 ? kith_disk_error_of(errno) == KITH_ENO_SPACE
+        full = written < 0 ? kith_error_of_errno(errno) == KITH_ENO_SPACE
                            : (size_t)written < sizeof(PROBE);
     }
     (void)close(fd);

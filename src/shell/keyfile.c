@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #include "core/base/curve.h"
 #include "core/base/identity.h"
 #include "kith/node.h"
+#include "shell/refuse.h"
 
 #define KEYFILE_FAMILY "kith-identity-"
 #define KEYFILE_PREFIX KEYFILE_FAMILY "1 "
@@ -48,41 +48,10 @@ struct keyfile_place {
     char temporary[40]; /* name beside it */
 };
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct kith_error_info *info, int code,
-                                                        const char *format, ...) {
-    va_list args;
-
-    if (info != NULL) {
-        *info = (struct kith_error_info){.code = code};
-        va_start(args, format);
-        vsnprintf(info->message, sizeof(info->message), format, args);
-        va_end(args);
-    }
-    return code;
-}
-
 /* What the system refused, in our codes and with its reason. */
 static int refuse_errno(struct kith_error_info *info, int error, const char *what,
                         const char *path) {
-    int code = KITH_EIO;
-
-    switch (error) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        code = KITH_EPERMISSION;
-        break;
-    case ENOSPC:
-    case EDQUOT:
-        code = KITH_ENO_SPACE;
-        break;
-    case ENOMEM:
-        code = KITH_ENOMEM;
-        break;
-    default:
-        break;
-    }
-    return refuse(info, code, "%s: %s: %s", path, what, strerror(error));
+    return kith_refuse(info, kith_error_of_errno(error), "%s: %s: %s", path, what, strerror(error));
 }
 
 /* ---- making ---- */
@@ -90,9 +59,9 @@ static int refuse_errno(struct kith_error_info *info, int error, const char *wha
 static int place_refuse_dir(const struct keyfile_place *place, int error,
                             struct kith_error_info *info) {
     if (error == ENOENT) {
-        return refuse(info, KITH_EIO,
-                      "%s: the directory %s does not exist; make it first: mkdir -p -m 700 %s",
-                      place->path, place->dir, place->dir);
+        return kith_refuse(info, KITH_EIO,
+                           "%s: the directory %s does not exist; make it first: mkdir -p -m 700 %s",
+                           place->path, place->dir, place->dir);
     }
     return refuse_errno(info, error, "cannot open the directory", place->dir);
 }
@@ -113,11 +82,11 @@ static int place_open(struct keyfile_place *place, const char *path, struct kith
     *place = (struct keyfile_place){
         .path = path, .name = slash == NULL ? path : slash + 1, .dir_fd = -1};
     if (place->name[0] == '\0') {
-        return refuse(info, KITH_EIO, "\"%s\": the name of a file is missing", path);
+        return kith_refuse(info, KITH_EIO, "\"%s\": the name of a file is missing", path);
     }
     place->dir = dir_length == 0 ? strdup(".") : strndup(path, dir_length);
     if (place->dir == NULL) {
-        return refuse(info, KITH_ENOMEM, "out of memory");
+        return kith_refuse(info, KITH_ENOMEM, "out of memory");
     }
     place->dir_fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (place->dir_fd < 0) {
@@ -192,9 +161,10 @@ static int place_publish(const struct keyfile_place *place) {
 }
 
 static int place_refuse_existing(const struct keyfile_place *place, struct kith_error_info *info) {
-    return refuse(info, KITH_EEXISTS,
-                  "%s exists already and is not overwritten; choose another name or move it away",
-                  place->path);
+    return kith_refuse(
+        info, KITH_EEXISTS,
+        "%s exists already and is not overwritten; choose another name or move it away",
+        place->path);
 }
 
 static int place_create(const struct keyfile_place *place, const char *line, size_t size,
@@ -232,7 +202,7 @@ int kith_identity_create(const char *path, struct kith_key *ret_key, struct kith
     int r;
 
     if (sodium_init() < 0) {
-        return refuse(info, KITH_EINTERNAL, "libsodium cannot be used on this machine");
+        return kith_refuse(info, KITH_EINTERNAL, "libsodium cannot be used on this machine");
     }
     r = place_open(&place, path, info);
     if (r < 0) {
@@ -262,12 +232,13 @@ static int check_mode(int fd, const char *path, struct kith_error_info *info) {
         return refuse_errno(info, errno, "cannot be examined", path);
     }
     if (!S_ISREG(st.st_mode)) {
-        return refuse(info, KITH_ECORRUPT, "%s is not a regular file", path);
+        return kith_refuse(info, KITH_ECORRUPT, "%s is not a regular file", path);
     }
     if ((st.st_mode & KEYFILE_OTHERS) != 0) {
-        return refuse(info, KITH_EPERMISSION,
-                      "%s holds a secret key and is open to others (mode %04o); cure: chmod 600 %s",
-                      path, (unsigned)(st.st_mode & 07777), path);
+        return kith_refuse(
+            info, KITH_EPERMISSION,
+            "%s holds a secret key and is open to others (mode %04o); cure: chmod 600 %s", path,
+            (unsigned)(st.st_mode & 07777), path);
     }
     return 0;
 }
@@ -314,25 +285,26 @@ static int line_parse(const char *line, size_t size, uint8_t seed[KITH_SEED_SIZE
     const char *end;
 
     if (size == 0) {
-        return refuse(info, KITH_ECORRUPT, "%s is empty", path);
+        return kith_refuse(info, KITH_ECORRUPT, "%s is empty", path);
     }
     if (line_is_newer(line, size)) {
-        return refuse(info, KITH_EVERSION, "%s was made by a newer version of kith", path);
+        return kith_refuse(info, KITH_EVERSION, "%s was made by a newer version of kith", path);
     }
     if (size < KEYFILE_PREFIX_LENGTH || memcmp(line, KEYFILE_PREFIX, KEYFILE_PREFIX_LENGTH) != 0) {
-        return refuse(info, KITH_ECORRUPT,
-                      "%s is not an identity file: it does not begin with \"" KEYFILE_PREFIX "\"",
-                      path);
+        return kith_refuse(
+            info, KITH_ECORRUPT,
+            "%s is not an identity file: it does not begin with \"" KEYFILE_PREFIX "\"", path);
     }
     if (size != KEYFILE_SIZE || line[KEYFILE_SIZE - 1] != '\n') {
-        return refuse(info, KITH_ECORRUPT,
-                      "%s is damaged: it has %s%zu bytes instead of one line of %d", path,
-                      size > KEYFILE_SIZE ? "at least " : "", size, KEYFILE_SIZE);
+        return kith_refuse(info, KITH_ECORRUPT,
+                           "%s is damaged: it has %s%zu bytes instead of one line of %d", path,
+                           size > KEYFILE_SIZE ? "at least " : "", size, KEYFILE_SIZE);
     }
     (void)sodium_hex2bin(seed, KITH_SEED_SIZE, hex, KEYFILE_HEX_LENGTH, NULL, NULL, &end);
     if (end != hex + KEYFILE_HEX_LENGTH) { /* it stops at whole bytes, a person wants the digit */
-        return refuse(info, KITH_ECORRUPT, "%s is damaged: column %zu is not a hexadecimal digit",
-                      path, KEYFILE_PREFIX_LENGTH + strspn(hex, "0123456789abcdefABCDEF") + 1);
+        return kith_refuse(info, KITH_ECORRUPT,
+                           "%s is damaged: column %zu is not a hexadecimal digit", path,
+                           KEYFILE_PREFIX_LENGTH + strspn(hex, "0123456789abcdefABCDEF") + 1);
     }
     return 0;
 }
@@ -360,13 +332,13 @@ int kith_identity_load(const char *path, uint8_t *ret_seed, struct kith_key *ret
     int r;
 
     if (sodium_init() < 0) {
-        return refuse(info, KITH_EINTERNAL, "libsodium cannot be used on this machine");
+        return kith_refuse(info, KITH_EINTERNAL, "libsodium cannot be used on this machine");
     }
     /* O_NONBLOCK: a FIFO by that name must not hang us; a regular file does not care. */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return errno == ENOENT || errno == ENOTDIR
-                   ? refuse(info, KITH_ENOT_FOUND, "%s does not exist", path)
+                   ? kith_refuse(info, KITH_ENOT_FOUND, "%s does not exist", path)
                    : refuse_errno(info, errno, "cannot be opened", path);
     }
     r = fd_load(fd, path, seed, info);

@@ -21,6 +21,7 @@
 
 #include "core/base/endpoint.h"
 #include "shell/node_internal.h"
+#include "shell/refuse.h"
 
 enum {
     LOG_LINE_MAX = 512,
@@ -94,7 +95,7 @@ static int load_identity(const char *data_dir, uint8_t *seed, struct kith_error_
     struct kith_key key;
     int n = snprintf(path, sizeof(path), "%s/identity.key", data_dir);
     if (n < 0 || (size_t)n >= sizeof(path)) {
-        return kith_node_fail(info, KITH_ETOO_LARGE, 0, "the data directory's path is too long");
+        return kith_refuse_at(info, KITH_ETOO_LARGE, 0, "the data directory's path is too long");
     }
     int r = kith_identity_load(path, seed, &key, info);
     if (r != KITH_ENOT_FOUND) {
@@ -122,14 +123,14 @@ static int bind_all(struct kith_node *node, const struct kith_node_setup *setup,
                     struct kith_error_info *info) {
     int r = kith_udp_new(&node->udp, node->loop, kith_node_on_datagram, kith_node_on_batch, node);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "no sockets: %s", kith_strerror(r));
+        return kith_refuse_at(info, r, 0, "no sockets: %s", kith_strerror(r));
     }
     node->n_open++;
     for (size_t i = 0; i < setup->n_listen; i++) {
         struct kith_error_info why = {0};
         r = kith_udp_bind(node->udp, &setup->listen[i], &why);
         if (r == KITH_ELOCKED || (r < 0 && (i == 0 || !setup->default_listen))) {
-            return kith_node_fail(info, r, why.column, "%s", why.message);
+            return kith_refuse_at(info, r, why.column, "%s", why.message);
         }
         if (r < 0) {
             kith_node_log(node, KITH_LOG_WARN, "IPv4 only: %s", why.message);
@@ -176,7 +177,7 @@ static int make_core(struct kith_node *node, const struct kith_node_setup *setup
     uint64_t now = kith_node_now(node);
     int r = kith_core_new(&node->core, &config, now);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "the node cannot be made: %s", kith_strerror(r));
+        return kith_refuse_at(info, r, 0, "the node cannot be made: %s", kith_strerror(r));
     }
     kith_core_set_bound(node->core, bound, n_bound, now);
     return 0;
@@ -205,20 +206,20 @@ static int open_parts(struct kith_node *node, const struct kith_node_setup *setu
     }
     r = kith_node_disk_restore(node);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "what '%s' holds cannot be loaded: %s", options->data_dir,
+        return kith_refuse_at(info, r, 0, "what '%s' holds cannot be loaded: %s", options->data_dir,
                               kith_strerror(r));
     }
     r = kith_node_mainline_open(node);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "Mainline: %s", kith_strerror(r));
+        return kith_refuse_at(info, r, 0, "Mainline: %s", kith_strerror(r));
     }
     r = kith_node_names_init(node, options);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "peers and seeds: %s", kith_strerror(r));
+        return kith_refuse_at(info, r, 0, "peers and seeds: %s", kith_strerror(r));
     }
     r = kith_node_lan_open(node, setup);
     if (r < 0) {
-        return kith_node_fail(info, r, 0, "LAN: %s", kith_strerror(r));
+        return kith_refuse_at(info, r, 0, "LAN: %s", kith_strerror(r));
     }
     return 0;
 }
@@ -229,18 +230,18 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
                    struct kith_error_info *info) {
     struct kith_node_setup setup;
     if (ret_node == NULL || loop == NULL || options == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0, "an argument is NULL");
+        return kith_refuse_at(info, KITH_EINVALID, 0, "an argument is NULL");
     }
     int r = kith_node_setup_check(&setup, options, info);
     if (r < 0) {
         return r;
     }
     if (sodium_init() < 0) {
-        return kith_node_fail(info, KITH_EINTERNAL, 0, "the system has no source of randomness");
+        return kith_refuse_at(info, KITH_EINTERNAL, 0, "the system has no source of randomness");
     }
     struct kith_node *node = calloc(1, sizeof(*node));
     if (node == NULL) {
-        return kith_node_fail(info, KITH_ENOMEM, 0, "%s", kith_strerror(KITH_ENOMEM));
+        return kith_refuse_at(info, KITH_ENOMEM, 0, "%s", kith_strerror(KITH_ENOMEM));
     }
     node->loop = loop;
     node->on_event = setup.options.on_event;
@@ -255,7 +256,7 @@ int kith_node_open(struct kith_node **ret_node, uv_loop_t *loop, const struct ki
     r = init_handles(node);
     if (r < 0) {
         free(node);
-        return kith_node_fail(info, r, 0, "the loop has no timers");
+        return kith_refuse_at(info, r, 0, "the loop has no timers");
     }
     r = open_parts(node, &setup, info);
     if (r < 0) {

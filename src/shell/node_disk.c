@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "shell/node_internal.h"
+#include "shell/refuse.h"
 
 /* One write of an op's own record, on its way. */
 struct save {
@@ -52,7 +53,7 @@ int kith_node_disk_open(struct kith_node *node, const char *dir, struct kith_err
         return r;
     }
     r = kith_node_book_open(node);
-    return r < 0 ? kith_node_fail(info, r, 0, "what '%s' holds cannot be loaded: %s", dir,
+    return r < 0 ? kith_refuse_at(info, r, 0, "what '%s' holds cannot be loaded: %s", dir,
                                   kith_strerror(r))
                  : 0;
 }

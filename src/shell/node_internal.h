@@ -136,9 +136,6 @@ struct kith_node {
 KITH_MUST_CHECK int kith_node_setup_check(struct kith_node_setup *ret,
                                           const struct kith_options *options,
                                           struct kith_error_info *info);
-/* Fills `info` (may be NULL) and returns `code`. */
-int kith_node_fail(struct kith_error_info *info, int code, unsigned column, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
 
 /* Only the form: whether a name resolves is found out later, and tried for ever. `what`: "seed". */
 KITH_MUST_CHECK int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,

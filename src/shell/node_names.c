@@ -21,6 +21,7 @@
 #include "core/base/endpoint.h"
 #include "core/base/id.h"
 #include "shell/node_internal.h"
+#include "shell/refuse.h"
 
 #define BACKOFF_FIRST_NS (30 * KITH_NS_PER_S)
 #define BACKOFF_MAX_NS (600 * KITH_NS_PER_S)
@@ -449,5 +450,5 @@ int kith_node_set_seeds(struct kith_node *node, const char *const *seeds, size_t
     }
     arm(node);
     kith_node_wake(node);
-    return r == 0 ? 0 : kith_node_fail(info, r, 0, "%s", kith_strerror(r));
+    return r == 0 ? 0 : kith_refuse_at(info, r, 0, "%s", kith_strerror(r));
 }

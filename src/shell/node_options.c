@@ -7,12 +7,12 @@
  * their old places and takes the defaults for the rest; a library older than the application
  * refuses, since it would silently ignore what was asked.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/endpoint.h"
 #include "shell/node_internal.h"
+#include "shell/refuse.h"
 
 /* The struct of the first release: it ends with `user`. Frozen; new fields are appended. */
 #define OPTIONS_SIZE_MIN (offsetof(struct kith_options, user) + sizeof(void *))
@@ -40,23 +40,10 @@ static const struct {
     {"handshakes_per_s", offsetof(struct kith_limits, handshakes_per_s), 1u << 24},
 };
 
-int kith_node_fail(struct kith_error_info *info, int code, unsigned column, const char *format,
-                   ...) {
-    if (info != NULL) {
-        va_list args;
-        va_start(args, format);
-        info->code = code;
-        info->column = column;
-        (void)vsnprintf(info->message, sizeof(info->message), format, args);
-        va_end(args);
-    }
-    return code;
-}
-
 static int check_size(struct kith_options *copy, const struct kith_options *options,
                       struct kith_error_info *info) {
     if (options->size < OPTIONS_SIZE_MIN || options->size > sizeof(*options)) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "options.size is %zu, this library knows %zu: call "
                               "kith_options_init() and build against this version's headers",
                               options->size, sizeof(*options));
@@ -71,18 +58,18 @@ static int check_network(struct kith_node_setup *setup, struct kith_error_info *
     setup->network = options->network != NULL ? options->network : default_network;
     size_t length = strnlen(setup->network, KITH_NETWORK_MAX + 1);
     if (length == 0) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "the network name is empty: give 1 to %d bytes", KITH_NETWORK_MAX);
     }
     if (length > KITH_NETWORK_MAX) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "the network name '%.*s...' is too long: at most %d bytes",
                               KITH_NETWORK_MAX, setup->network, KITH_NETWORK_MAX);
     }
     static const uint8_t zeros[32];
     if (options->network_secret != NULL &&
         memcmp(options->network_secret, zeros, sizeof(zeros)) == 0) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "the network secret is all zeros: give 32 random bytes, or none for "
                               "a public network");
     }
@@ -94,16 +81,16 @@ static int check_one_listen(struct kith_node_setup *setup, const char *text,
     struct kith_error_info inner = {0};
     struct kith_endpoint endpoint;
     if (text == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0, "a listen address is NULL");
+        return kith_refuse_at(info, KITH_EINVALID, 0, "a listen address is NULL");
     }
     int r = kith_endpoint_parse(text, &endpoint, &inner);
     if (r < 0) {
-        return kith_node_fail(info, r, inner.column, "listen address '%.80s': %.150s", text,
+        return kith_refuse_at(info, r, inner.column, "listen address '%.80s': %.150s", text,
                               inner.message);
     }
     for (size_t i = 0; i < setup->n_listen; i++) {
         if (setup->listen[i].family == endpoint.family) {
-            return kith_node_fail(info, KITH_EINVALID, 0,
+            return kith_refuse_at(info, KITH_EINVALID, 0,
                                   "listen address '%.80s': a second one of its family; one IPv4 "
                                   "and one IPv6 address can be given",
                                   text);
@@ -119,7 +106,7 @@ static int check_listen(struct kith_node_setup *setup, struct kith_error_info *i
     const char *const *texts = setup->default_listen ? default_listen : options->listen;
     size_t n = setup->default_listen ? KITH_LISTEN_MAX : options->n_listen;
     if (texts == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0, "options.listen is NULL, n_listen is %zu", n);
+        return kith_refuse_at(info, KITH_EINVALID, 0, "options.listen is NULL, n_listen is %zu", n);
     }
     for (size_t i = 0; i < n; i++) {
         int r = check_one_listen(setup, texts[i], info);
@@ -133,7 +120,7 @@ static int check_listen(struct kith_node_setup *setup, struct kith_error_info *i
 int kith_node_check_contacts(const char *what, const char *const *texts, size_t n,
                              struct kith_error_info *info) {
     if (n > 0 && texts == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0, "options.%ss is NULL, n_%ss is %zu", what,
+        return kith_refuse_at(info, KITH_EINVALID, 0, "options.%ss is NULL, n_%ss is %zu", what,
                               what, n);
     }
     for (size_t i = 0; i < n; i++) {
@@ -143,11 +130,11 @@ int kith_node_check_contacts(const char *what, const char *const *texts, size_t 
         char host[256];
         uint16_t port;
         if (texts[i] == NULL) {
-            return kith_node_fail(info, KITH_EINVALID, 0, "a %s is NULL", what);
+            return kith_refuse_at(info, KITH_EINVALID, 0, "a %s is NULL", what);
         }
         int r = kith_contact_parse(texts[i], &has_key, &key, host, &port, &inner);
         if (r < 0) {
-            return kith_node_fail(info, r, inner.column, "%s '%.80s': %.150s", what, texts[i],
+            return kith_refuse_at(info, r, inner.column, "%s '%.80s': %.150s", what, texts[i],
                                   inner.message);
         }
     }
@@ -159,19 +146,19 @@ static int check_mainline(const struct kith_options *options, struct kith_error_
     static const uint32_t QUERIES_MAX = 1u << 20;
     size_t n = options->n_mainline_bootstrap;
     if (n > 0 && options->mainline_bootstrap == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "options.mainline_bootstrap is NULL, n_mainline_bootstrap is %zu", n);
     }
     int r = kith_node_check_contacts("Mainline node", options->mainline_bootstrap, n, info);
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (strchr(options->mainline_bootstrap[i], '@') != NULL) {
-            return kith_node_fail(info, KITH_ESYNTAX, 1,
+            return kith_refuse_at(info, KITH_ESYNTAX, 1,
                                   "Mainline node '%.80s': HOST:PORT expected, without a key",
                                   options->mainline_bootstrap[i]);
         }
     }
     if (r == 0 && options->mainline_queries_per_s > QUERIES_MAX) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "options.mainline_queries_per_s is %u, at most %u",
                               options->mainline_queries_per_s, QUERIES_MAX);
     }
@@ -184,11 +171,11 @@ static int check_capabilities(const struct kith_options *options, struct kith_er
         return 0;
     }
     if (options->capabilities == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0,
+        return kith_refuse_at(info, KITH_EINVALID, 0,
                               "options.capabilities is NULL, capabilities_size is %zu", size);
     }
     if (size > KITH_CAPABILITIES_MAX) {
-        return kith_node_fail(info, KITH_ETOO_LARGE, 0,
+        return kith_refuse_at(info, KITH_ETOO_LARGE, 0,
                               "the capabilities have %zu bytes, at most %d", size,
                               KITH_CAPABILITIES_MAX);
     }
@@ -196,7 +183,7 @@ static int check_capabilities(const struct kith_options *options, struct kith_er
     bool is_map = (first & 0xf0) == 0x80 || first == 0xde || first == 0xdf;
     if (!is_map || kith_msgpack_check(kith_span(options->capabilities, size),
                                       KITH_MSGPACK_DEPTH_MAX, KITH_MSGPACK_ELEMENTS_MAX) < 0) {
-        return kith_node_fail(info, KITH_ESYNTAX, 0, "the capabilities are not one msgpack map");
+        return kith_refuse_at(info, KITH_ESYNTAX, 0, "the capabilities are not one msgpack map");
     }
     return 0;
 }
@@ -207,7 +194,7 @@ static int check_pace(const char *name, double value, struct kith_error_info *in
     if (value >= PACE_MIN && value <= PACE_MAX) { /* also false for NaN */
         return 0;
     }
-    return kith_node_fail(info, KITH_EINVALID, 0, "options.%s is %g, expected %g to %g", name,
+    return kith_refuse_at(info, KITH_EINVALID, 0, "options.%s is %g, expected %g to %g", name,
                           value, PACE_MIN, PACE_MAX);
 }
 
@@ -215,12 +202,12 @@ static int check_pace(const char *name, double value, struct kith_error_info *in
 static int check_patterns(const char *name, const char *const *patterns, size_t n,
                           struct kith_error_info *info) {
     if (n > 0 && patterns == NULL) {
-        return kith_node_fail(info, KITH_EINVALID, 0, "options.%s is NULL, n_%s is %zu", name, name,
+        return kith_refuse_at(info, KITH_EINVALID, 0, "options.%s is NULL, n_%s is %zu", name, name,
                               n);
     }
     for (size_t i = 0; i < n; i++) {
         if (patterns[i] == NULL || patterns[i][0] == '\0') {
-            return kith_node_fail(info, KITH_EINVALID, 0,
+            return kith_refuse_at(info, KITH_EINVALID, 0,
                                   "options.%s: an interface pattern is empty", name);
         }
     }
@@ -232,7 +219,7 @@ static int check_limits(const struct kith_limits *limits, struct kith_error_info
         uint32_t value;
         memcpy(&value, (const char *)limits + limit_table[i].offset, sizeof(value));
         if (value > limit_table[i].max) {
-            return kith_node_fail(info, KITH_EINVALID, 0, "limits.%s is %u, at most %u",
+            return kith_refuse_at(info, KITH_EINVALID, 0, "limits.%s is %u, at most %u",
                                   limit_table[i].name, value, limit_table[i].max);
         }
     }

@@ -26,9 +26,10 @@
  */
 #include "shell/udp.h"
 
+#include "shell/refuse.h"
+
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,19 +232,6 @@ static void flush(struct udp_socket *s) {
 
 /* ---- sockets ---- */
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct kith_error_info *info, int code,
-                                                        const char *format, ...) {
-    va_list args;
-
-    if (info != NULL) {
-        *info = (struct kith_error_info){.code = code};
-        va_start(args, format);
-        vsnprintf(info->message, sizeof(info->message), format, args);
-        va_end(args);
-    }
-    return code;
-}
-
 static int refuse_bind(struct kith_error_info *info, const struct kith_endpoint *endpoint,
                        int status) {
     char text[KITH_ENDPOINT_TEXT_SIZE];
@@ -251,27 +239,28 @@ static int refuse_bind(struct kith_error_info *info, const struct kith_endpoint 
     kith_endpoint_format(endpoint, text);
     switch (status) {
     case UV_EADDRINUSE:
-        return refuse(info, KITH_ELOCKED,
-                      "%s is used by another program (see: ss -lunp); stop it, or listen on "
-                      "another port, for example 0 for any free one",
-                      text);
+        return kith_refuse(info, KITH_ELOCKED,
+                           "%s is used by another program (see: ss -lunp); stop it, or listen on "
+                           "another port, for example 0 for any free one",
+                           text);
     case UV_EACCES:
     case UV_EPERM:
-        return refuse(info, KITH_EPERMISSION,
-                      "no permission to listen on %s; choose a port of 1024 or above", text);
+        return kith_refuse(info, KITH_EPERMISSION,
+                           "no permission to listen on %s; choose a port of 1024 or above", text);
     case UV_EADDRNOTAVAIL:
-        return refuse(info, KITH_EINVALID,
-                      "%s is not an address of this machine; listen on one that is (see: ip addr), "
-                      "or on all of them with 0.0.0.0 or [::]",
-                      text);
+        return kith_refuse(
+            info, KITH_EINVALID,
+            "%s is not an address of this machine; listen on one that is (see: ip addr), "
+            "or on all of them with 0.0.0.0 or [::]",
+            text);
     case UV_EAFNOSUPPORT:
-        return refuse(info, KITH_EIO, "cannot listen on %s: this machine has no IPv%u", text,
-                      endpoint->family);
+        return kith_refuse(info, KITH_EIO, "cannot listen on %s: this machine has no IPv%u", text,
+                           endpoint->family);
     case UV_ENOMEM:
     case UV_ENOBUFS:
-        return refuse(info, KITH_ENOMEM, "cannot listen on %s: out of memory", text);
+        return kith_refuse(info, KITH_ENOMEM, "cannot listen on %s: out of memory", text);
     default:
-        return refuse(info, KITH_EIO, "cannot listen on %s: %s", text, uv_strerror(status));
+        return kith_refuse(info, KITH_EIO, "cannot listen on %s: %s", text, uv_strerror(status));
     }
 }
 
@@ -345,13 +334,13 @@ int kith_udp_new(struct kith_udp **ret, uv_loop_t *loop, kith_udp_receive_fn on_
 int kith_udp_bind(struct kith_udp *udp, const struct kith_endpoint *endpoint,
                   struct kith_error_info *info) {
     if (endpoint->family != 4 && endpoint->family != 6) {
-        return refuse(info, KITH_EINVALID, "an address to listen on is neither IPv4 nor IPv6");
+        return kith_refuse(info, KITH_EINVALID, "an address to listen on is neither IPv4 nor IPv6");
     }
     struct udp_socket **slot = &udp->sockets[family_index(endpoint->family)];
     if (*slot != NULL) {
         char text[KITH_ENDPOINT_TEXT_SIZE];
         kith_endpoint_format(&(*slot)->bound, text);
-        return refuse(
+        return kith_refuse(
             info, KITH_EINVALID,
             "already listening on %s; give one address per family, 0.0.0.0 and [::] for all", text);
     }

@@ -8,6 +8,7 @@ path holds 107 bytes). The programs come from the environment: KITHD and DHT_CLI
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -368,6 +369,25 @@ def cli(*args, stdin=None, env=None, timeout=60):
 
 
 # ---- running tests ----
+
+
+def expect(run, code, err=None):
+    """The exit status of a command, what its standard error says, and no word of a sanitizer."""
+    check(run.code == code, f"exit {run.code}, not {code}; stdout {run.out[-300:]!r} stderr {run.err[-500:]!r}")
+    if err:
+        check(re.search(err, run.err), f"stderr {run.err!r} does not match {err!r}")
+    check("Sanitizer" not in run.err, run.err)
+    return run
+
+
+def fields(run, *names):
+    """The one JSON object that a command printed, which has these fields."""
+    data = run.json
+    check(data["schema"] == 1, "schema is not 1")
+    check(next(iter(data)) == "schema", "schema is not first")
+    for name in names:
+        check(name in data, f"{name} is missing in {sorted(data)}")
+    return data
 
 
 def main(cases):

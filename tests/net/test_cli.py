@@ -14,7 +14,7 @@ import sys
 import time
 
 import kithtest as kt
-from kithtest import check
+from kithtest import check, expect, fields
 
 PLACE = None
 NODES = []
@@ -25,23 +25,6 @@ WALK = ("messages", "answered", "timeouts", "hops", "total_ms")
 
 def node_cli(index, *args, **named):
     return kt.cli("--control", NODES[index].control_path, *args, **named)
-
-
-def expect(run, code, err=None):
-    check(run.code == code, f"exit {run.code}, not {code}; stdout {run.out[-300:]!r} stderr {run.err[-500:]!r}")
-    if err:
-        check(re.search(err, run.err), f"stderr {run.err!r} does not match {err!r}")
-    check("Sanitizer" not in run.err, run.err)
-    return run
-
-
-def fields(run, *names):
-    data = run.json
-    check(data["schema"] == 1, "schema is not 1")
-    check(next(iter(data)) == "schema", "schema is not first")
-    for name in names:
-        check(name in data, f"{name} is missing in {sorted(data)}")
-    return data
 
 
 # ---- without any node ----

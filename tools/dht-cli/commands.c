@@ -245,7 +245,6 @@ static void print_put(struct cli *cli, json_t *result) {
 
 int cmd_put(struct cli *cli) {
     uint8_t value[KITH_VALUE_MAX];
-    struct client_reply reply;
     struct client_args args;
     uint16_t size = 0;
     int status = check_put(cli);
@@ -263,20 +262,13 @@ int cmd_put(struct cli *cli) {
     if (cli->immutable)
         client_args_bool(&args, "immutable", true);
     request_options(cli, &args);
-    status = request_run(cli, "put", &args, NULL, NULL, &reply);
-    if (status == CLI_OK && cli->json)
-        show_json(reply.result);
-    else if (!cli->json && (status == CLI_OK || status == CLI_QUORUM) && reply.result)
-        print_put(cli, reply.result);
-    client_reply_deinit(&reply);
-    return status;
+    return request_show(cli, "put", &args, print_put);
 }
 
 /* ---- topics ---- */
 
 static int run_topic(struct cli *cli, const char *method, void (*print)(struct cli *, json_t *)) {
     char topic[65];
-    struct client_reply reply;
     struct client_args args;
     int status = request_topic(cli->args[0], topic);
 
@@ -285,13 +277,7 @@ static int run_topic(struct cli *cli, const char *method, void (*print)(struct c
     client_args_init(&args);
     client_args_text(&args, "topic", topic);
     request_options(cli, &args);
-    status = request_run(cli, method, &args, NULL, NULL, &reply);
-    if (status == CLI_OK && cli->json)
-        show_json(reply.result);
-    else if (!cli->json && (status == CLI_OK || status == CLI_QUORUM) && reply.result)
-        print(cli, reply.result);
-    client_reply_deinit(&reply);
-    return status;
+    return request_show(cli, method, &args, print);
 }
 
 static void print_announce(struct cli *cli, json_t *result) {

@@ -9,19 +9,6 @@
 #include "request.h"
 #include "show.h"
 
-static int run(struct cli *cli, const char *method, struct client_args *args,
-               void (*print)(struct cli *cli, json_t *result)) {
-    struct client_reply reply;
-    int status = request_run(cli, method, args, NULL, NULL, &reply);
-
-    if (status == CLI_OK && cli->json)
-        show_json(reply.result);
-    else if (status == CLI_OK)
-        print(cli, reply.result);
-    client_reply_deinit(&reply);
-    return status;
-}
-
 /* ---- lists ---- */
 
 static void print_lan(struct cli *cli, json_t *result) {
@@ -96,7 +83,7 @@ int cmd_add(struct cli *cli) {
     client_args_init(&args);
     client_args_text(&args, "peer", peer);
     client_args_texts(&args, "roles", roles, n_roles);
-    return run(cli, "add", &args, print_added);
+    return request_show(cli, "add", &args, print_added);
 }
 
 /* ---- bans ---- */
@@ -175,7 +162,7 @@ int cmd_ban(struct cli *cli) {
     }
     if (cli->ban_s > 0)
         client_args_int(&args, "seconds", cli->ban_s);
-    return run(cli, "ban", &args, print_banned);
+    return request_show(cli, "ban", &args, print_banned);
 }
 
 int cmd_unban(struct cli *cli) {
@@ -188,5 +175,5 @@ int cmd_unban(struct cli *cli) {
         client_args_deinit(&args);
         return status;
     }
-    return run(cli, "unban", &args, print_unbanned);
+    return request_show(cli, "unban", &args, print_unbanned);
 }

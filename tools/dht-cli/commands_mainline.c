@@ -213,8 +213,13 @@ int cmd_mainline_peers(struct cli *cli) {
     return status;
 }
 
+static void print_announced(struct cli *cli, json_t *result) {
+    show_fact(cli, "announced", "on %.0f of %.0f nodes in %s", show_number(result, "acks"),
+              show_number(result, "asked"), show_ms(show_number(result, "total_ms")));
+    show_fact(cli, "info-hash", "%s", show_text(result, "infohash"));
+}
+
 int cmd_mainline_announce(struct cli *cli) {
-    struct client_reply reply;
     struct client_args args;
     int status = request_target("INFOHASH", cli->args[0]);
 
@@ -225,17 +230,7 @@ int cmd_mainline_announce(struct cli *cli) {
     if (cli->port)
         client_args_int(&args, "port", cli->port);
     request_options(cli, &args);
-    status = request_run(cli, "mainline_announce", &args, NULL, NULL, &reply);
-    if (status == CLI_OK && cli->json) {
-        show_json(reply.result);
-    } else if (!cli->json && (status == CLI_OK || status == CLI_QUORUM) && reply.result) {
-        show_fact(cli, "announced", "on %.0f of %.0f nodes in %s",
-                  show_number(reply.result, "acks"), show_number(reply.result, "asked"),
-                  show_ms(show_number(reply.result, "total_ms")));
-        show_fact(cli, "info-hash", "%s", show_text(reply.result, "infohash"));
-    }
-    client_reply_deinit(&reply);
-    return status;
+    return request_show(cli, "mainline_announce", &args, print_announced);
 }
 
 /* ---- sampling ---- */

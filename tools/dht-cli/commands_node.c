@@ -13,18 +13,10 @@
 /* A request without args whose result is printed. */
 static int ask(struct cli *cli, const char *method,
                void (*print)(struct cli *cli, json_t *result)) {
-    struct client_reply reply;
     struct client_args args;
-    int status;
 
     client_args_init(&args);
-    status = request_run(cli, method, &args, NULL, NULL, &reply);
-    if (status == CLI_OK && cli->json)
-        show_json(reply.result);
-    else if (status == CLI_OK)
-        print(cli, reply.result);
-    client_reply_deinit(&reply);
-    return status;
+    return request_show(cli, method, &args, print);
 }
 
 /* ---- id, status, stats ---- */

@@ -245,3 +245,16 @@ int request_run(struct cli *cli, const char *method, struct client_args *args,
     request_explain(cli, reply);
     return cli_exit_of(reply->code);
 }
+
+int request_show(struct cli *cli, const char *method, struct client_args *args,
+                 void (*print)(struct cli *cli, json_t *result)) {
+    struct client_reply reply;
+    int status = request_run(cli, method, args, NULL, NULL, &reply);
+
+    if (status == CLI_OK && cli->json)
+        show_json(reply.result);
+    else if (!cli->json && (status == CLI_OK || status == CLI_QUORUM) && reply.result)
+        print(cli, reply.result);
+    client_reply_deinit(&reply);
+    return status;
+}

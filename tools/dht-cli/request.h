@@ -34,4 +34,9 @@ void request_explain(const struct cli *cli, const struct client_reply *reply);
 int request_run(struct cli *cli, const char *method, struct client_args *args,
                 client_event_fn on_event, void *user, struct client_reply *reply);
 
+/* The same, and what came is printed: with --json as it is, else by `print`, also if a put stays
+ * below its quorum. Returns the exit status. */
+int request_show(struct cli *cli, const char *method, struct client_args *args,
+                 void (*print)(struct cli *cli, json_t *result));
+
 #endif
