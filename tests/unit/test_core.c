@@ -91,6 +91,36 @@ static void test_put_get(void **state) {
     net_deinit(&net);
 }
 
+/* Drops the first datagram to node 1, whose number the test waits for. */
+static bool drop_first(struct net *net, struct net_packet *packet) {
+    unsigned *n = net->hook_context;
+    return packet->to.ip[2] != net->nodes[1].endpoint.ip[2] || (*n)++ > 0;
+}
+
+/* The only one who has the record hears the question when it is repeated: its answer counts. */
+static void test_slow_answer_counts(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    uint8_t seed[KITH_SEED_SIZE];
+    unsigned n = 0;
+    net_swarm(&net, 2);
+    struct kith_query put = net_put_query("value", value);
+    assert_int_equal(net_ask(&net, 0, &put), 0);
+    struct kith_core_config config = net_config(&net, 2, seed);
+    config.client = true; /* nobody stores anything there */
+    net_join(&net, net_add_config(&net, &config), 1, true);
+    net_run(&net, 30 * KITH_NS_PER_S);
+    net.nodes[0].dead = true;
+    net.hook = drop_first;
+    net.hook_context = &n;
+    struct kith_query get = net_key_query(KITH_QUERY_GET, &net.nodes[0].key);
+    assert_int_equal(net_ask(&net, 2, &get), 0);
+    assert_true(n > 1);
+    net.hook = NULL;
+    net_deinit(&net);
+}
+
 static void test_put_immutable(void **state) {
     (void)state;
     struct net net;
@@ -384,19 +414,13 @@ static void test_watch(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lookup),
-        cmocka_unit_test(test_lookup_without_record),
-        cmocka_unit_test(test_put_get),
-        cmocka_unit_test(test_put_immutable),
-        cmocka_unit_test(test_put_conflicts),
-        cmocka_unit_test(test_cas_over_older),
-        cmocka_unit_test(test_put_behind_another_device),
-        cmocka_unit_test(test_put_refusals),
-        cmocka_unit_test(test_put_foreign_record),
-        cmocka_unit_test(test_topic),
-        cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_talk),
-        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_lookup),         cmocka_unit_test(test_lookup_without_record),
+        cmocka_unit_test(test_put_get),        cmocka_unit_test(test_slow_answer_counts),
+        cmocka_unit_test(test_put_immutable),  cmocka_unit_test(test_put_conflicts),
+        cmocka_unit_test(test_cas_over_older), cmocka_unit_test(test_put_behind_another_device),
+        cmocka_unit_test(test_put_refusals),   cmocka_unit_test(test_put_foreign_record),
+        cmocka_unit_test(test_topic),          cmocka_unit_test(test_ping),
+        cmocka_unit_test(test_talk),           cmocka_unit_test(test_trace),
         cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

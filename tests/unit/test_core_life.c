@@ -323,6 +323,31 @@ static void test_bad_config(void **state) {
     net_deinit(&net);
 }
 
+static int life_of_held(const struct kith_record_info *info, void *user) {
+    uint64_t *shortest = user;
+    *shortest = !info->own && info->expires_ns < *shortest ? info->expires_ns : *shortest;
+    return 0;
+}
+
+/* What a node published it publishes again, hour after hour: others hold it for a day from then. */
+static void test_own_records_are_put_again(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_swarm(&net, 2);
+    struct kith_query put = net_put_query("mine", value);
+    assert_int_equal(net_ask(&net, 0, &put), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t shortest = KITH_NEVER;
+        net_run(&net, 2 * 3600 * KITH_NS_PER_S);
+        assert_int_equal(kith_core_each_record(net.nodes[1].core, net.now, life_of_held, &shortest),
+                         0);
+        assert_true(shortest >= 22 * 3600 * KITH_NS_PER_S);
+        assert_true(shortest <= 24 * 3600 * KITH_NS_PER_S); /* there is one */
+    }
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
@@ -334,6 +359,7 @@ int main(void) {
         cmocka_unit_test(test_loss_and_return),
         cmocka_unit_test(test_remove_contact),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_own_records_are_put_again),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_op_limit),
         cmocka_unit_test(test_wrong_swarm),

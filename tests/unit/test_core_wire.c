@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/core_internal.h"
 #include "core_net.h"
 
 struct rewrite {
@@ -221,7 +222,32 @@ static void test_redirected_questions(void **state) {
     assert_true(r.n_out > 0);
     assert_true(r.n_out <= r.n_in);
     assert_true(r.out <= r.in);
+    /* nobody answered there, so no session went there */
+    assert_int_equal(kith_core_stats(net.nodes[0].core)->sessions_roamed, 0);
     net.hook = NULL;
+    net_deinit(&net);
+}
+
+/* A datagram without a message is smaller than a ping: nothing goes to where it claims to be from.
+ */
+static void test_no_ping_larger_than_what_came(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 2);
+    struct redirect r = {.victim = net_endpoint(45)};
+    net.hook_context = &r;
+    for (unsigned i = 0; i < 5; i++) {
+        struct kith_send send = {.key = net.nodes[0].key, .to = net.nodes[0].endpoint};
+        net.hook = redirect_data;
+        assert_int_equal(kith_sessions_send(net.nodes[1].core->sessions, &send, net.now),
+                         KITH_SENT_DATA);
+        net_drain(&net, 1);
+        net_run(&net, 10 * KITH_NS_PER_MS);
+        net.hook = NULL;
+        net_run(&net, 3 * KITH_NS_PER_S); /* another ping is due then */
+    }
+    assert_int_equal(r.n_in, 5);
+    assert_int_equal(r.out, 0);
     net_deinit(&net);
 }
 
@@ -232,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_large_value_to_stranger),
         cmocka_unit_test(test_roaming),
         cmocka_unit_test(test_redirected_questions),
+        cmocka_unit_test(test_no_ping_larger_than_what_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
