@@ -55,6 +55,8 @@ static const struct kith_sim_scenario scenarios[] = {
      30, 0, 0, 0, &kith_sim_fast_curve},
     {"cookies", kith_sim_scenario_cookies, "a cookie is shown from other addresses", 10, 0, 0, 0,
      &kith_sim_fast_curve},
+    {"phantoms", kith_sim_scenario_phantoms,
+     "a share names contacts that are not there, or victims", 60, 100, 0, 0, &kith_sim_fast_curve},
     {"sessions", kith_sim_scenario_sessions, "fresh keys fill the session table", 30, 0, 0, 0,
      &kith_sim_fast_curve},
     {"replay", kith_sim_scenario_replay, "what was on the wire comes again", 30, 0, 0, 0,

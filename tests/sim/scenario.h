@@ -75,6 +75,7 @@ void kith_sim_scenario_hostile(struct kith_sim_run *run);
 void kith_sim_scenario_cluster(struct kith_sim_run *run);
 void kith_sim_scenario_reflect(struct kith_sim_run *run);
 void kith_sim_scenario_initflood(struct kith_sim_run *run);
+void kith_sim_scenario_phantoms(struct kith_sim_run *run);
 void kith_sim_scenario_cookies(struct kith_sim_run *run);
 void kith_sim_scenario_sessions(struct kith_sim_run *run);
 void kith_sim_scenario_replay(struct kith_sim_run *run);

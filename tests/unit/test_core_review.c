@@ -117,33 +117,87 @@ static bool count_to_victim(struct net *net, struct net_packet *packet) {
     return true;
 }
 
-/* Ninety made-up nodes at one address: we are a poor reflector. At private addresses, where many
- * nodes share one, nobody is held back. */
+/* The i-th made-up node, at the victim's address or elsewhere in its /24. */
+static struct kith_node_ref made_up_node(unsigned i, bool spread) {
+    struct kith_identity id;
+    kith_test_identity(&id, (uint8_t)(100 + i));
+    return (struct kith_node_ref){.id = id.id,
+                                  .key = id.key,
+                                  .has_key = true,
+                                  .endpoint = {.family = 4,
+                                               .port = (uint16_t)(1000 + i),
+                                               .ip = {99, 1, 1, spread ? (uint8_t)i : 1}}};
+}
+
+/* Ninety made-up nodes at one address, or in one /24: we are a poor reflector. At private
+ * addresses, where many nodes share one, nobody is held back. */
 static void test_walk_is_no_reflector(void **state) {
     (void)state;
-    struct net net;
-    net_swarm(&net, 4);
-    unsigned n = 0;
-    net.hook = count_to_victim;
-    net.hook_context = &n;
-    struct walk_test test;
-    struct kith_point target = {{9}};
-    walk_init(&test, &net, 0, &target);
-    for (unsigned i = 0; i < 90; i++) {
-        struct kith_identity id;
-        kith_test_identity(&id, (uint8_t)(100 + i));
-        struct kith_node_ref made_up = {.id = id.id, .key = id.key, .has_key = true};
-        made_up.endpoint =
-            (struct kith_endpoint){.family = 4, .port = (uint16_t)(1000 + i), .ip = {99, 1, 1, 1}};
-        kith_walk_add(&test.walk, &made_up, 2);
+    for (int spread = 0; spread < 2; spread++) {
+        struct net net;
+        net_swarm(&net, 4);
+        unsigned n = 0;
+        net.hook = count_to_victim;
+        net.hook_context = &n;
+        struct walk_test test;
+        struct kith_point target = {{9}};
+        walk_init(&test, &net, 0, &target);
+        for (unsigned i = 0; i < 90; i++) {
+            struct kith_node_ref made_up = made_up_node(i, spread != 0);
+            kith_walk_add(&test.walk, &made_up, 2);
+        }
+        assert_true(kith_walk_start(&test.walk, net.now));
+        net_drain(&net, 0);
+        net_run(&net, 120 * KITH_NS_PER_S);
+        assert_true(test.done);
+        assert_true(n > 0);
+        assert_true(n <= 3 * (unsigned)(spread ? KITH_WALK_SILENT_NET_MAX : KITH_WALK_SILENT_MAX));
+        kith_walk_deinit(&test.walk);
+        net_deinit(&net);
     }
-    assert_true(kith_walk_start(&test.walk, net.now));
-    net_drain(&net, 0);
-    net_run(&net, 120 * KITH_NS_PER_S);
-    assert_true(test.done);
-    assert_true(n > 0 && n <= 3 * KITH_WALK_SILENT_MAX);
-    kith_walk_deinit(&test.walk);
-    net_deinit(&net);
+}
+
+static bool names_spread; /* what name_victims() does */
+
+static void name_victims(void *context, const struct kith_delivery *delivery,
+                         const struct kith_message *message, uint64_t now) {
+    struct kith_core *core = context;
+    struct kith_response response;
+    kith_response_init(&response);
+    for (unsigned i = 0; i < core->swarm.dialect->k; i++) {
+        response.contacts[response.n_contacts++] = made_up_node(i, names_spread);
+    }
+    kith_swarm_answer(&core->swarm, delivery, &message->txn, &response, NULL, now);
+}
+
+/* One answer makes us ask as many at one address, and in one /24, as a table holds of them. */
+static void test_answer_is_no_reflector(void **state) {
+    enum { SENDINGS = 3 };
+    (void)state;
+    for (int spread = 0; spread < 2; spread++) {
+        struct net net;
+        unsigned most = spread ? 3 : 1;
+        unsigned n = 0;
+        net_swarm(&net, 2);
+        uint64_t bad = kith_core_stats(net.nodes[0].core)->bad_contacts;
+        names_spread = spread != 0;
+        net.nodes[1].core->swarm.on_request = name_victims;
+        net.hook = count_to_victim;
+        net.hook_context = &n;
+        struct walk_test test;
+        struct kith_point target = {{9}};
+        walk_init(&test, &net, 0, &target);
+        assert_true(kith_walk_start(&test.walk, net.now));
+        net_drain(&net, 0);
+        net_run(&net, 20 * KITH_NS_PER_S);
+        assert_true(test.done);
+        bad = kith_core_stats(net.nodes[0].core)->bad_contacts - bad;
+        uint64_t answers = bad / (20 - most); /* upkeep asks, too */
+        assert_true(answers > 0 && answers * (20 - most) == bad);
+        assert_true(n > 0 && n <= answers * most * SENDINGS);
+        kith_walk_deinit(&test.walk);
+        net_deinit(&net);
+    }
 }
 
 /* ---- lies about our endpoint ---- */
@@ -607,6 +661,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_endpoint_harms_nobody),
         cmocka_unit_test(test_wrong_endpoint_hides_nobody),
         cmocka_unit_test(test_walk_is_no_reflector),
+        cmocka_unit_test(test_answer_is_no_reflector),
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_votes_do_not_publish_without_end),
         cmocka_unit_test(test_idle_is_quiet),

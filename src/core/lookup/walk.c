@@ -9,7 +9,8 @@
  * Where a node is, others only claim. One who claims it wrongly must not hide it, so a candidate
  * keeps the endpoints that others told, and moves on to the next when one is silent. And an answer
  * full of made-up nodes at a victim's address must not make us flood it: unanswered questions to
- * one public address are few.
+ * one public address, and to one /24, are few; and of one answer it is one to an address and three
+ * to a /24 (swarm_contacts.c).
  *
  * Keys cost nothing, so twenty nodes next to a target may be one machine. Of the k nearest a /24
  * can be two, a /16 four (IPv6: /56 two, /48 four, /32 eight); more of them are asked, but somebody
@@ -200,12 +201,13 @@ static void add_endpoint(struct kith_candidate *c, const struct kith_endpoint *e
     }
 }
 
-/* Whether enough questions to this candidate's address went unanswered. */
+/* Whether enough questions to this candidate's address, or to its /24 (/56), went unanswered. */
 static bool address_is_silent(const struct kith_walk *walk, const struct kith_candidate *c) {
     if (kith_endpoint_exempt(&c->node.endpoint)) {
         return false;
     }
     unsigned n = 0;
+    unsigned n_net = 0;
     for (unsigned i = 0; i < walk->n_candidates; i++) {
         const struct kith_candidate *other = walk->order[i];
         bool open = other->state == KITH_CANDIDATE_ASKED || other->state == KITH_CANDIDATE_SLOW ||
@@ -213,9 +215,10 @@ static bool address_is_silent(const struct kith_walk *walk, const struct kith_ca
         unsigned asked = other->at + (open ? 1u : 0u);
         for (unsigned j = 0; j < asked; j++) {
             n += kith_endpoint_same_ip(&other->endpoints[j], &c->node.endpoint);
+            n_net += kith_endpoint_same_prefix(&other->endpoints[j], &c->node.endpoint);
         }
     }
-    return n >= KITH_WALK_SILENT_MAX;
+    return n >= KITH_WALK_SILENT_MAX || n_net >= KITH_WALK_SILENT_NET_MAX;
 }
 
 /* Without keys one host can be as many nodes as it likes, all of them nearer than anybody else, so

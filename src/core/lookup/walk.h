@@ -20,8 +20,9 @@ enum {
     KITH_WALK_REQUESTS_MAX = 240, /* an adversary who always knows someone nearer ends here */
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
     KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */
-    KITH_ASKED_MAX = 720,     /* nodes that all walks of one lookup ask */
-    KITH_WALK_REACH_MAX = 60, /* nodes of the region around the target, beyond the k nearest */
+    KITH_WALK_SILENT_NET_MAX = 16, /* and to its /24 (IPv6 /56) */
+    KITH_ASKED_MAX = 720,          /* nodes that all walks of one lookup ask */
+    KITH_WALK_REACH_MAX = 60,      /* nodes of the region around the target, beyond the k nearest */
 };
 
 /* Whom the walks of one lookup have asked, so that no two of them ask the same node. Zeroed at

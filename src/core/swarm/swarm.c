@@ -209,7 +209,7 @@ static int new_table(struct kith_swarm *swarm, uint8_t family, struct kith_routi
         /* A whole swarm may live in one /16, a data centre's: that is only kept from owning tables.
          */
         .per_net_bucket = {1, 255, 255},
-        .per_net_table = {3, 64, 128},
+        .per_net_table = {KITH_SWARM_PER_NET, 64, 128},
         .id_valid = swarm->sessions == NULL ? kith_target_id_valid : NULL,
         .enforce_ids = swarm->enforce_ids,
         .random = &swarm->env->random,
@@ -293,25 +293,6 @@ int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id, uin
     return 0;
 }
 
-/* Leaves out contacts that cannot be meant for us, and completes link-local ones: they are on the
- * link of who told us. */
-static void keep_usable(struct kith_swarm *swarm, struct kith_response *response,
-                        const struct kith_endpoint *from) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < response->n_contacts; i++) {
-        struct kith_endpoint *endpoint = &response->contacts[i].endpoint;
-        if (!kith_endpoint_reaches(endpoint, from)) {
-            swarm->env->stats.bad_contacts++;
-            continue;
-        }
-        if (endpoint->family == 6 && kith_endpoint_scope(endpoint) == KITH_SCOPE_LINK_LOCAL) {
-            endpoint->scope = from->scope;
-        }
-        response->contacts[kept++] = response->contacts[i];
-    }
-    response->n_contacts = kept;
-}
-
 /* Whether this answer is by whom the request went to: over a session its key says so; in the clear
  * the endpoint, beside the random txn, is all there is. */
 static bool from_whom_was_asked(const struct kith_swarm *swarm, const struct kith_rpc *rpc,
@@ -388,7 +369,8 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
         if (swarm->sessions != NULL && is_elsewhere(&message->u.response, delivery)) {
             kith_swarm_blame(swarm, &rpc->node, KITH_BOOK_CONTRADICTION, now);
         }
-        keep_usable(swarm, &message->u.response, &delivery->from);
+        kith_swarm_keep_usable(swarm, &message->u.response, &delivery->from,
+                               swarm->sessions != NULL && rpc->method != KITH_METHOD_EXCHANGE);
         event.outcome = KITH_RPC_RESPONSE;
         event.response = &message->u.response;
     } else {

@@ -17,8 +17,10 @@
 #include "core/wire/env.h"
 
 enum {
-    KITH_SILENT_MAX = 32, /* nodes remembered for their silence */
-    KITH_SILENT_S = 60,   /* for so long */
+    KITH_SILENT_MAX = 32,   /* nodes remembered for their silence */
+    KITH_SILENT_S = 60,     /* for so long */
+    KITH_SWARM_PER_IP = 1,  /* entries of a table, and contacts in an answer, of one address */
+    KITH_SWARM_PER_NET = 3, /* and of a /24 (IPv6 /56) */
 };
 
 /* A node that was asked in vain. */
@@ -90,6 +92,12 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
 
 void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoint *from,
                               struct kith_span bytes, uint64_t now);
+
+/* Leaves out contacts that cannot be meant for us, and, of those that come from a table, more of a
+ * neighbourhood than one holds; and completes link-local ones: they are on the link of `from`, who
+ * told us. */
+void kith_swarm_keep_usable(struct kith_swarm *swarm, struct kith_response *response,
+                            const struct kith_endpoint *from, bool of_table);
 
 /* Starts over under another id, with the entries there are. -> KITH_ENOMEM: nothing changed */
 KITH_MUST_CHECK int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id,
