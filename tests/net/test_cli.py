@@ -96,6 +96,10 @@ def case_unreachable():
         check("kithd" in run.err, "does not say how to start the daemon")
     expect(kt.cli("status", env={"XDG_RUNTIME_DIR": PLACE.path, "HOME": PLACE.path}), 5)
     expect(kt.cli("--control", "/" + "x" * 200, "id"), 2, "201 bytes")
+    if os.geteuid() == 0:  # another user than the daemon's: its directory is closed to him
+        done = subprocess.run([kt.DHT_CLI, "--control", NODES[0].control_path, "id"], capture_output=True, text=True,
+                              check=False, preexec_fn=lambda: os.setuid(65534))
+        check(done.returncode == 5 and "as the user that the daemon runs as" in done.stderr, f"{done.stderr!r}")
 
 
 def case_no_network():
@@ -317,6 +321,34 @@ def case_watch():
         watcher.kill()
         watcher.communicate()
     expect(node_cli(3, "watch", NODES[0].key, "--salt", "never", "--timeout", "0.3"), 3)
+
+
+def case_metrics():
+    """Names, types and units by the rules of the text format; every counter is there, none twice."""
+    text = expect(node_cli(1, "metrics"), 0).out
+    kinds, helped, values = {}, set(), {}
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name, words = line[7:].split(" ", 1)
+            check(name not in helped and words[0].isupper(), line)
+            helped.add(name)
+        elif line.startswith("# TYPE "):
+            name, kind = line[7:].split(" ")
+            check(name in helped and name not in kinds, f"{line}: no help, or twice")
+            kinds[name] = kind
+        else:
+            sample, value = line.rsplit(" ", 1)
+            name = sample.split("{")[0]
+            check(re.fullmatch(r'kith_[a-z0-9_]+(\{[a-z]+="[a-z0-9]+"(,[a-z]+="[a-z0-9]+")*\})?', sample), line)
+            check(name == list(kinds)[-1] and sample not in values, f"{line}: out of its group, or twice")
+            check(name.endswith("_total") == (kinds[name] == "counter"), line)
+            values[sample] = float(value)
+    stats = node_cli(1, "--json", "stats").json
+    for name in ("rx_datagrams", "requests_served", "drop_mac", "events_lost"):
+        check(values[f"kith_{name}_total"] <= stats[name], f"{name}: {values}")
+    check(values["kith_rx_datagrams_total"] > 0 and values["kith_ready"] == 1, f"{values}")
+    check(values['kith_contacts{swarm="kith",family="ipv4"}'] >= 4, f"{values}")
+    check(values["kith_rtt_seconds"] < 1, f"{values}")
 
 
 def case_lists():

@@ -135,6 +135,8 @@ int cmd_unban(struct cli *cli);
 int cmd_id(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stats(struct cli *cli);
+/* metrics.c: the same for machines */
+int cmd_metrics(struct cli *cli);
 int cmd_peers(struct cli *cli);
 int cmd_table(struct cli *cli);
 int cmd_records(struct cli *cli);

@@ -105,7 +105,7 @@ static int connect_to(const char *path, struct kith_error_info *info) {
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
-    info->code = KITH_EUNREACHABLE;
+    info->code = fd >= 0 && errno == EACCES ? KITH_EPERMISSION : KITH_EUNREACHABLE;
     snprintf(info->message, sizeof(info->message), "%s", strerror(errno));
     if (fd >= 0)
         close(fd);

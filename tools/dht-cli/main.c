@@ -80,6 +80,8 @@ static const struct cli_command commands[] = {
     {"unban", "KEY|ADDR[/BITS]", "lift a ban", NULL, 1, 1, CLI_FLAG_DAEMON, cmd_unban},
     {"status", "", "health at a glance", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_status},
     {"stats", "", "every counter", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_stats},
+    {"metrics", "", "status and counters for Prometheus",
+     "The text format, for a collector that reads files.", 0, 0, CLI_FLAG_DAEMON, cmd_metrics},
     {"mainline", "COMMAND ...", "the public BitTorrent DHT, in its own terms: a COMMAND below",
      "INFOHASH and TARGET are 40 hex digits.", 0, CLI_ARGS_MAX, CLI_FLAG_GROUP, NULL},
     {"mainline get", "TARGET|KEY|MAGNET [--salt S] [--all] [--raw]", "a stored value (BEP 44)",

@@ -49,6 +49,11 @@ static int open_ephemeral(struct cli *cli) {
 }
 
 static int unreachable(const char *path, const struct kith_error_info *info) {
+    if (info->code == KITH_EPERMISSION) {
+        cli_complain("%s: %s; run this as the user that the daemon runs as, or as root", path,
+                     info->message);
+        return CLI_NO_DAEMON;
+    }
     cli_complain("no daemon answers on %s: %s", path, info->message);
     fprintf(stderr, "Start one with `kithd`%s, or use --ephemeral --peer KEY@HOST:PORT.\n",
             " (or name its socket with --control PATH)");
@@ -81,13 +86,14 @@ int cli_open(struct cli *cli) {
         cli_complain("%s", info.message);
         return CLI_USAGE;
     }
-    if (r != KITH_EUNREACHABLE) {
+    if (r != KITH_EUNREACHABLE && r != KITH_EPERMISSION) {
         cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
         return cli_exit_of(r);
     }
     if (cli->control || cli->command->flags & CLI_FLAG_DAEMON)
         return unreachable(path, &info);
     if (!cli->quiet)
-        fprintf(stderr, "no daemon on %s; asking with a short-lived node\n", path);
+        fprintf(stderr, "no daemon on %s%s; asking with a short-lived node\n", path,
+                r == KITH_EPERMISSION ? " that this user may ask" : "");
     return open_ephemeral(cli);
 }

@@ -459,7 +459,9 @@ int daemon_run(struct config *config, struct log *log) {
     int r = paths_make_dir(config->data_dir);
 
     if (r < 0) {
-        log_say(log, KITH_LOG_ERROR, "data directory '%s': %s", config->data_dir, strerror(-r));
+        log_say(log, KITH_LOG_ERROR,
+                "data directory '%s' cannot be made: %s; choose another with -d", config->data_dir,
+                strerror(-r));
         return EXIT_INTERNAL;
     }
     if (uv_loop_init(&daemon.loop) < 0)
