@@ -78,7 +78,9 @@ uint64_t client_now_ms(void);
 /* ---- the two ways to a node; each returns 0 or a negative enum kith_error and says in `info` what
  * was wrong ---- */
 
-int client_open_socket(struct client **ret_client, const char *path, struct kith_error_info *info);
+/* At the default path, which the user did not name, only a daemon of this user or root is asked. */
+int client_open_socket(struct client **ret_client, const char *path, bool is_default,
+                       struct kith_error_info *info);
 
 struct client_node_options {
     const char *network;

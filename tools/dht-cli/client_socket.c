@@ -89,7 +89,25 @@ static const struct client_transport socket_transport = {
     .free = socket_free,
 };
 
-static int connect_to(const char *path, struct kith_error_info *info) {
+/* Who listens there. In a directory that anybody can write to, it may be anybody. */
+static bool is_ours(int fd, struct kith_error_info *info) {
+#ifdef SO_PEERCRED
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (geteuid() == 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+        peer.uid == geteuid() || peer.uid == 0)
+        return true;
+    info->code = KITH_EPERMISSION;
+    snprintf(info->message, sizeof(info->message), "the daemon there is that of user %u",
+             (unsigned)peer.uid);
+    return false;
+#else
+    return true;
+#endif
+}
+
+static int connect_to(const char *path, bool is_default, struct kith_error_info *info) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
     int fd;
@@ -103,8 +121,12 @@ static int connect_to(const char *path, struct kith_error_info *info) {
     }
     memcpy(address.sun_path, path, length);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+        if (!is_default || is_ours(fd, info))
+            return fd;
+        close(fd);
+        return -1;
+    }
     info->code = fd >= 0 && errno == EACCES ? KITH_EPERMISSION : KITH_EUNREACHABLE;
     snprintf(info->message, sizeof(info->message), "%s", strerror(errno));
     if (fd >= 0)
@@ -112,10 +134,11 @@ static int connect_to(const char *path, struct kith_error_info *info) {
     return -1;
 }
 
-int client_open_socket(struct client **ret_client, const char *path, struct kith_error_info *info) {
+int client_open_socket(struct client **ret_client, const char *path, bool is_default,
+                       struct kith_error_info *info) {
     struct socket_transport *transport;
     struct client *client;
-    int fd = connect_to(path, info);
+    int fd = connect_to(path, is_default, info);
 
     if (fd < 0)
         return info->code;

@@ -79,7 +79,7 @@ int cli_open(struct cli *cli) {
         }
         path = fallback;
     }
-    r = client_open_socket(&cli->client, path, &info);
+    r = client_open_socket(&cli->client, path, !cli->control, &info);
     if (r == 0)
         return CLI_OK;
     if (r == KITH_ETOO_LARGE) {
