@@ -641,6 +641,17 @@ def case_daemon_life():
     check(daemon.process.wait(5) == 0, "stop")
 
 
+def case_log_of_any_bytes():
+    """A name that is no UTF-8, or has a line's end in it, is one line of the log like any other."""
+    for form in ("json", "text"):
+        run = kithd("-d", PLACE.file("x"), "--control", PLACE.file("xc"), "--log-format", form, "-l", NODES[0].endpoint,
+                    "-s", PLACE.path.encode() + b"/\xff\nerror: forged")
+        expect(run, 73, r"/\?\?error: forged")
+        check(len(run.err.splitlines()) == 2, f"{run.err!r}")
+        if form == "json":
+            check([json.loads(line)["level"] for line in run.err.splitlines()] == ["warn", "error"], f"{run.err!r}")
+
+
 def case_private_network():
     secret = write("p.conf", "[node]\nnetwork_secret = " + "ab" * 32 + "\n")
     inside = PLACE.daemon("-c", secret)

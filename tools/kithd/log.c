@@ -65,6 +65,19 @@ static void stamp(char *text, size_t size) {
     snprintf(text, size, "%s.%03uZ", seconds, (unsigned)(now.tv_usec / 1000) % 1000);
 }
 
+/* Part of a message may be the text of a stranger, or a path: it stays one line, and what is no
+ * UTF-8 does not cost the JSON its line. */
+static void blunt(char *text) {
+    json_t *json = json_string(text);
+
+    for (char *at = text; *at; at++) {
+        unsigned char byte = (unsigned char)*at;
+        if (byte < ' ' || byte == 0x7f || (!json && byte >= 0x80))
+            *at = '?';
+    }
+    json_decref(json);
+}
+
 void log_say(const struct log *log, enum kith_log_level level, const char *format, ...) {
     char message[1024], line[1100], time[48];
     va_list args;
@@ -74,6 +87,7 @@ void log_say(const struct log *log, enum kith_log_level level, const char *forma
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
+    blunt(message);
     if (log->json) {
         stamp(time, sizeof(time));
         write_json(json_pack("{s:s, s:s, s:s*}", "time", time, "level", level_names[level],
