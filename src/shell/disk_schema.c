@@ -227,56 +227,46 @@ bool kith_disk_same_record(struct kith_span a, struct kith_span b) {
            memcmp(a.data + SKIP, b.data + SKIP, a.size - SKIP) == 0;
 }
 
-/* ---- blobs of the book ---- */
+/* ---- blobs of the book, documents ---- */
+
+static int encode_plain(enum kith_disk_table table, struct kith_span key, struct kith_span value,
+                        size_t value_max, struct kith_disk_entry *ret) {
+    if (key.size == 0 || key.size > KITH_DISK_BLOB_KEY_MAX || value.size > value_max) {
+        return KITH_EINVALID;
+    }
+    ret->table = table;
+    ret->key_size = key.size;
+    memcpy(ret->key, key.data, key.size);
+    struct kith_writer w = begin_body(ret);
+    kith_write_bytes(&w, value.data, value.size);
+    end_body(ret, &w);
+    return 0;
+}
+
+static int decode_plain(enum kith_disk_table table, struct kith_span key, struct kith_span value,
+                        size_t value_max, struct kith_span *ret) {
+    struct kith_reader r = open_body(table, key, value);
+
+    if (r.failed || kith_reader_left(&r) > value_max) {
+        return KITH_ECORRUPT;
+    }
+    *ret = kith_span(r.at, kith_reader_left(&r));
+    return 0;
+}
 
 int kith_disk_encode_blob(struct kith_span key, struct kith_span value,
                           struct kith_disk_entry *ret) {
-    if (key.size == 0 || key.size > KITH_DISK_BLOB_KEY_MAX ||
-        value.size > KITH_DISK_BLOB_VALUE_MAX) {
-        return KITH_EINVALID;
-    }
-    ret->table = KITH_DISK_BOOK;
-    ret->key_size = key.size;
-    memcpy(ret->key, key.data, key.size);
-    struct kith_writer w = begin_body(ret);
-    kith_write_bytes(&w, value.data, value.size);
-    end_body(ret, &w);
-    return 0;
+    return encode_plain(KITH_DISK_BOOK, key, value, KITH_DISK_BLOB_VALUE_MAX, ret);
 }
 
 int kith_disk_decode_blob(struct kith_span key, struct kith_span value, struct kith_span *ret) {
-    struct kith_reader r = open_body(KITH_DISK_BOOK, key, value);
-
-    if (r.failed || kith_reader_left(&r) > KITH_DISK_BLOB_VALUE_MAX) {
-        return KITH_ECORRUPT;
-    }
-    *ret = kith_span(r.at, kith_reader_left(&r));
-    return 0;
+    return decode_plain(KITH_DISK_BOOK, key, value, KITH_DISK_BLOB_VALUE_MAX, ret);
 }
 
-/* ---- documents ---- */
-
 int kith_disk_encode_state(const char *name, struct kith_span value, struct kith_disk_entry *ret) {
-    struct kith_span key = kith_span_text(name);
-
-    if (key.size == 0 || key.size > KITH_DISK_BLOB_KEY_MAX || value.size > KITH_DISK_STATE_MAX) {
-        return KITH_EINVALID;
-    }
-    ret->table = KITH_DISK_STATE;
-    ret->key_size = key.size;
-    memcpy(ret->key, key.data, key.size);
-    struct kith_writer w = begin_body(ret);
-    kith_write_bytes(&w, value.data, value.size);
-    end_body(ret, &w);
-    return 0;
+    return encode_plain(KITH_DISK_STATE, kith_span_text(name), value, KITH_DISK_STATE_MAX, ret);
 }
 
 int kith_disk_decode_state(struct kith_span key, struct kith_span value, struct kith_span *ret) {
-    struct kith_reader r = open_body(KITH_DISK_STATE, key, value);
-
-    if (r.failed || kith_reader_left(&r) > KITH_DISK_STATE_MAX) {
-        return KITH_ECORRUPT;
-    }
-    *ret = kith_span(r.at, kith_reader_left(&r));
-    return 0;
+    return decode_plain(KITH_DISK_STATE, key, value, KITH_DISK_STATE_MAX, ret);
 }
