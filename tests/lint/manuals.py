@@ -63,29 +63,20 @@ def check_kithd(program, page):
     compare("exit status of kithd", statuses_shown(text), statuses_written(page))
 
 
-def keys_shown(text):
+def keys_of(text, header, key):
+    """Where a section begins and what names a key of it, as regular expressions of whole lines."""
     section, keys = "", set()
     for line in text.splitlines():
-        header = re.fullmatch(r"\[(\w+)\]", line)
-        key = re.match(r"# (\w+) =", line)
-        section = header[1] if header else section
-        keys |= {f"[{section}] {key[1]}"} if key else set()
-    return keys
-
-
-def keys_written(page):
-    section, keys = "", set()
-    for line in page.splitlines():
-        header = re.fullmatch(r"\.Ss Bq (\w+)", line)
-        key = re.fullmatch(r"\.It Cm (\w+)", line)
-        section = header[1] if header else section
-        keys |= {f"[{section}] {key[1]}"} if key else set()
+        begin, name = re.fullmatch(header, line), re.fullmatch(key, line)
+        section = begin[1] if begin else section
+        keys |= {f"[{section}] {name[1]}"} if name else set()
     return keys
 
 
 def check_config(program, page, example):
     text = output(program, "--print-config")
-    compare("key of kith.conf", keys_shown(text), keys_written(page))
+    compare("key of kith.conf", keys_of(text, r"\[(\w+)\]", r"# (\w+) =.*"),
+            keys_of(page, r"\.Ss Bq (\w+)", r"\.It Cm (\w+)"))
 
     def lines(text):  # places depend on the user, and the example has a headline
         return [line.rstrip() for line in text.splitlines()
