@@ -41,7 +41,7 @@ static const struct kith_sim_scenario scenarios[] = {
      50, 0, 0, &kith_sim_fast_curve},
     {"vopr", kith_sim_scenario_vopr, "every fault at once, then none: nothing breaks, all heals",
      30, 30, 0, 0, &kith_sim_fast_curve},
-    {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 200, 50,
+    {"siege", kith_sim_scenario_siege, "few addresses tell 100,000 lies in peer exchange", 1000, 50,
      0, 0, &kith_sim_fast_curve},
     {"hostile", kith_sim_scenario_hostile, "a share of the nodes works together against the others",
      100, 100, 0, 0, &kith_sim_fast_curve},
