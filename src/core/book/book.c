@@ -76,8 +76,6 @@ static int book_init(struct kith_book *book) {
     int r = shelf_init(&book->shelves[KITH_BOOK_NEW], config->buckets_new, REACH_NEW);
 
     r = r < 0 ? r : shelf_init(&book->shelves[KITH_BOOK_TRIED], config->buckets_tried, REACH_TRIED);
-    r = r < 0 ? r : hash_prepare(&book->by_endpoint);
-    r = r < 0 ? r : hash_prepare(&book->by_key);
     return r < 0 ? r : hash_prepare(&book->bans);
 }
 
@@ -101,7 +99,8 @@ int kith_book_new(struct kith_book **ret, const struct kith_book_config *config)
         kith_random_secure(config->random, book->secret, sizeof(book->secret));
     }
     book->free_first = KITH_BOOK_NONE;
-    kith_list_init(&book->dirty);
+    book->dirty_first = KITH_BOOK_NONE;
+    book->dirty_last = KITH_BOOK_NONE;
     kith_list_init(&book->ban_list);
     kith_list_init(&book->ban_dirty);
     int r = book_init(book);
@@ -128,8 +127,8 @@ struct kith_book *kith_book_free(struct kith_book *book) {
     free(book->tests);
     free(book->key_roles);
     free(book->ban_bits);
-    kith_hash_deinit(&book->by_endpoint);
-    kith_hash_deinit(&book->by_key);
+    kith_chains_deinit(&book->by_endpoint);
+    kith_chains_deinit(&book->by_key);
     sodium_memzero(book->secret, sizeof(book->secret));
     free(book);
     return NULL;
@@ -220,8 +219,8 @@ static size_t memory(const struct kith_book *book) {
     size += book->tests == NULL ? 0 : KITH_BOOK_TESTS_MAX * sizeof(*book->tests);
     size += book->key_roles == NULL ? 0 : KITH_BOOK_KEY_ROLES_MAX * sizeof(*book->key_roles);
     size += book->ban_bits == NULL ? 0 : 2 * sizeof(*book->ban_bits);
-    size += (book->by_endpoint.n_chains + book->by_key.n_chains + book->bans.n_chains) *
-            sizeof(struct kith_hash_node *);
+    size += (book->by_endpoint.n_chains + book->by_key.n_chains) * sizeof(uint32_t);
+    size += book->bans.n_chains * sizeof(struct kith_hash_node *);
     return size + book->bans.n * sizeof(struct kith_book_ban_item);
 }
 

@@ -114,8 +114,8 @@ enum kith_book_event { KITH_BOOK_EVENT_ADDED, KITH_BOOK_EVENT_CHANGED, KITH_BOOK
 /* Stamps are Unix seconds, 0: never. */
 struct kith_book_entry {
     struct kith_contact contact;
-    enum kith_book_table table;
-    enum kith_book_origin origin;
+    enum kith_book_table table : 8;
+    enum kith_book_origin origin : 8;
     uint8_t roles;     /* enum kith_book_role */
     bool hidden;       /* came from a private peer: never shared */
     uint16_t attempts; /* failures in a row that count */

@@ -111,7 +111,7 @@ const char *kith_book_check(const struct kith_book *book) {
             return "an entry without a place";
         }
         if (item->state == KITH_BOOK_GONE) {
-            wrong = kith_list_empty(&item->dirty) ? "a removal that nobody will hear of" : NULL;
+            wrong = !item->dirty ? "a removal that nobody will hear of" : NULL;
             continue;
         }
         n_placed++;

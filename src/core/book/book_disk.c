@@ -335,7 +335,7 @@ static void take_entry(struct kith_book *book, struct kith_book_item *item,
 
     kith_book_encode_entry(&stored, ret);
     ret->removed = item->state == KITH_BOOK_GONE;
-    kith_list_remove(&item->dirty);
+    kith_book_item_clean(book, item);
     if (ret->removed) {
         kith_book_item_release(book, item);
     } else {
@@ -344,13 +344,11 @@ static void take_entry(struct kith_book *book, struct kith_book_item *item,
 }
 
 bool kith_book_next_dirty(struct kith_book *book, struct kith_book_blob *ret) {
-    struct kith_list *l = kith_list_first(&book->dirty);
-
-    if (l != NULL) {
-        take_entry(book, kith_container_of(l, struct kith_book_item, dirty), ret);
+    if (book->dirty_first != KITH_BOOK_NONE) {
+        take_entry(book, kith_book_item(book, book->dirty_first), ret);
         return true;
     }
-    l = kith_list_first(&book->ban_dirty);
+    struct kith_list *l = kith_list_first(&book->ban_dirty);
     if (l == NULL) {
         return false;
     }

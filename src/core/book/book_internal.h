@@ -10,6 +10,7 @@
 #include "core/base/endpoint.h"
 #include "core/base/id.h"
 #include "core/book/book.h"
+#include "util/chains.h"
 #include "util/hash.h"
 #include "util/list.h"
 
@@ -23,24 +24,27 @@ enum {
     KITH_BOOK_GROUP_MAX = 2, /* entries of one group among the best */
 };
 
-#define KITH_BOOK_NONE UINT32_MAX
+#define KITH_BOOK_NONE KITH_CHAINS_NONE
 
 /* An entry and its places. Never moves in memory. */
 struct kith_book_item {
     struct kith_book_entry e; /* e.table is meaningless while loose or gone */
-    struct kith_hash_node by_endpoint;
-    struct kith_hash_node by_key; /* entries with a key */
-    struct kith_list dirty;
     uint64_t source_group;
     uint64_t source_tag; /* of the key of the source, 0: none */
     uint64_t counted;    /* the book's good_serial when a failure last counted */
-    uint32_t index;      /* in the pool */
+    /* Indices, or KITH_BOOK_NONE. */
+    uint32_t next_of_endpoint;
+    uint32_t next_of_key; /* entries with a key */
+    uint32_t dirty_before;
+    uint32_t dirty_behind;
+    uint32_t index; /* in the pool */
     uint32_t bucket;
     uint32_t place; /* in the members of its table; in the free list: the next one */
     uint8_t slot;
     uint8_t state; /* enum kith_book_table, GONE, LOOSE */
     bool used;     /* false: in the free list */
     bool stored;   /* the shell took it: its removal must be told */
+    bool dirty;
 };
 
 struct kith_book_bucket {
@@ -91,9 +95,10 @@ struct kith_book {
     uint32_t n_chunks;
     uint32_t chunks_capacity;
     uint32_t free_first;
-    struct kith_hash by_endpoint;
-    struct kith_hash by_key;
-    struct kith_list dirty;
+    struct kith_chains by_endpoint;
+    struct kith_chains by_key;
+    uint32_t dirty_first; /* oldest change */
+    uint32_t dirty_last;
     uint64_t good_serial[KITH_BOOK_CLASSES]; /* answers since the start */
     struct kith_book_test *tests;            /* KITH_BOOK_TESTS_MAX, made for the first */
     uint32_t n_tests;
@@ -172,6 +177,7 @@ struct kith_book_item *kith_book_of(const struct kith_book *book, const struct k
 struct kith_book_item *kith_book_tried_at(const struct kith_book *book,
                                           const struct kith_endpoint *endpoint);
 void kith_book_item_dirty(struct kith_book *book, struct kith_book_item *item);
+void kith_book_item_clean(struct kith_book *book, struct kith_book_item *item);
 void kith_book_notify(struct kith_book *book, enum kith_book_event event,
                       const struct kith_book_item *item);
 

@@ -314,34 +314,48 @@ static int pool_take(struct kith_book *book, struct kith_book_item **ret) {
 }
 
 void kith_book_item_release(struct kith_book *book, struct kith_book_item *item) {
-    kith_list_remove(&item->dirty);
+    kith_book_item_clean(book, item);
     item->used = false;
     item->place = book->free_first;
     book->free_first = item->index;
 }
 
-/* Cannot fail: kith_book_new() made the tables' first chains. */
-static void insert(struct kith_hash *table, struct kith_hash_node *node, uint64_t hash) {
-    int r = kith_hash_insert(table, node, hash);
-
-    assert(r == 0);
-    (void)r;
+static uint32_t *link_of_endpoint(const void *owner, uint32_t index) {
+    return &kith_book_item(owner, index)->next_of_endpoint;
 }
 
-static void index_insert(struct kith_book *book, struct kith_book_item *item) {
-    const struct kith_contact *contact = &item->e.contact;
+static uint64_t hash_of_endpoint(const void *owner, uint32_t index) {
+    return kith_book_endpoint_hash(owner, &kith_book_item(owner, index)->e.contact.endpoint);
+}
 
-    insert(&book->by_endpoint, &item->by_endpoint,
-           kith_book_endpoint_hash(book, &contact->endpoint));
-    if (contact->has_key) {
-        insert(&book->by_key, &item->by_key, key_hash(book, &contact->key));
+static uint32_t *link_of_key(const void *owner, uint32_t index) {
+    return &kith_book_item(owner, index)->next_of_key;
+}
+
+static uint64_t hash_of_key(const void *owner, uint32_t index) {
+    return key_hash(owner, &kith_book_item(owner, index)->e.contact.key);
+}
+
+static const struct kith_chains_access by_endpoint = {link_of_endpoint, hash_of_endpoint};
+static const struct kith_chains_access by_key = {link_of_key, hash_of_key};
+
+/* -> KITH_ENOMEM */
+static int index_insert(struct kith_book *book, struct kith_book_item *item) {
+    int r = kith_chains_insert(&book->by_endpoint, &by_endpoint, book, item->index);
+
+    if (r == 0 && item->e.contact.has_key) {
+        r = kith_chains_insert(&book->by_key, &by_key, book, item->index);
+        if (r < 0) {
+            kith_chains_remove(&book->by_endpoint, &by_endpoint, book, item->index);
+        }
     }
+    return r;
 }
 
-static void index_remove(struct kith_book *book, struct kith_book_item *item) {
-    kith_hash_remove(&book->by_endpoint, &item->by_endpoint);
+static void index_remove(struct kith_book *book, const struct kith_book_item *item) {
+    kith_chains_remove(&book->by_endpoint, &by_endpoint, book, item->index);
     if (item->e.contact.has_key) {
-        kith_hash_remove(&book->by_key, &item->by_key);
+        kith_chains_remove(&book->by_key, &by_key, book, item->index);
     }
 }
 
@@ -354,7 +368,11 @@ int kith_book_item_new(struct kith_book *book, const struct kith_book_entry *ent
         return r;
     }
     item->e = *entry;
-    index_insert(book, item);
+    r = index_insert(book, item);
+    if (r < 0) {
+        kith_book_item_release(book, item);
+        return r;
+    }
     *ret = item;
     return 0;
 }
@@ -378,29 +396,31 @@ void kith_book_item_remove(struct kith_book *book, struct kith_book_item *item) 
 struct kith_book_item *kith_book_at(const struct kith_book *book,
                                     const struct kith_endpoint *endpoint,
                                     const struct kith_book_item *after) {
-    struct kith_hash_node *n =
-        after == NULL ? kith_hash_first(&book->by_endpoint, kith_book_endpoint_hash(book, endpoint))
-                      : kith_hash_next(&after->by_endpoint);
+    uint32_t i = after == NULL ? kith_chains_first(&book->by_endpoint,
+                                                   kith_book_endpoint_hash(book, endpoint))
+                               : after->next_of_endpoint;
 
-    for (; n != NULL; n = kith_hash_next(n)) {
-        struct kith_book_item *item = kith_container_of(n, struct kith_book_item, by_endpoint);
+    while (i != KITH_BOOK_NONE) {
+        struct kith_book_item *item = kith_book_item(book, i);
         if (kith_endpoint_equal(&item->e.contact.endpoint, endpoint)) {
             return item;
         }
+        i = item->next_of_endpoint;
     }
     return NULL;
 }
 
 struct kith_book_item *kith_book_of(const struct kith_book *book, const struct kith_key *key,
                                     const struct kith_book_item *after) {
-    struct kith_hash_node *n = after == NULL ? kith_hash_first(&book->by_key, key_hash(book, key))
-                                             : kith_hash_next(&after->by_key);
+    uint32_t i =
+        after == NULL ? kith_chains_first(&book->by_key, key_hash(book, key)) : after->next_of_key;
 
-    for (; n != NULL; n = kith_hash_next(n)) {
-        struct kith_book_item *item = kith_container_of(n, struct kith_book_item, by_key);
+    while (i != KITH_BOOK_NONE) {
+        struct kith_book_item *item = kith_book_item(book, i);
         if (kith_key_equal(&item->e.contact.key, key)) {
             return item;
         }
+        i = item->next_of_key;
     }
     return NULL;
 }
@@ -429,8 +449,34 @@ struct kith_book_item *kith_book_tried_at(const struct kith_book *book,
 }
 
 void kith_book_item_dirty(struct kith_book *book, struct kith_book_item *item) {
-    if (kith_list_empty(&item->dirty)) {
-        kith_list_append(&book->dirty, &item->dirty);
+    if (item->dirty) {
+        return;
+    }
+    item->dirty = true;
+    item->dirty_before = book->dirty_last;
+    item->dirty_behind = KITH_BOOK_NONE;
+    if (book->dirty_last == KITH_BOOK_NONE) {
+        book->dirty_first = item->index;
+    } else {
+        kith_book_item(book, book->dirty_last)->dirty_behind = item->index;
+    }
+    book->dirty_last = item->index;
+}
+
+void kith_book_item_clean(struct kith_book *book, struct kith_book_item *item) {
+    if (!item->dirty) {
+        return;
+    }
+    item->dirty = false;
+    if (item->dirty_before == KITH_BOOK_NONE) {
+        book->dirty_first = item->dirty_behind;
+    } else {
+        kith_book_item(book, item->dirty_before)->dirty_behind = item->dirty_behind;
+    }
+    if (item->dirty_behind == KITH_BOOK_NONE) {
+        book->dirty_last = item->dirty_before;
+    } else {
+        kith_book_item(book, item->dirty_behind)->dirty_before = item->dirty_before;
     }
 }
 
