@@ -21,7 +21,7 @@ enum {
 
 static void heap_put(struct kith_heap *heap, size_t place, struct kith_heap_node *node) {
     heap->nodes[place - 1] = node;
-    node->place = place;
+    node->place = (uint32_t)place;
 }
 
 /* Moves the node towards the root while it is less than its parent. */
@@ -58,10 +58,10 @@ static void heap_sink(struct kith_heap *heap, struct kith_heap_node *node) {
 }
 
 static int heap_grow(struct kith_heap *heap) {
-    size_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_MIN : heap->capacity * 2;
+    size_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_MIN : (size_t)heap->capacity * 2;
     struct kith_heap_node **nodes;
 
-    if (capacity > SIZE_MAX / sizeof(*nodes)) {
+    if (capacity > UINT32_MAX || capacity > SIZE_MAX / sizeof(struct kith_heap_node *)) {
         return KITH_ENOMEM;
     }
     nodes = realloc(heap->nodes, capacity * sizeof(*nodes));
@@ -69,7 +69,7 @@ static int heap_grow(struct kith_heap *heap) {
         return KITH_ENOMEM;
     }
     heap->nodes = nodes;
-    heap->capacity = capacity;
+    heap->capacity = (uint32_t)capacity;
     return 0;
 }
 

@@ -15,15 +15,15 @@
 #include "kith/error.h"
 
 struct kith_heap_node {
-    size_t place; /* 1-based index in the heap, 0: not in a heap */
+    uint32_t place; /* 1-based index in the heap, 0: not in a heap */
 };
 
 typedef bool (*kith_heap_less)(const struct kith_heap_node *a, const struct kith_heap_node *b);
 
 struct kith_heap {
     struct kith_heap_node **nodes;
-    size_t n;
-    size_t capacity;
+    uint32_t n;
+    uint32_t capacity;
     kith_heap_less less;
 };
 

@@ -62,12 +62,13 @@ static bool repaired_before(const struct kith_heap_node *a_node,
 }
 
 static void item_view(const struct kith_store_item *item, struct kith_record_view *ret) {
-    const uint8_t *rest = item->bytes + (item->is_mutable ? KITH_STORE_SIGNED_SIZE : 0);
+    const uint8_t *payload = kith_store_payload(item);
+    const uint8_t *rest = payload + (item->is_mutable ? KITH_STORE_SIGNED_SIZE : 0);
 
     *ret = (struct kith_record_view){
         .is_mutable = item->is_mutable,
-        .key = item->is_mutable ? item->bytes : NULL,
-        .signature = item->is_mutable ? item->bytes + KITH_KEY_SIZE : NULL,
+        .key = item->is_mutable ? payload : NULL,
+        .signature = item->is_mutable ? payload + KITH_KEY_SIZE : NULL,
         .salt = kith_span(rest, item->salt_size),
         .seq = item->seq,
         .value = kith_span(rest + item->salt_size, item->value_size),
@@ -117,7 +118,8 @@ static struct kith_store_item *item_find(const struct kith_store *store,
         struct kith_store_item *item = kith_container_of(node, struct kith_store_item, node);
         if (item->is_announcement == (announcer != NULL) &&
             kith_point_equal(&item->distance, distance) &&
-            (announcer == NULL || memcmp(item->bytes, announcer, KITH_KEY_SIZE) == 0)) {
+            (announcer == NULL ||
+             memcmp(kith_store_payload(item), announcer, KITH_KEY_SIZE) == 0)) {
             return item;
         }
     }
@@ -135,7 +137,8 @@ static struct kith_store_item *item_new(const struct kith_store_put *put,
                                         const struct kith_point *distance, uint64_t now,
                                         uint64_t expires) {
     const struct kith_record_view *view = put->view;
-    struct kith_store_item *item = calloc(1, sizeof(*item) + view_size(view));
+    size_t in_topic = put->is_announcement ? sizeof(struct kith_store_in_topic) : 0;
+    struct kith_store_item *item = calloc(1, sizeof(*item) + in_topic + view_size(view));
     uint8_t *cursor;
 
     if (item == NULL) {
@@ -149,7 +152,7 @@ static struct kith_store_item *item_new(const struct kith_store_put *put,
     item->is_mutable = view->is_mutable;
     item->salt_size = (uint8_t)view->salt.size;
     item->value_size = (uint16_t)view->value.size;
-    cursor = item->bytes;
+    cursor = item->bytes + in_topic;
     if (view->is_mutable) {
         bytes_append(&cursor, view->key, KITH_KEY_SIZE);
         bytes_append(&cursor, view->signature, KITH_SIGNATURE_SIZE);
@@ -169,9 +172,9 @@ static int item_link(struct kith_store *store, struct kith_store_item *item) {
         r = kith_heap_insert(&store->by_expiry, &item->by_expiry);
     }
     if (r == 0) {
-        r = kith_hash_insert(
-            &store->items, &item->node,
-            item_hash(store, &item->distance, item->is_announcement ? item->bytes : NULL));
+        r = kith_hash_insert(&store->items, &item->node,
+                             item_hash(store, &item->distance,
+                                       item->is_announcement ? kith_store_payload(item) : NULL));
     }
     if (r < 0) {
         kith_store_room_leave(store, item);
@@ -205,8 +208,10 @@ static void notify(const struct kith_store *store, const struct kith_store_item 
 }
 
 static void item_remove(struct kith_store *store, struct kith_store_item *item) {
+    struct kith_store_account account = kith_store_account_of(item);
+
     item_unlink(store, item);
-    kith_store_account_close(store, &item->account);
+    kith_store_account_close(store, &account);
     notify(store, item, KITH_STORE_REMOVED);
     free(item);
 }
@@ -231,13 +236,13 @@ static int put_new(struct kith_store *store, const struct kith_store_put *put,
     }
     kith_store_account_assign(item, &account);
     if (!kith_store_room_make(store, item, NULL, displaced, &victims)) {
-        kith_store_account_close(store, &item->account);
+        kith_store_account_close(store, &account);
         return KITH_STORE_FULL;
     }
     r = item_link(store, item);
     if (r < 0) {
         kith_store_room_restore(store, &victims);
-        kith_store_account_close(store, &item->account);
+        kith_store_account_close(store, &account);
         return r;
     }
     victims_evict(store, &victims);
@@ -247,15 +252,16 @@ static int put_new(struct kith_store *store, const struct kith_store_put *put,
 /* Puts a newer version into the place and on the account of the one held. */
 static int put_newer(struct kith_store *store, struct kith_store_item *held,
                      struct kith_store_item *item) {
+    struct kith_store_account account = kith_store_account_of(held);
     struct kith_store_victims victims;
     int r;
 
-    item->account = held->account;
+    item->share = held->share;
     if (!kith_store_room_make(store, item, held, NULL, &victims)) {
         return KITH_STORE_FULL;
     }
     item_unlink(store, held);
-    kith_store_account_assign(item, &held->account);
+    kith_store_account_assign(item, &account);
     r = item_link(store, item);
     assert(r == 0); /* takes the slots that were just given up */
     (void)r;
@@ -497,7 +503,7 @@ static const char *check_heap(const struct kith_heap *heap, size_t n) {
 }
 
 static const char *check_item(const struct kith_store *store, const struct kith_store_item *item) {
-    const uint8_t *announcer = item->is_announcement ? item->bytes : NULL;
+    const uint8_t *announcer = item->is_announcement ? kith_store_payload(item) : NULL;
 
     if (item_find(store, &item->distance, announcer) != item) {
         return "an item is not where the hash looks for it";

@@ -124,22 +124,22 @@ static int topic_join(struct kith_store *store, const struct kith_point *distanc
         topic_drop_if_empty(store, topic);
         return r;
     }
-    account->topic = topic;
-    account->topic_place = topic->n;
+    account->in.topic = topic;
+    account->in.place = topic->n;
     topic->items[topic->n] = NULL;
     topic->n++;
     return 0;
 }
 
-static void topic_leave(struct kith_store *store, struct kith_store_account *account) {
-    struct kith_store_topic *topic = account->topic;
+static void topic_leave(struct kith_store *store, const struct kith_store_in_topic *in) {
+    struct kith_store_topic *topic = in->topic;
     struct kith_store_item *last;
 
     topic->n--;
     last = topic->items[topic->n];
-    topic->items[account->topic_place] = last;
+    topic->items[in->place] = last;
     if (last != NULL) {
-        last->account.topic_place = account->topic_place;
+        kith_store_in_topic(last)->place = in->place;
     }
     topic_drop_if_empty(store, topic);
 }
@@ -228,8 +228,9 @@ static struct kith_store_item *topic_richest(const struct kith_store_topic *topi
 
     for (uint32_t i = 0; i < topic->n; i++) {
         struct kith_store_item *item = topic->items[i];
-        uint32_t has =
-            item != NULL && item->account.topic_share != NULL ? item->account.topic_share->n : 0;
+        const struct kith_store_share *share =
+            item == NULL ? NULL : kith_store_in_topic(item)->share;
+        uint32_t has = share == NULL ? 0 : share->n;
         if (has > n || (has == n && richest != NULL && kith_store_goes_before(item, richest))) {
             n = has;
             richest = item;
@@ -242,11 +243,10 @@ static struct kith_store_item *topic_richest(const struct kith_store_topic *topi
 static int topic_fit(const struct kith_store *store, const struct kith_store_account *account,
                      struct kith_store_item **ret) {
     *ret = NULL;
-    if (account->topic == NULL || account->topic->n <= store->config.limits.topic_peers) {
+    if (account->in.topic == NULL || account->in.topic->n <= store->config.limits.topic_peers) {
         return 0;
     }
-    *ret =
-        topic_richest(account->topic, account->topic_share == NULL ? 1 : account->topic_share->n);
+    *ret = topic_richest(account->in.topic, account->in.share == NULL ? 1 : account->in.share->n);
     return *ret == NULL ? KITH_STORE_FULL : 0;
 }
 
@@ -267,9 +267,9 @@ static int shares_join(struct kith_store *store, const struct kith_endpoint *fro
     }
     r = share_join(store, NULL, &wide,
                    has_cap ? store->config.limits.records_per_prefix : UINT32_MAX, &account->share);
-    if (r == 0 && account->topic != NULL && !exempt) {
-        r = share_join(store, account->topic, &prefix, topic_share_max(store, &prefix),
-                       &account->topic_share);
+    if (r == 0 && account->in.topic != NULL && !exempt) {
+        r = share_join(store, account->in.topic, &prefix, topic_share_max(store, &prefix),
+                       &account->in.share);
     }
     return r;
 }
@@ -294,26 +294,35 @@ int kith_store_account_open(struct kith_store *store, const struct kith_point *d
     return 0;
 }
 
+struct kith_store_account kith_store_account_of(const struct kith_store_item *item) {
+    struct kith_store_account account = {.share = item->share};
+
+    if (item->is_announcement) {
+        account.in = *kith_store_in_topic(item);
+    }
+    return account;
+}
+
 void kith_store_account_assign(struct kith_store_item *item,
                                const struct kith_store_account *account) {
-    item->account = *account;
-    if (account->topic != NULL) {
-        account->topic->items[account->topic_place] = item;
+    item->share = account->share;
+    if (item->is_announcement) {
+        *kith_store_in_topic(item) = account->in;
+        account->in.topic->items[account->in.place] = item;
     }
 }
 
-void kith_store_account_close(struct kith_store *store, struct kith_store_account *account) {
+void kith_store_account_close(struct kith_store *store, const struct kith_store_account *account) {
     /* The topic goes last: its shares know it by address. */
-    if (account->topic_share != NULL) {
-        share_leave(store, account->topic_share);
+    if (account->in.share != NULL) {
+        share_leave(store, account->in.share);
     }
     if (account->share != NULL) {
         share_leave(store, account->share);
     }
-    if (account->topic != NULL) {
-        topic_leave(store, account);
+    if (account->in.topic != NULL) {
+        topic_leave(store, &account->in);
     }
-    *account = (struct kith_store_account){.share = NULL};
 }
 
 static void topic_swap(struct kith_store_topic *topic, uint32_t a, uint32_t b) {
@@ -321,8 +330,8 @@ static void topic_swap(struct kith_store_topic *topic, uint32_t a, uint32_t b) {
 
     topic->items[a] = topic->items[b];
     topic->items[b] = item;
-    topic->items[a]->account.topic_place = a;
-    topic->items[b]->account.topic_place = b;
+    kith_store_in_topic(topic->items[a])->place = a;
+    kith_store_in_topic(topic->items[b])->place = b;
 }
 
 size_t kith_store_topic(const struct kith_store *store, const struct kith_point *topic_point,
@@ -355,37 +364,38 @@ static uint32_t share_recount(const struct kith_store *store,
     for (; node != NULL; node = kith_list_next(&store->arrival, node)) {
         const struct kith_store_item *item =
             kith_container_of(node, struct kith_store_item, arrival);
-        n += item->account.share == share || item->account.topic_share == share;
+        n += item->share == share ||
+             (item->is_announcement && kith_store_in_topic(item)->share == share);
     }
     return n;
 }
 
-const char *kith_store_account_check(const struct kith_store *store,
-                                     const struct kith_store_item *item) {
-    const struct kith_store_account *account = &item->account;
-    const struct kith_store_topic *topic = account->topic;
+static const char *check_in_topic(const struct kith_store *store,
+                                  const struct kith_store_item *item) {
+    const struct kith_store_in_topic *in = kith_store_in_topic(item);
 
-    if ((topic != NULL) != item->is_announcement) {
-        return "an item is in a topic that should not, or the reverse";
+    if (kith_store_topic_find(store, &item->distance) != in->topic || in->place >= in->topic->n ||
+        in->topic->items[in->place] != item) {
+        return "an announcement is not at its place in its topic";
     }
-    if (topic != NULL) {
-        if (kith_store_topic_find(store, &item->distance) != topic ||
-            account->topic_place >= topic->n || topic->items[account->topic_place] != item) {
-            return "an announcement is not at its place in its topic";
-        }
-        if (topic->n > store->config.limits.topic_peers) {
-            return "a topic is over its limit";
-        }
+    if (in->topic->n > store->config.limits.topic_peers) {
+        return "a topic is over its limit";
     }
-    bool has_cap = account->share->prefix.bytes[0] != 0;
-    if ((has_cap && account->share->n > store->config.limits.records_per_prefix) ||
-        account->share->n != share_recount(store, account->share)) {
-        return "a prefix's share of the store is wrong";
-    }
-    if (account->topic_share != NULL &&
-        (account->topic_share->n > topic_share_max(store, &account->topic_share->prefix) ||
-         account->topic_share->n != share_recount(store, account->topic_share))) {
+    if (in->share != NULL && (in->share->n > topic_share_max(store, &in->share->prefix) ||
+                              in->share->n != share_recount(store, in->share))) {
         return "a prefix's share of a topic is wrong";
     }
     return NULL;
+}
+
+const char *kith_store_account_check(const struct kith_store *store,
+                                     const struct kith_store_item *item) {
+    const struct kith_store_share *share = item->share;
+    bool has_cap = share->prefix.bytes[0] != 0;
+
+    if ((has_cap && share->n > store->config.limits.records_per_prefix) ||
+        share->n != share_recount(store, share)) {
+        return "a prefix's share of the store is wrong";
+    }
+    return item->is_announcement ? check_in_topic(store, item) : NULL;
 }

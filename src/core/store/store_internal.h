@@ -33,40 +33,55 @@ struct kith_store_share {
     uint32_t n;
     /* Of the whole store, and nowhere else: the items that are there, farthest first, and how much
      * of the store they are (store_room.c). */
-    uint32_t bytes;
+    struct kith_heap_node by_weight;
     uint64_t weight;
     struct kith_heap items;
-    struct kith_heap_node by_weight;
+    uint32_t bytes;
+};
+
+/* Where an announcement is in its topic. */
+struct kith_store_in_topic {
+    struct kith_store_topic *topic;
+    struct kith_store_share *share; /* NULL: of an exempt address */
+    uint32_t place;                 /* index in topic->items */
 };
 
 /* On whose account an item is. */
 struct kith_store_account {
-    struct kith_store_share *share;       /* of the whole store */
-    struct kith_store_topic *topic;       /* announcements */
-    struct kith_store_share *topic_share; /* NULL: of an exempt address */
-    uint32_t topic_place;                 /* index in topic->items */
+    struct kith_store_share *share; /* of the whole store */
+    struct kith_store_in_topic in;  /* announcements */
 };
 
 /* One record in one allocation of exactly its size. */
 struct kith_store_item {
     struct kith_hash_node node;
-    struct kith_heap_node by_distance; /* in its share */
-    struct kith_heap_node by_expiry;
-    struct kith_heap_node by_repair; /* of those that are to be repaired */
+    struct kith_store_share *share; /* of the whole store */
     struct kith_list arrival;
-    struct kith_store_account account;
     struct kith_point distance; /* point XOR own id: the order of eviction, and the point again */
     uint64_t serial;            /* of arrival; breaks ties */
     uint64_t stored;
     uint64_t expires;
     uint64_t repair_at;
     int64_t seq;
-    bool is_announcement;
-    bool is_mutable;
-    uint8_t salt_size;
+    struct kith_heap_node by_distance; /* in its share */
+    struct kith_heap_node by_expiry;
+    struct kith_heap_node by_repair; /* of those that are to be repaired */
     uint16_t value_size;
-    uint8_t bytes[]; /* mutable: key, signature, salt; then the value */
+    uint8_t salt_size;
+    bool is_announcement : 1;
+    bool is_mutable : 1;
+    /* Announcements: struct kith_store_in_topic. Mutable: key, signature, salt; then the value. */
+    _Alignas(struct kith_store_in_topic) uint8_t bytes[];
 };
+
+/* Of an announcement. */
+static inline struct kith_store_in_topic *kith_store_in_topic(const struct kith_store_item *item) {
+    return (struct kith_store_in_topic *)(void *)item->bytes;
+}
+
+static inline const uint8_t *kith_store_payload(const struct kith_store_item *item) {
+    return item->bytes + (item->is_announcement ? sizeof(struct kith_store_in_topic) : 0);
+}
 
 struct kith_store {
     struct kith_store_config config;
@@ -90,8 +105,9 @@ enum {
     KITH_STORE_ITEM_OVERHEAD = 8 * sizeof(void *) + 16,
     /* The same for a share, which is in one heap and has one of its own. */
     KITH_STORE_SHARE_OVERHEAD = sizeof(struct kith_store_share) + 4 * sizeof(void *) + 32,
-    KITH_STORE_TOPIC_OVERHEAD =
-        sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 + KITH_STORE_SHARE_OVERHEAD,
+    KITH_STORE_TOPIC_OVERHEAD = sizeof(struct kith_store_in_topic) +
+                                sizeof(struct kith_store_topic) + 4 * sizeof(void *) + 32 +
+                                KITH_STORE_SHARE_OVERHEAD,
     KITH_STORE_ITEM_COST_MIN =
         sizeof(struct kith_store_item) + KITH_STORE_ITEM_OVERHEAD + KITH_STORE_SHARE_OVERHEAD,
     KITH_STORE_ITEM_COST_MAX = KITH_STORE_ITEM_COST_MIN + KITH_STORE_TOPIC_OVERHEAD +
@@ -128,11 +144,13 @@ KITH_MUST_CHECK int kith_store_account_open(struct kith_store *store,
                                             const struct kith_endpoint *from,
                                             struct kith_store_account *ret,
                                             struct kith_store_item **ret_displaced);
+/* The account that pays for it. */
+struct kith_store_account kith_store_account_of(const struct kith_store_item *item);
 /* The account now pays for this item. */
 void kith_store_account_assign(struct kith_store_item *item,
                                const struct kith_store_account *account);
 /* Gives back what kith_store_account_open() took, assigned or not. */
-void kith_store_account_close(struct kith_store *store, struct kith_store_account *account);
+void kith_store_account_close(struct kith_store *store, const struct kith_store_account *account);
 /* The part of kith_store_check() that concerns one item's accounts. */
 const char *kith_store_account_check(const struct kith_store *store,
                                      const struct kith_store_item *item);

@@ -79,7 +79,7 @@ static void share_changed(struct kith_store *store, struct kith_store_share *sha
 }
 
 int kith_store_room_take(struct kith_store *store, struct kith_store_item *item) {
-    struct kith_store_share *share = item->account.share;
+    struct kith_store_share *share = item->share;
     int r = kith_heap_insert(&share->items, &item->by_distance);
 
     if (r == 0) {
@@ -90,7 +90,7 @@ int kith_store_room_take(struct kith_store *store, struct kith_store_item *item)
 }
 
 void kith_store_room_leave(struct kith_store *store, struct kith_store_item *item) {
-    struct kith_store_share *share = item->account.share;
+    struct kith_store_share *share = item->share;
 
     if (item->by_distance.place != 0) {
         kith_heap_remove(&share->items, &item->by_distance);
@@ -100,8 +100,8 @@ void kith_store_room_leave(struct kith_store *store, struct kith_store_item *ite
 }
 
 void kith_store_room_update(struct kith_store *store, struct kith_store_item *item) {
-    kith_heap_update(&item->account.share->items, &item->by_distance);
-    kith_heap_update(&store->by_weight, &item->account.share->by_weight);
+    kith_heap_update(&item->share->items, &item->by_distance);
+    kith_heap_update(&store->by_weight, &item->share->by_weight);
 }
 
 /* ---- making room ---- */
@@ -137,7 +137,7 @@ static bool fits(const struct kith_store *store, const struct kith_store_item *i
 static struct kith_store_item *victim_for(const struct kith_store *store,
                                           const struct kith_store_item *item,
                                           const struct kith_store_item *replaced) {
-    const struct kith_store_share *own = item->account.share;
+    const struct kith_store_share *own = item->share;
     const struct kith_store_share *largest =
         kith_container_of(kith_heap_first(&store->by_weight), struct kith_store_share, by_weight);
     uint64_t with_item = weigh(store, own->items.n + (replaced == NULL),
@@ -187,7 +187,7 @@ const char *kith_store_room_check(const struct kith_store *store) {
             const struct kith_store_item *item =
                 kith_container_of(share->items.nodes[j], struct kith_store_item, by_distance);
             bytes += kith_store_item_cost(item);
-            if (item->account.share != share) {
+            if (item->share != share) {
                 return "an item is in the heap of another share";
             }
             if (j > 0 &&
