@@ -393,7 +393,7 @@ static void test_shares_of_the_store(void **state) {
     }
     end(&f);
 
-    limits.bytes = 8000;
+    limits.bytes = 7600;
     start(&f, 43, &limits);
     for (uint8_t i = 0; i < 2; i++) { /* the fourth large one does not fit */
         example_of(&e, 1, i);

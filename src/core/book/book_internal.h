@@ -41,10 +41,10 @@ struct kith_book_item {
     uint32_t bucket;
     uint32_t place; /* in the members of its table; in the free list: the next one */
     uint8_t slot;
-    uint8_t state; /* enum kith_book_table, GONE, LOOSE */
-    bool used;     /* false: in the free list */
-    bool stored;   /* the shell took it: its removal must be told */
-    bool dirty;
+    uint8_t state;   /* enum kith_book_table, GONE, LOOSE */
+    bool used : 1;   /* false: in the free list */
+    bool stored : 1; /* the shell took it: its removal must be told */
+    bool dirty : 1;  /* to be saved */
 };
 
 struct kith_book_bucket {

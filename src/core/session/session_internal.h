@@ -307,6 +307,8 @@ void session_receive_data(struct kith_sessions *s, const struct kith_endpoint *f
                           struct kith_span datagram, uint64_t now, struct kith_delivery *ret);
 
 /* session_who.c */
+/* Gives the memory back when no question is open. */
+void session_who_forget(struct kith_sessions *s, uint64_t now);
 void session_receive_who(struct kith_sessions *s, const struct kith_endpoint *from,
                          struct kith_span datagram, uint64_t now);
 void session_receive_iam(struct kith_sessions *s, const struct kith_endpoint *from,

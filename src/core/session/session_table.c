@@ -503,6 +503,7 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_sessions *s = kith_container_of(timer, struct kith_sessions, timer);
     uint64_t deadline = KITH_NEVER;
 
+    session_who_forget(s, now);
     for (unsigned i = 0; i < SESSION_CLASSES; i++) {
         enum session_class class = (enum session_class)i;
         uint32_t lifetime = session_ticks(lifetime_of(class));

@@ -95,6 +95,16 @@ static struct session_who *who_find(struct kith_sessions *s, const struct kith_e
     return NULL;
 }
 
+void session_who_forget(struct kith_sessions *s, uint64_t now) {
+    for (unsigned i = 0; s->who != NULL && i < SESSION_WHO_MAX; i++) {
+        if (s->who[i].to.family != 0 && s->who[i].until > now) {
+            return;
+        }
+    }
+    free(s->who);
+    s->who = NULL;
+}
+
 void session_receive_iam(struct kith_sessions *s, const struct kith_endpoint *from,
                          struct kith_span datagram, uint64_t now, struct kith_delivery *ret) {
     struct kith_stats *stats = s->config.stats;
@@ -119,6 +129,7 @@ void session_receive_iam(struct kith_sessions *s, const struct kith_endpoint *fr
         return;
     }
     who->to.family = 0;
+    session_who_forget(s, now);
     if (memcmp(key.bytes, s->config.identity->key.bytes, sizeof(key.bytes)) == 0) {
         stats->drop_self++;
         return;
