@@ -135,6 +135,52 @@ static void test_unfilled(void **state) {
     end(&f);
 }
 
+/* Of one bucket, whoever was silent for longest, unless it was asked just now. */
+static void test_longest_silent(void **state) {
+    struct fixture f;
+
+    start(&f, 51, 4, 256);
+    struct kith_node_ref waits = node_private(&f, 3, 9);
+    assert_null(kith_routing_silent(f.table, &waits.id, 100 * SECOND, 0));
+    for (uint8_t i = 1; i <= 3; i++) {
+        (void)answered(&f, node_private(&f, 3, i), i * SECOND);
+    }
+    (void)answered(&f, node_private(&f, 4, 1), SECOND / 2); /* of another bucket */
+    struct kith_node_ref first = node_private(&f, 3, 1);
+    struct kith_node_ref second = node_private(&f, 3, 2);
+    assert_null(kith_routing_silent(f.table, &waits.id, 100 * SECOND, 100 * SECOND));
+    assert_true(
+        is_node(kith_routing_silent(f.table, &waits.id, 100 * SECOND, 99 * SECOND), &first));
+    kith_routing_find(f.table, &first.id)->asked = 96 * SECOND;
+    assert_true(
+        is_node(kith_routing_silent(f.table, &waits.id, 100 * SECOND, 98 * SECOND), &second));
+    assert_true(is_node(kith_routing_silent(f.table, &waits.id, 101 * SECOND, 0), &first));
+    end(&f);
+}
+
+/* Anywhere among the k nearest, and nowhere else. */
+static void test_point_near(void **state) {
+    struct fixture f;
+    const struct kith_entry *nearest[K];
+    struct kith_point point;
+    unsigned n_outer = 0;
+
+    start(&f, 52, K, 256);
+    kith_routing_point_near(f.table, &point); /* nobody is there: anywhere */
+    fill_random(&f, 256, 5000);
+    assert_int_equal(kith_routing_closest(f.table, &f.own, K, true, nearest), K);
+    struct kith_point last = kith_entry_id(nearest[K - 1]);
+    unsigned bits = kith_point_common_bits(&f.own, &last);
+    assert_true(bits > 4);
+    for (unsigned i = 0; i < 200; i++) {
+        kith_routing_point_near(f.table, &point);
+        assert_true(kith_point_common_bits(&f.own, &point) >= bits);
+        n_outer += kith_point_common_bits(&f.own, &point) == bits;
+    }
+    assert_in_range(n_outer, 60, 140);
+    end(&f);
+}
+
 static void test_point_in_bucket(void **state) {
     for (unsigned id_bits = 160; id_bits <= 256; id_bits += 96) {
         struct fixture f;
@@ -299,6 +345,8 @@ int main(void) {
         cmocka_unit_test(test_closest_large),
         cmocka_unit_test(test_stalest),
         cmocka_unit_test(test_unfilled),
+        cmocka_unit_test(test_longest_silent),
+        cmocka_unit_test(test_point_near),
         cmocka_unit_test(test_point_in_bucket),
         cmocka_unit_test(test_sample_is_uniform),
         cmocka_unit_test(test_size_estimate),

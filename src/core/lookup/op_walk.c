@@ -76,6 +76,7 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
         walk->k = leg->op->query.n;
         walk->request.n = leg->op->query.n;
     }
+    walk->introducing = walk->thrifty && kith_point_equal(target, &leg->swarm->own_id);
     if (leg->op->region) {
         kith_swarm_reach(leg->swarm, &walk->reach);
     }

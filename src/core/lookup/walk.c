@@ -16,6 +16,10 @@
  * can be two, a /16 four (IPv6: /56 two, /48 four, /32 eight); more of them are asked, but somebody
  * else has to be there in their place.
  *
+ * To be nearest to each other is not mutual: some that have us among their k nearest are not among
+ * ours. A walk that introduces us asks those as well, as far as it can tell who they are; each of
+ * them then knows us, for who asks is a node like any other.
+ *
  * Of several walks that share their set of asked nodes, only the first to get there asks a node.
  * For the others it is as good as asked: it takes one of the k places, so that a walk which arrives
  * where another has been ends there.
@@ -409,6 +413,10 @@ struct census {
 /* Of the k nearest, those of one neighbourhood may be so many. */
 static const uint8_t SHARES[KITH_NETS] = {2, 4, 8};
 
+enum {
+    INTRODUCED = 2, /* times k nodes at most are asked by a walk that introduces us */
+};
+
 static bool crowded(const struct census *census, const struct kith_candidate *c) {
     for (unsigned i = 0; i < census->n && c->nets.of[0] != 0; i++) {
         if (kith_endpoint_same_ip(&census->counted[i]->node.endpoint, &c->node.endpoint)) {
@@ -444,9 +452,22 @@ bool kith_walk_in_reach(const struct kith_walk *walk, const struct kith_candidat
     return kith_point_compare(&walk->target, &c->node.id, &farthest) <= 0;
 }
 
+/* Whether we are among the k nearest of this candidate, of those that the walk knows. */
+static bool has_us_near(const struct kith_walk *walk, const struct kith_candidate *c) {
+    const struct kith_point *own = &walk->swarm->own_id;
+    unsigned nearer = 0;
+    for (unsigned i = 0; i < walk->n_candidates && nearer < walk->k; i++) {
+        const struct kith_candidate *other = walk->order[i];
+        nearer += other != c && other->state != KITH_CANDIDATE_GIVEN_UP &&
+                  kith_point_compare(&c->node.id, &other->node.id, own) < 0;
+    }
+    return nearer < walk->k;
+}
+
 /* Whether the walk has to do with the candidate that comes next. */
 static bool concerns(const struct census *census, const struct kith_candidate *c) {
     return census->n < census->walk->k ||
+           (census->walk->introducing && census->n < INTRODUCED * census->walk->k) ||
            (census->n < KITH_WALK_REACH_MAX && kith_walk_in_reach(census->walk, c));
 }
 
@@ -499,6 +520,9 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
         case KITH_CANDIDATE_GIVEN_UP:
             continue;
         case KITH_CANDIDATE_NEW:
+            if (walk->introducing && census.n >= walk->k && !has_us_near(walk, c)) {
+                continue;
+            }
             if (heard_of(walk, c, census.n, now)) {
                 c->state = KITH_CANDIDATE_ANSWERED;
                 break;

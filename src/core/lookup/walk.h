@@ -75,9 +75,10 @@ struct kith_walk {
     struct kith_point reach;
     unsigned k;
     unsigned alpha;
-    bool hasty;               /* do not await slow nodes: the next nearest take their places */
-    bool thrifty;             /* rather later than with more bytes: KITH_ASK_THRIFTY */
-    unsigned requests_max;    /* KITH_WALK_REQUESTS_MAX, or less */
+    bool hasty;            /* do not await slow nodes: the next nearest take their places */
+    bool introducing;      /* towards our own id: asks all who may have us among their k nearest */
+    bool thrifty;          /* rather later than with more bytes: KITH_ASK_THRIFTY */
+    unsigned requests_max; /* KITH_WALK_REQUESTS_MAX, or less */
     unsigned candidates_max;  /* KITH_WALK_CANDIDATES_MAX, or less */
     struct kith_asked *asked; /* shared with other walks; NULL: this one is alone */
     bool running;

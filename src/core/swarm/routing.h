@@ -114,6 +114,11 @@ size_t kith_routing_closest(const struct kith_routing *r, const struct kith_poin
  * table nearest to us ages twice as fast and so comes round twice as often. Entries asked (or found
  * silent) less than 5 s ago are left alone. NULL if none of the live is older than `older_than`. */
 struct kith_entry *kith_routing_stalest(struct kith_routing *r, uint64_t now, uint64_t older_than);
+/* The entry of the bucket of `id` that has been silent for longest, if it is for at least so long
+ * and was not asked less than 5 s ago; or NULL. */
+const struct kith_entry *kith_routing_silent(const struct kith_routing *r,
+                                             const struct kith_point *id, uint64_t now,
+                                             uint64_t silent_ns);
 /* A uniform random entry, or NULL. */
 const struct kith_entry *kith_routing_sample(const struct kith_routing *r);
 /* The lowest-index bucket at or above `from` that is not full and lies below our neighbourhood, or
@@ -124,6 +129,8 @@ int kith_routing_unfilled(const struct kith_routing *r, unsigned from);
 bool kith_routing_wants(const struct kith_routing *r, const struct kith_point *id);
 /* A random point that falls into this bucket. */
 void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret);
+/* A random point among the k nearest to us. */
+void kith_routing_point_near(const struct kith_routing *r, struct kith_point *ret);
 /* Entries, without replacement caches. */
 size_t kith_routing_count(const struct kith_routing *r);
 size_t kith_routing_count_live(const struct kith_routing *r);

@@ -111,12 +111,17 @@ static unsigned near_from(const struct kith_routing *r) {
     return 0;
 }
 
+/* Whether its answer may still be under way. */
+static bool is_asked(const struct kith_entry *entry, uint64_t now) {
+    return entry->asked != 0 && now - entry->asked < RETRY_NS;
+}
+
 /* How much an entry needs a check; 0: not at all. Ages stay below 2^62 ns (146 years). */
 static uint64_t entry_need(const struct kith_entry *entry, bool near, uint64_t now,
                            uint64_t older_than) {
     uint64_t age = now - entry->seen;
 
-    if (entry->asked != 0 && now - entry->asked < RETRY_NS) {
+    if (is_asked(entry, now)) {
         return 0;
     }
     age = near ? age * NEAR_WEIGHT : age;
@@ -142,6 +147,22 @@ struct kith_entry *kith_routing_stalest(struct kith_routing *r, uint64_t now, ui
         }
     }
     return best;
+}
+
+const struct kith_entry *kith_routing_silent(const struct kith_routing *r,
+                                             const struct kith_point *id, uint64_t now,
+                                             uint64_t silent_ns) {
+    unsigned index = kith_point_common_bits(&r->config.own_id, id);
+    const struct kith_entry *longest = NULL;
+
+    for (unsigned i = 0; index < r->n_buckets && i < r->buckets[index].n; i++) {
+        const struct kith_entry *entry = kith_entry_at(r, r->buckets[index].entries, i);
+        if (!is_asked(entry, now) && now - entry->seen >= silent_ns &&
+            (longest == NULL || entry->seen < longest->seen)) {
+            longest = entry;
+        }
+    }
+    return longest;
 }
 
 const struct kith_entry *kith_routing_sample(const struct kith_routing *r) {
@@ -178,16 +199,28 @@ int kith_routing_unfilled(const struct kith_routing *r, unsigned from) {
     return -1;
 }
 
-void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret) {
+/* Agrees with our id in its first bits, and is random beyond. */
+static struct kith_point random_beyond(const struct kith_routing *r, unsigned bits) {
     struct kith_point point = r->config.own_id;
 
-    for (unsigned byte = bucket / 8; byte < r->config.id_bits / 8; byte++) {
+    for (unsigned byte = bits / 8; byte < r->config.id_bits / 8; byte++) {
         uint8_t random = (uint8_t)kith_random_below(r->config.random, 256);
-        uint8_t mask = byte == bucket / 8 ? (uint8_t)(0x7f >> bucket % 8) : 0xff;
+        uint8_t mask = byte == bits / 8 ? (uint8_t)(0xff >> bits % 8) : 0xff;
         point.bytes[byte] = (uint8_t)((point.bytes[byte] & ~mask) | (random & mask));
     }
-    point.bytes[bucket / 8] ^= (uint8_t)(0x80 >> bucket % 8);
-    *ret = point;
+    return point;
+}
+
+void kith_routing_point_in(const struct kith_routing *r, unsigned bucket, struct kith_point *ret) {
+    uint8_t bit = (uint8_t)(0x80 >> bucket % 8);
+    uint8_t other = (uint8_t)(~r->config.own_id.bytes[bucket / 8] & bit);
+
+    *ret = random_beyond(r, bucket);
+    ret->bytes[bucket / 8] = (uint8_t)((ret->bytes[bucket / 8] & ~bit) | other);
+}
+
+void kith_routing_point_near(const struct kith_routing *r, struct kith_point *ret) {
+    *ret = random_beyond(r, kith_routing_boundary(r));
 }
 
 size_t kith_routing_count(const struct kith_routing *r) {

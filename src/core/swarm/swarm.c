@@ -2,14 +2,10 @@
 /*
  * A swarm ties a dialect, two routing tables and the requests in flight together.
  *
- * What enters the tables: a node that answered a question which only a full node answers (find,
- * get, topic), and a node that asked us from an address it has proven and did not call itself a
- * client; that one is asked back, and what it asks later does not make up for what it does not
- * answer. In Mainline, where everybody can claim any id, an asker is asked back first. What leaves
- * them: nodes that stopped answering. Nothing else touches the tables, so a node nobody heard from
- * can never be handed to others.
+ * What enters the tables is in swarm_admit.c. What leaves them: nodes that stopped answering.
+ * Nothing else touches the tables, so a node nobody heard from can never be handed to others.
  */
-#include "core/swarm/swarm.h"
+#include "core/swarm/swarm_internal.h"
 
 #include "core/base/endpoint.h"
 #include "core/record/target.h"
@@ -17,9 +13,6 @@
 /* The part of an answer beside contacts and record: envelope, you, version, seqs. */
 enum {
     ANSWER_BASE = 96,
-    VERIFY_PER_S = 2, /* unknown askers that are asked back */
-    VERIFY_BURST = 16,
-    STAY_START_S = 7200, /* publications are hourly until nodes are known to stay for less */
 };
 
 /* The largest answer that fits a response to an initiation of full size. */
@@ -77,51 +70,6 @@ static bool answered_as_full_node(enum kith_method method) {
            method == KITH_METHOD_PEERS || method == KITH_METHOD_SAMPLE;
 }
 
-static bool is_at(const struct kith_entry *entry, const struct kith_endpoint *endpoint) {
-    struct kith_endpoint there = kith_entry_endpoint(entry);
-    return kith_endpoint_equal(&there, endpoint);
-}
-
-/* Where ids are mere claims, one that is known and alive elsewhere stays where it is. */
-static bool claims_anothers_id(const struct kith_swarm *swarm, struct kith_routing *table,
-                               const struct kith_node_ref *node) {
-    const struct kith_entry *entry =
-        swarm->sessions != NULL ? NULL : kith_routing_find(table, &node->id);
-    return entry != NULL && entry->failures == 0 && !is_at(entry, &node->endpoint);
-}
-
-static void refresh_entry(struct kith_swarm *swarm, const struct kith_node_ref *node, bool admit,
-                          uint64_t rtt_ns, uint64_t now) {
-    struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
-    if (table == NULL || (!admit && kith_routing_find(table, &node->id) == NULL) ||
-        claims_anothers_id(swarm, table, node)) {
-        return;
-    }
-    uint32_t rtt_us =
-        rtt_ns / KITH_NS_PER_US > UINT32_MAX ? UINT32_MAX : (uint32_t)(rtt_ns / KITH_NS_PER_US);
-    if (rtt_ns != 0 && rtt_us == 0) {
-        rtt_us = 1;
-    }
-    /* Without memory the node is simply not remembered. */
-    int r = kith_routing_answered(table, node, rtt_us, now);
-    (void)r;
-}
-
-/* The entry of this node at this endpoint, or NULL. What happens at another endpoint, which anyone
- * may have made up, says nothing about the node. */
-static struct kith_entry *entry_at(const struct kith_swarm *swarm,
-                                   const struct kith_node_ref *node) {
-    struct kith_routing *table = kith_swarm_table(swarm, node->endpoint.family);
-    struct kith_entry *entry = table == NULL ? NULL : kith_routing_find(table, &node->id);
-    return entry != NULL && is_at(entry, &node->endpoint) ? entry : NULL;
-}
-
-bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref *node,
-                      uint64_t within_ns, uint64_t now) {
-    const struct kith_entry *entry = entry_at(swarm, node);
-    return entry != NULL && entry->failures == 0 && now - entry->seen <= within_ns;
-}
-
 static void tell_node(struct kith_swarm *swarm, const struct kith_node_ref *node, bool answered,
                       uint64_t now) {
     if (swarm->on_node != NULL) {
@@ -156,13 +104,6 @@ static void take_own_seq(struct kith_swarm *swarm, struct kith_rpc *rpc,
     entry->told_in = session;
 }
 
-uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm) {
-    uint64_t first = STAY_START_S * KITH_NS_PER_S;
-    uint64_t v4 = swarm->v4 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v4, first);
-    uint64_t v6 = swarm->v6 == NULL ? UINT64_MAX : kith_routing_stay_ns(swarm->v6, first);
-    return v4 < v6 ? v4 : v6;
-}
-
 static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_rpc_event *event) {
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
@@ -171,7 +112,7 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
             return;
         }
         kith_swarm_note_silence(swarm, &rpc->node, event->now);
-        if (entry_at(swarm, &rpc->node) != NULL) {
+        if (kith_swarm_entry_at(swarm, &rpc->node) != NULL) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }
         tell_node(swarm, &rpc->node, false, event->now);
@@ -184,7 +125,7 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     uint64_t heard_before = entry == NULL ? 0 : entry->seen;
     bool admit =
         event->outcome == KITH_RPC_RESPONSE && answered_as_full_node(rpc->method) && !rpc->router;
-    refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
+    kith_swarm_refresh_entry(swarm, &rpc->node, admit, event->rtt_ns, event->now);
     const struct kith_response *response = event->response;
     if (response == NULL) {
         return;
@@ -321,7 +262,7 @@ static bool check_id(struct kith_swarm *swarm, struct kith_rpc *rpc,
         return true;
     }
     swarm->env->stats.bad_ids++;
-    if (entry_at(swarm, &rpc->node) != NULL) {
+    if (kith_swarm_entry_at(swarm, &rpc->node) != NULL) {
         kith_routing_remove(kith_swarm_table(swarm, rpc->node.endpoint.family), &rpc->node.id);
     }
     return false;
@@ -381,52 +322,6 @@ static void receive_answer(struct kith_swarm *swarm, const struct kith_delivery 
     kith_rpcs_finish(&swarm->rpcs, rpc, &event);
 }
 
-static void ask_back(struct kith_swarm *swarm, const struct kith_node_ref *node,
-                     enum kith_method method, unsigned flags, uint64_t now) {
-    struct kith_request request = kith_swarm_request(swarm, method);
-    struct kith_rpc *rpc;
-    request.target = swarm->own_id;
-    int r = kith_swarm_ask(swarm, node, &request, flags, NULL, NULL, now, &rpc);
-    (void)r; /* it may ask again, and upkeep comes round to it */
-}
-
-/* A node of Mainline that asked us may be nobody: it is asked itself before it enters a table. */
-static void verify_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
-                         const struct kith_message *message, uint64_t now) {
-    struct kith_pace_limit limit = kith_pace_limit(VERIFY_PER_S, VERIFY_BURST);
-    struct kith_node_ref node = {.id = message->id, .endpoint = delivery->from};
-    struct kith_routing *table = kith_swarm_table(swarm, delivery->from.family);
-    if (!message->has_id || message->u.request.read_only || table == NULL ||
-        kith_point_equal(&message->id, &swarm->own_id) ||
-        !kith_routing_wants(table, &message->id) ||
-        !kith_pace_take(&swarm->verify, &limit, 1, now)) {
-        return;
-    }
-    ask_back(swarm, &node, KITH_METHOD_FIND, KITH_ASK_ONCE, now);
-}
-
-/* A peer that asked from a proven address and is no client is a node like any other. Once it is in
- * a table it is asked itself: who only asks, and answers nobody, would come back for ever. */
-static void admit_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
-                        bool read_only, uint64_t now) {
-    if (delivery->kind != KITH_DELIVERY_DATA || !delivery->allowance.proven || read_only) {
-        return;
-    }
-    struct kith_pace_limit limit = kith_pace_limit(VERIFY_PER_S, VERIFY_BURST);
-    struct kith_node_ref node = {.key = delivery->key, .has_key = true, .endpoint = delivery->from};
-    kith_point_of_node(&delivery->key, &node.id);
-    const struct kith_entry *entry = kith_swarm_find(swarm, &node.id);
-    bool is_new = entry == NULL;
-    if (is_new ? kith_swarm_was_silent(swarm, &node, now) : entry->failures > 0) {
-        return;
-    }
-    refresh_entry(swarm, &node, true, 0, now);
-    if (is_new && kith_swarm_find(swarm, &node.id) != NULL &&
-        kith_pace_take(&swarm->verify, &limit, 1, now)) {
-        ask_back(swarm, &node, KITH_METHOD_PING, 0, now);
-    }
-}
-
 static void receive_request(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                             const struct kith_message *message, int decoded, uint64_t now) {
     if (decoded == KITH_DECODE_METHOD_UNKNOWN || decoded == KITH_DECODE_ARGS_INVALID) {
@@ -441,9 +336,9 @@ static void receive_request(struct kith_swarm *swarm, const struct kith_delivery
         return;
     }
     if (swarm->sessions == NULL) {
-        verify_asker(swarm, delivery, message, now);
+        kith_swarm_verify_asker(swarm, delivery, message, now);
     } else {
-        admit_asker(swarm, delivery, message->u.request.read_only, now);
+        kith_swarm_admit_asker(swarm, delivery, message->u.request.read_only, now);
     }
     swarm->on_request(swarm->context, delivery, message, now);
 }
@@ -475,7 +370,7 @@ void kith_swarm_receive(struct kith_swarm *swarm, const struct kith_delivery *de
     if (delivery->payload.size == 0) {
         /* Only a proof of address; clients do not send it. */
         if (delivery->confirmed_now) {
-            admit_asker(swarm, delivery, false, now);
+            kith_swarm_admit_asker(swarm, delivery, false, now);
         }
         return;
     }
@@ -504,7 +399,7 @@ void kith_swarm_receive_plain(struct kith_swarm *swarm, const struct kith_endpoi
         .from = *from,
         .payload = bytes,
         .allowance = {.answer = true,
-                      .proven = message.has_id && entry_at(swarm, &node) != NULL,
+                      .proven = message.has_id && kith_swarm_entry_at(swarm, &node) != NULL,
                       .question_size = bytes.size},
         .answer_max = swarm->dialect->datagram_max,
     };
@@ -569,7 +464,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     if (delay == KITH_NEVER) {
         return KITH_EFULL;
     }
-    struct kith_entry *entry = entry_at(swarm, node);
+    struct kith_entry *entry = kith_swarm_entry_at(swarm, node);
     bool thrifty = (flags & KITH_ASK_THRIFTY) != 0;
     bool doubtful = thrifty && swarm->sessions != NULL && entry == NULL;
     struct kith_rpc_start start = {

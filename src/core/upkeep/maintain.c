@@ -9,10 +9,12 @@
  * alone. A newcomer asks a few seeds that it would not need, each some time in its first minute:
  * those that answered first may be one gang, which names only its own.
  *
- * Staying: every 14 s the stalest entry is asked for the nodes nearest to us, which proves it alive
- * and tells us of new neighbours; entries that failed come first, and faster. The self-lookup
- * repeats, and so does filling, in rounds that come less often the less they bring. An idle node
- * stays under 100 bytes per second, of which refreshes are a third; hence their short answers.
+ * Staying: every 14 s the stalest entry is asked for two nodes next to a random point of our
+ * neighbourhood, which proves it alive and tells us of new neighbours (of those nearest to us we
+ * hear in any case, for they ask us themselves); entries that failed come first, and faster. The
+ * self-lookup repeats, and so does filling, in rounds that come less often the less they bring. An
+ * idle node stays under 100 bytes per second, of which refreshes are a third; hence their short
+ * answers.
  */
 #include "core/upkeep/maintain.h"
 
@@ -35,9 +37,9 @@ enum {
     REFRESH_AGE_S = 60, /* entries heard from since are left alone */
     AGAIN_MS = 100,     /* to a self-lookup under a new id */
     SELF_LOOKUP_SECOND_S = 12,
-    SELF_LOOKUP_FACTOR = 4, /* each pause is so many times the one before, up to */
+    SELF_LOOKUP_FACTOR = 2, /* each pause is so many times the one before, up to */
     SELF_LOOKUP_S = 3600,
-    SETTLED_LOOKUPS = 8, /* the pause is the longest by then */
+    SETTLED_LOOKUPS = 10, /* the pause is the longest by then */
     FILL_PAUSE_MS = 100,
     FILL_K = 8,         /* a walk ends when so many are found: their answers name enough others */
     FILL_FIRST_S = 60,  /* pause after the first round of filling */
@@ -505,7 +507,7 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
             continue;
         }
         struct kith_request request = kith_swarm_request(m->swarm, KITH_METHOD_FIND);
-        request.target = m->swarm->own_id;
+        kith_routing_point_near(tables[i], &request.target);
         request.n = FEW;
         struct kith_rpc *rpc;
         if (entry->failures > 0) {
