@@ -107,6 +107,8 @@ static bool wants_newest(const struct kith_op *op) {
 static void on_direct(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_op *op = context;
     switch (event->outcome) {
+    case KITH_RPC_LATE:
+        return;
     case KITH_RPC_SLOW:
         op->extra_messages++;
         return;

@@ -51,6 +51,7 @@ static void on_ping(struct kith_rpc *rpc, const struct kith_rpc_event *event, vo
         op->direct = NULL;
         round_over(op, KITH_ETIMEOUT, 0, event->now);
         break;
+    case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
     case KITH_RPC_STALE:
         break;
@@ -88,6 +89,7 @@ static void on_talk(struct kith_rpc *rpc, const struct kith_rpc_event *event, vo
         op->direct = NULL;
         kith_op_finish(op, KITH_ETIMEOUT, false, event->now);
         break;
+    case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
     case KITH_RPC_STALE:
         break;
@@ -129,6 +131,7 @@ static void on_greeted(struct kith_rpc *rpc, const struct kith_rpc_event *event,
         op->direct = NULL;
         kith_op_finish(op, KITH_ETIMEOUT, false, event->now);
         break;
+    case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
     case KITH_RPC_STALE:
         break;

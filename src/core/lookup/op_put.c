@@ -141,6 +141,8 @@ static void on_stored(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
     struct kith_leg *leg = target->leg;
     struct kith_op *op = leg->op;
     switch (event->outcome) {
+    case KITH_RPC_LATE:
+        return;
     case KITH_RPC_SLOW:
         op->extra_messages++;
         return;

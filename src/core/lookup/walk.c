@@ -2,9 +2,10 @@
 /*
  * The walk keeps its candidates in one array ordered by distance to the target. Each pump looks at
  * the k nearest that have not been given up: those not yet asked are asked while fewer than alpha
- * requests hold a slot; when all of them have answered the walk is done. Slow nodes among the k
- * nearest are awaited until they answer or go stale (two soft timeouts later), so that one lost
- * datagram does not cost a neighbour, and a dead node costs a bounded delay.
+ * requests hold a slot, which a late one does not any more; when all of them have answered the walk
+ * is done. Slow nodes among the k nearest are awaited until they answer or go stale (two soft
+ * timeouts later), so that one lost datagram does not cost a neighbour, and a dead node costs a
+ * bounded delay.
  *
  * Where a node is, others only claim. One who claims it wrongly must not hide it, so a candidate
  * keeps the endpoints that others told, and moves on to the next when one is silent. And an answer
@@ -32,59 +33,6 @@
 #include <stdlib.h>
 
 #include "core/record/target.h"
-
-/* ---- whom several walks have asked ---- */
-
-/* Where `id` is or belongs. */
-static uint32_t asked_place(const struct kith_asked *asked, const struct kith_point *id) {
-    uint32_t low = 0;
-    uint32_t high = asked->n;
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (memcmp(asked->ids[mid].bytes, id->bytes, sizeof(id->bytes)) < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low;
-}
-
-bool kith_asked_has(const struct kith_asked *asked, const struct kith_point *id) {
-    uint32_t at = asked_place(asked, id);
-    return at < asked->n && kith_point_equal(&asked->ids[at], id);
-}
-
-bool kith_asked_add(struct kith_asked *asked, const struct kith_point *id) {
-    enum { FIRST = 64 };
-    uint32_t at = asked_place(asked, id);
-    if (at < asked->n && kith_point_equal(&asked->ids[at], id)) {
-        return true;
-    }
-    if (asked->n == KITH_ASKED_MAX) {
-        return false;
-    }
-    if (asked->n == asked->capacity) {
-        uint32_t capacity = asked->capacity == 0 ? FIRST : asked->capacity * 2;
-        struct kith_point *ids = realloc(asked->ids, capacity * sizeof(*ids));
-        if (ids == NULL) {
-            return false;
-        }
-        asked->ids = ids;
-        asked->capacity = capacity;
-    }
-    memmove(&asked->ids[at + 1], &asked->ids[at], (asked->n - at) * sizeof(*asked->ids));
-    asked->ids[at] = *id;
-    asked->n++;
-    return true;
-}
-
-void kith_asked_deinit(struct kith_asked *asked) {
-    free(asked->ids);
-    *asked = (struct kith_asked){0};
-}
-
-/* ---- the walk ---- */
 
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request) {
@@ -346,6 +294,9 @@ static void on_rpc(struct kith_rpc *rpc, const struct kith_rpc_event *event, voi
         c->state = KITH_CANDIDATE_GIVEN_UP;
         report_hop(walk, c, KITH_HOP_FAILED, NULL, event->rtt_ns, event->now);
         break;
+    case KITH_RPC_LATE:
+        c->late = true;
+        break;
     case KITH_RPC_SLOW:
         c->state = KITH_CANDIDATE_SLOW;
         walk->stats.messages++; /* it was sent again */
@@ -371,6 +322,15 @@ static void on_rpc(struct kith_rpc *rpc, const struct kith_rpc_event *event, voi
     kith_walk_pump(walk, event->now);
 }
 
+/* Nobody waits for upkeep; of paths many run side by side. In Mainline, where half of all contacts
+ * are dead, alpha is larger instead. */
+static unsigned ask_flags(const struct kith_walk *walk) {
+    if (walk->thrifty) {
+        return KITH_ASK_THRIFTY;
+    }
+    return walk->swarm->dialect->sessions && walk->asked == NULL ? KITH_ASK_HEDGED : 0;
+}
+
 static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
     /* Asking again where the walk itself has asked, at another endpoint or for the rest of an
      * answer, is its own business. */
@@ -383,14 +343,15 @@ static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) 
                (!first || kith_asked_add(walk->asked, &c->node.id));
     walk->n_requests += may;
     int r = !may ? KITH_EFULL
-                 : kith_swarm_ask(walk->swarm, &c->node, &walk->request,
-                                  walk->thrifty ? KITH_ASK_THRIFTY : 0, on_rpc, c, now, &c->rpc);
+                 : kith_swarm_ask(walk->swarm, &c->node, &walk->request, ask_flags(walk), on_rpc, c,
+                                  now, &c->rpc);
     if (r < 0) {
         c->rpc = NULL;
         c->state = KITH_CANDIDATE_GIVEN_UP;
         return;
     }
     c->state = KITH_CANDIDATE_ASKED;
+    c->late = false;
     walk->stats.messages++;
     report_hop(walk, c, KITH_HOP_ASKED, NULL, 0, now);
 }
@@ -479,6 +440,7 @@ enum {
     HEARD_MAX_S = 60, /* but no longer than that */
     SETTLED = 3,      /* so many of the nearest have answered: the others can be told by now */
     LAST_ALPHA = 10,
+    BEGINNERS = 8, /* of the nearest nodes of our own tables, those among which speed decides */
 };
 
 /* How many may be asked at a time. Who waits for a put has to wait for all k nearest: once it is
@@ -486,6 +448,27 @@ enum {
 static unsigned slots(const struct kith_walk *walk, unsigned settled) {
     bool last = walk->hasty && !walk->thrifty && walk->asked == NULL && settled >= SETTLED;
     return last && walk->swarm->sessions != NULL ? LAST_ALPHA : walk->alpha;
+}
+
+/* Who of the candidates from `i` on is asked next: the nearest. Only the first questions go to
+ * those of our own tables that answer soonest, since no other step can choose among so many whose
+ * round trips are known; a bit of distance is worth half of a mean one. Whoever answers fast gains
+ * nothing by it but to be one of the first, with others from the same table. */
+static struct kith_candidate *next_of(const struct kith_walk *walk, unsigned i) {
+    struct kith_candidate *best = walk->order[i];
+    uint64_t mean_us = walk->swarm->rpcs.rtt.mean_ns / KITH_NS_PER_US;
+    uint64_t least = UINT64_MAX;
+    bool beginning = walk->stats.answered == 0 && walk->swarm->dialect->sessions && !walk->thrifty;
+    for (; beginning && i < walk->n_candidates && i < BEGINNERS; i++) {
+        struct kith_candidate *c = walk->order[i];
+        uint64_t rtt_us = kith_swarm_rtt_us(walk->swarm, &c->node);
+        uint64_t cost = (rtt_us != 0 ? rtt_us : mean_us) + distance_bits(walk, c) * mean_us / 2;
+        if (c->state == KITH_CANDIDATE_NEW && cost < least) {
+            best = c;
+            least = cost;
+        }
+    }
+    return best;
 }
 
 /* Whether upkeep can count on a node without asking it: we heard from it just now. */
@@ -504,10 +487,13 @@ static bool heard_of(const struct kith_walk *walk, const struct kith_candidate *
  * nearest are still incomplete. */
 static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     unsigned in_slots = 0;
+    unsigned asked = 0;
     for (unsigned i = 0; i < walk->n_candidates; i++) {
-        in_slots += walk->order[i]->state == KITH_CANDIDATE_ASKED;
+        const struct kith_candidate *c = walk->order[i];
+        asked += c->state == KITH_CANDIDATE_ASKED;
+        in_slots += c->state == KITH_CANDIDATE_ASKED && !c->late;
     }
-    walk->stats.in_flight = in_slots;
+    walk->stats.in_flight = asked;
     *ret_waiting = false;
     struct census census;
     census.walk = walk;
@@ -528,8 +514,8 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
                 break;
             }
             *ret_waiting = true;
-            if (in_slots < slots(walk, settled)) {
-                ask(walk, c, now);
+            if (in_slots < slots(walk, settled) && asked < 2 * slots(walk, settled)) {
+                ask(walk, next_of(walk, i), now);
                 return true;
             }
             break;

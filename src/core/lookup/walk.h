@@ -3,14 +3,17 @@
  * walk: THE iterative Kademlia walk; nothing else in the tree walks.
  *
  * Asks the nearest known nodes for nearer ones, alpha at a time, until the k nearest that are
- * alive have answered. A slow node frees its slot and may still answer; one that stays silent is
- * given up and does not hold up the end. What the answers mean beyond contacts is the owner's
- * business: it sees each one and may end the walk at any time.
+ * alive have answered. Where an answer is late, another node is asked beside it, so that up to
+ * twice alpha are; a slow node is asked again, and may still answer; one that stays silent is given
+ * up and does not hold up the end. It begins with those of the nearest that are quick to answer.
+ * What the answers mean beyond contacts is the owner's business: it sees each one and may end the
+ * walk at any time.
  */
 #ifndef KITH_CORE_WALK_H
 #define KITH_CORE_WALK_H
 
 #include "core/base/endpoint.h"
+#include "core/lookup/asked.h"
 #include "core/swarm/swarm.h"
 #include "kith/op.h"
 
@@ -21,22 +24,8 @@ enum {
     KITH_WALK_ENDPOINTS_MAX = 3,  /* of one candidate, tried in turn */
     KITH_WALK_SILENT_MAX = 8, /* unanswered questions to one public IP: answers may name a victim */
     KITH_WALK_SILENT_NET_MAX = 16, /* and to its /24 (IPv6 /56) */
-    KITH_ASKED_MAX = 720,          /* nodes that all walks of one lookup ask */
     KITH_WALK_REACH_MAX = 60,      /* nodes of the region around the target, beyond the k nearest */
 };
-
-/* Whom the walks of one lookup have asked, so that no two of them ask the same node. Zeroed at
- * first. */
-struct kith_asked {
-    struct kith_point *ids; /* sorted */
-    uint32_t n;
-    uint32_t capacity;
-};
-
-bool kith_asked_has(const struct kith_asked *asked, const struct kith_point *id);
-/* False: it cannot be remembered, for lack of memory or because KITH_ASKED_MAX are. */
-bool kith_asked_add(struct kith_asked *asked, const struct kith_point *id);
-void kith_asked_deinit(struct kith_asked *asked);
 
 enum kith_candidate_state {
     KITH_CANDIDATE_NEW,
@@ -57,6 +46,7 @@ struct kith_candidate {
     struct kith_nets nets;                                   /* of `node.endpoint` */
     enum kith_candidate_state state;
     uint8_t depth;    /* 1: known from the start */
+    bool late;        /* ASKED: it holds no slot any more */
     bool asked_twice; /* its first answer was truncated */
     bool has_record;  /* the owner's mark: it holds a valid record */
     bool written;     /* the owner's mark: what it stores was sent to it */
@@ -75,10 +65,14 @@ struct kith_walk {
     struct kith_point reach;
     unsigned k;
     unsigned alpha;
-    bool hasty;            /* do not await slow nodes: the next nearest take their places */
-    bool introducing;      /* towards our own id: asks all who may have us among their k nearest */
-    bool thrifty;          /* rather later than with more bytes: KITH_ASK_THRIFTY */
-    unsigned requests_max; /* KITH_WALK_REQUESTS_MAX, or less */
+    bool hasty;       /* do not await slow nodes: the next nearest take their places */
+    bool introducing; /* towards our own id: asks all who may have us among their k nearest */
+    /* For upkeep: rather later than with more bytes (KITH_ASK_THRIFTY), and whoever is nearer than
+     * the k-th, but not one of the six nearest, and answered us within the last minute (less where
+     * nodes stay for less than eight) counts as if it had answered this walk, too. It is not asked,
+     * so on_answer is not called for it, and it has no token. */
+    bool thrifty;
+    unsigned requests_max;    /* KITH_WALK_REQUESTS_MAX, or less */
     unsigned candidates_max;  /* KITH_WALK_CANDIDATES_MAX, or less */
     struct kith_asked *asked; /* shared with other walks; NULL: this one is alone */
     bool running;

@@ -133,6 +133,8 @@ static void on_answer(struct kith_rpc *rpc, const struct kith_rpc_event *event, 
         local->rpc = NULL;
         confirm(local, &rpc->node.endpoint, event->now);
         return;
+    case KITH_RPC_LATE:
+        return;
     case KITH_RPC_SLOW:
         if (local->confirmed) {
             return; /* one lost datagram says nothing: the repeats are waited for */

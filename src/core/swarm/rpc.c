@@ -6,7 +6,9 @@
  *
  * The soft timeout is the biggest lever a lookup has: with 10% dead entries it takes p99 from 2.0 s
  * to 0.42 s. It follows the peer's own round-trip time where that is known, else the swarm's mean
- * plus as many deviations as the dialect says.
+ * plus as many deviations as the dialect says. To ask another one as well costs one question, and
+ * none of those who are asked anyway: that is worth it after half of the time (LATE). So one dead
+ * node among three takes p99 from 330 to 320 ms, among 30 % of dead ones from 640 to 460.
  */
 #include "core/swarm/rpc.h"
 
@@ -16,9 +18,11 @@ enum {
     SOFT_START_MS = 300, /* before the first sample */
     SOFT_MIN_MS = 100,   /* a busy machine pauses for that long without being dead */
     SOFT_MAX_MS = 2000,
+    LATE_MIN_MS = 30,
+    RTT_SAMPLES = 16,
     PATIENCE = 8, /* mean round trips before anybody is given up: few pairs are that slow */
     PATIENCE_MS = 1500,
-    LATE_MS = 1500, /* from STALE to TIMEOUT */
+    STALE_MS = 1500, /* from STALE to TIMEOUT */
     PPM = 1000000,
     REPEATS_START_PPM = 100000, /* before the first answer: three sendings */
     REPEATS_WEIGHT = 32,        /* of a new answer, one in so many */
@@ -100,6 +104,21 @@ uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_
     return soft > SOFT_MAX_MS * KITH_NS_PER_MS ? SOFT_MAX_MS * KITH_NS_PER_MS : soft;
 }
 
+uint64_t kith_rpcs_late_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us) {
+    const struct kith_rtt *rtt = &rpcs->rtt;
+    uint64_t soft = kith_rpcs_soft_timeout(rpcs, peer_rtt_us);
+    uint64_t peer = peer_rtt_us * KITH_NS_PER_US;
+    uint64_t late = peer != 0 ? peer + peer / 4 + rtt->deviation_ns / 4
+                              : rtt->mean_ns + rtt->deviation_ns + rtt->deviation_ns / 2;
+    if (peer == 0 && rtt->mean_ns == 0) {
+        return soft;
+    }
+    if (late < LATE_MIN_MS * KITH_NS_PER_MS) {
+        late = LATE_MIN_MS * KITH_NS_PER_MS;
+    }
+    return late < soft ? late : soft;
+}
+
 unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs) {
     unsigned n = 1;
     for (uint64_t unheard = rpcs->repeats_ppm; unheard > UNHEARD_PPM;
@@ -124,11 +143,13 @@ static void rtt_sample(struct kith_rtt *rtt, uint64_t sample) {
     if (rtt->mean_ns == 0) {
         rtt->mean_ns = sample == 0 ? 1 : sample;
         rtt->deviation_ns = sample / 2;
+        rtt->n = 1;
         return;
     }
+    rtt->n += rtt->n < RTT_SAMPLES;
     uint64_t error = sample > rtt->mean_ns ? sample - rtt->mean_ns : rtt->mean_ns - sample;
-    rtt->deviation_ns = rtt->deviation_ns - rtt->deviation_ns / 4 + error / 4;
-    rtt->mean_ns = rtt->mean_ns - rtt->mean_ns / 8 + sample / 8;
+    rtt->deviation_ns = rtt->deviation_ns - rtt->deviation_ns / rtt->n + error / rtt->n;
+    rtt->mean_ns = rtt->mean_ns - rtt->mean_ns / rtt->n + sample / rtt->n;
     rtt->mean_ns += rtt->mean_ns == 0;
 }
 
@@ -180,12 +201,20 @@ static uint64_t wait_after_sending(const struct kith_rpc *rpc, uint64_t now) {
     return last && until > now + rpc->soft_ns ? until - now : rpc->soft_ns;
 }
 
-/* SLOW, then STALE a soft timeout after the last sending, then TIMEOUT. */
+static uint64_t wait_for_answer(const struct kith_rpc *rpc) {
+    return rpc->hedged ? rpc->late_ns : rpc->soft_ns;
+}
+
+/* LATE, SLOW, then STALE a soft timeout after the last sending, then TIMEOUT. */
 static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_rpc *rpc = kith_container_of(timer, struct kith_rpc, timer);
     if (rpc->attempts == 0) {
         send_first(rpc, false, now);
-        arm(rpc, rpc->soft_ns, now);
+        arm(rpc, wait_for_answer(rpc), now);
+    } else if (rpc->hedged) {
+        rpc->hedged = false;
+        notify(rpc, KITH_RPC_LATE, now);
+        arm(rpc, rpc->soft_ns - rpc->late_ns, now);
     } else if (!rpc->once && rpc->attempts < kith_rpcs_sendings(rpc->owner)) {
         bool first = rpc->attempts == 1;
         send_again(rpc, now);
@@ -196,7 +225,7 @@ static void on_timer(struct kith_timer *timer, uint64_t now) {
     } else if (!rpc->stale) {
         rpc->stale = true;
         notify(rpc, KITH_RPC_STALE, now);
-        arm(rpc, LATE_MS * KITH_NS_PER_MS, now);
+        arm(rpc, STALE_MS * KITH_NS_PER_MS, now);
     } else {
         rpc->owner->env->stats.requests_timeout++;
         struct kith_rpc_event event = {.outcome = KITH_RPC_TIMEOUT, .now = now};
@@ -221,12 +250,14 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
         .once = start->once,
         .quiet = start->quiet,
         .router = start->router,
+        .late_ns = kith_rpcs_late_timeout(rpcs, start->peer_rtt_us),
         .soft_ns = kith_rpcs_soft_timeout(rpcs, start->peer_rtt_us),
         .answer_hope = start->answer_hope,
         .fn = start->fn,
         .context = start->context,
         .size = (uint16_t)start->payload.size,
     };
+    rpc->hedged = start->hedged && rpc->late_ns < rpc->soft_ns;
     memcpy(rpc->payload, start->payload.data, start->payload.size);
     int r = kith_hash_insert(&rpcs->table, &rpc->by_txn, hash_txn(rpcs, rpc->txn));
     if (r < 0) {
@@ -235,7 +266,7 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
     }
     bool later = start->delay_ns > 0;
     r = kith_timer_set(&rpcs->env->timers, &rpc->timer, on_timer,
-                       now + (later ? start->delay_ns : rpc->soft_ns));
+                       now + (later ? start->delay_ns : wait_for_answer(rpc)));
     if (r < 0) {
         kith_hash_remove(&rpcs->table, &rpc->by_txn);
         free(rpc);

@@ -2,8 +2,9 @@
 /*
  * rpc: requests in flight of one swarm: matching of answers, soft timeouts, repeats.
  *
- * A request lives through up to three moments: SLOW (its soft timeout passed: whoever waits should
- * turn to others), STALE (nobody should wait any longer) and TIMEOUT (forgotten). From SLOW on it
+ * A request lives through up to four moments: LATE (most answers would be there: where `hedged`,
+ * whoever waits may ask another one as well), SLOW (its soft timeout passed: he should turn to
+ * others), STALE (nobody should wait any longer) and TIMEOUT (forgotten). From SLOW on it
  * is sent again, a soft timeout apart, as fresh initiations, since the session may be lost at the
  * other end: as often as is worth it where so much is lost as lately (kith_rpcs_sendings()). An
  * answer may come at any moment before the last and still counts. The table is bounded. Where the
@@ -26,6 +27,7 @@ enum {
 enum kith_rpc_outcome {
     KITH_RPC_RESPONSE = 1, /* `response`; final */
     KITH_RPC_ERROR,        /* `failure`; final */
+    KITH_RPC_LATE,         /* only where `hedged` */
     KITH_RPC_SLOW,
     KITH_RPC_STALE,
     KITH_RPC_TIMEOUT, /* final */
@@ -58,11 +60,13 @@ struct kith_rpc {
     uint32_t txn;
     uint8_t attempts; /* sendings so far; 0: waits for its turn */
     bool once;        /* never repeated */
+    bool hedged;      /* LATE is still to be told */
     bool stale;
     bool router; /* to whom nobody is to be sent: its answer does not bring it into a table */
     bool quiet;  /* a failure says nothing about the node: leave the tables alone */
     uint64_t first_sent;
     uint32_t sent_us[KITH_RPC_SENDINGS_MAX]; /* each, after the first */
+    uint64_t late_ns;
     uint64_t soft_ns;
     size_t answer_hope;
     kith_rpc_fn fn; /* NULL: nobody waits */
@@ -71,8 +75,10 @@ struct kith_rpc {
     uint8_t payload[]; /* the encoded request, for repeats */
 };
 
-/* Smoothed round-trip time over all peers of a swarm (Jacobson 1988). */
+/* Smoothed round-trip time over all peers of a swarm: how far apart they are, rather than how one
+ * path varies (Jacobson 1988), so it remembers more samples. */
 struct kith_rtt {
+    unsigned n;       /* samples, up to as many as it remembers */
     uint64_t mean_ns; /* 0: no sample yet */
     uint64_t deviation_ns;
 };
@@ -107,6 +113,7 @@ struct kith_rpc_start {
     uint32_t peer_rtt_us; /* 0: unknown */
     uint64_t delay_ns;    /* until it may be sent */
     bool once;            /* do not repeat */
+    bool hedged;          /* tell LATE */
     bool quiet;
     bool router;
     bool fresh; /* the first sending, too, opens a session of its own */
@@ -134,7 +141,9 @@ unsigned kith_rpcs_sendings(const struct kith_rpcs *rpcs);
 /* Whether so few answers came to a repeat that silence after one sending rather means that nobody
  * is there. */
 bool kith_rpcs_hears(const struct kith_rpcs *rpcs);
-/* How long to wait for a peer before turning to others. */
+/* How long to wait for a peer before turning to others; its own round-trip time, 0: unknown. */
 uint64_t kith_rpcs_soft_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us);
+/* How long before another one is asked beside it; not less than most would take to answer. */
+uint64_t kith_rpcs_late_timeout(const struct kith_rpcs *rpcs, uint32_t peer_rtt_us);
 
 #endif

@@ -116,6 +116,7 @@ enum {
     KITH_ASK_THRIFTY = 1u << 4, /* no room for the answer where there is no session yet: it comes in
                                    a second one, and who is gone costs little; whom only others
                                    know is asked once, unless datagrams get lost */
+    KITH_ASK_HEDGED = 1u << 5,  /* LATE is told */
 };
 
 /* Whether it is known enough to be asked, in this swarm: by key, where there are sessions. */
@@ -129,6 +130,8 @@ void kith_swarm_note_silence(struct kith_swarm *swarm, const struct kith_node_re
 /* Whether it is in a table, at this endpoint, and its last answer is no older than that. */
 bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref *node,
                       uint64_t within_ns, uint64_t now);
+/* Its round-trip time, if it is in a table at this endpoint; 0: unknown. */
+uint32_t kith_swarm_rtt_us(const struct kith_swarm *swarm, const struct kith_node_ref *node);
 /* How long a node that answers stays, on average, going by those in the tables. */
 uint64_t kith_swarm_stay_ns(const struct kith_swarm *swarm);
 /* Asks a node that can be asked and is not banned. `fn` (may be NULL) is never called from inside

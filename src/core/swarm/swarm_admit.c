@@ -93,6 +93,11 @@ bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref
     return entry != NULL && entry->failures == 0 && now - entry->seen <= within_ns;
 }
 
+uint32_t kith_swarm_rtt_us(const struct kith_swarm *swarm, const struct kith_node_ref *node) {
+    const struct kith_entry *entry = kith_swarm_entry_at(swarm, node);
+    return entry == NULL ? 0 : entry->rtt_us;
+}
+
 void kith_swarm_verify_asker(struct kith_swarm *swarm, const struct kith_delivery *delivery,
                              const struct kith_message *message, uint64_t now) {
     struct kith_pace_limit limit = kith_pace_limit(VERIFY_PER_S, VERIFY_BURST);

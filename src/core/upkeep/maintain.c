@@ -161,6 +161,7 @@ static void on_boot_answer(struct kith_rpc *rpc, const struct kith_rpc_event *ev
                            void *context) {
     struct kith_boot *boot = context;
     switch (event->outcome) {
+    case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
     case KITH_RPC_STALE:
         return;

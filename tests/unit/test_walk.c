@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* walk: whom it asks first, when it asks beside a late one, and whom upkeep need not ask. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/core_internal.h"
+#include "core/lookup/walk.h"
+#include "core_net.h"
+
+enum {
+    NODES = 40,
+    ALPHA = 3,
+    K = 20,
+    NEAREST = 8, /* among which speed decides who is asked first */
+};
+
+static struct net net;
+static struct kith_walk walk;
+static bool is_over;
+static bool asked[NODES]; /* by node 0, since the walk began */
+static bool is_mute;      /* nothing that node 0 sends arrives */
+
+static bool on_packet(struct net *n, struct net_packet *packet) {
+    for (unsigned i = 0; i < NODES; i++) {
+        bool to_it = memcmp(n->nodes[i].endpoint.ip, packet->to.ip, sizeof(packet->to.ip)) == 0;
+        asked[i] |= to_it && memcmp(n->nodes[0].endpoint.ip, packet->from.ip, 16) == 0;
+    }
+    return !is_mute || memcmp(n->nodes[0].endpoint.ip, packet->from.ip, 16) != 0;
+}
+
+static bool on_answer(struct kith_walk *w, struct kith_candidate *from,
+                      const struct kith_response *response, uint64_t now) {
+    (void)w;
+    (void)from;
+    (void)response;
+    (void)now;
+    return true;
+}
+
+static void on_done(struct kith_walk *w, uint64_t now) {
+    (void)w;
+    (void)now;
+    is_over = true;
+}
+
+/* Of node 0, to a point that is nobody's. */
+static void walk_init(void) {
+    struct kith_swarm *swarm = &net.nodes[0].core->swarm;
+    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_FIND);
+    memset(request.target.bytes, 0x5a, sizeof(request.target.bytes));
+    kith_walk_init(&walk, swarm, &request);
+    walk.on_answer = on_answer;
+    walk.on_done = on_done;
+    memset(asked, 0, sizeof(asked));
+    is_over = false;
+}
+
+static void walk_start(void) {
+    assert_true(kith_walk_start(&walk, net.now));
+    net_drain(&net, 0);
+}
+
+static unsigned n_asked(void) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < NODES; i++) {
+        n += asked[i];
+    }
+    return n;
+}
+
+/* The messages of a walk that ends. */
+static unsigned messages_of(bool thrifty) {
+    walk_init();
+    walk.thrifty = thrifty;
+    walk_start();
+    net_run(&net, 2 * KITH_NS_PER_S);
+    assert_true(is_over);
+    unsigned messages = walk.stats.messages;
+    kith_walk_deinit(&walk);
+    return messages;
+}
+
+/* Each node in a /16 of its own, so that all of them count. */
+static void begin(void) {
+    is_mute = false;
+    net_init(&net);
+    for (unsigned i = 0; i < NODES; i++) {
+        struct net_node *node = &net.nodes[net_add(&net)];
+        node->endpoint.ip[1] = (uint8_t)(1 + i);
+        kith_core_set_bound(node->core, &node->endpoint, 1, net.now);
+        if (i > 0) {
+            net_join(&net, i, 0, true);
+        }
+    }
+    net_run(&net, 30 * KITH_NS_PER_S);
+    net.hook = on_packet;
+}
+
+/* Round trips of 2 ms: most answers would be there after 30 ms, nobody is asked again before 100.
+ */
+static void test_another_is_asked_beside_a_late_one(void **state) {
+    begin();
+    walk_init();
+    is_mute = true;
+    walk_start();
+    net_run(&net, 25 * KITH_NS_PER_MS);
+    assert_int_equal(n_asked(), ALPHA);
+    net_run(&net, 15 * KITH_NS_PER_MS);
+    assert_int_equal(n_asked(), 2 * ALPHA);
+    assert_int_equal(walk.stats.messages, 2 * ALPHA);
+    net_run(&net, 50 * KITH_NS_PER_MS); /* those are late, too, but no more are asked */
+    assert_int_equal(n_asked(), 2 * ALPHA);
+    net_run(&net, 20 * KITH_NS_PER_MS); /* the first are slow */
+    assert_int_equal(n_asked(), 3 * ALPHA);
+    kith_walk_deinit(&walk);
+    net_deinit(&net);
+}
+
+static void test_upkeep_and_paths_ask_beside_nobody(void **state) {
+    static const bool kinds[][2] = {{true, false}, {false, true}};
+    for (unsigned i = 0; i < 2; i++) {
+        struct kith_asked set = {0};
+        begin();
+        walk_init();
+        walk.thrifty = kinds[i][0];
+        walk.asked = kinds[i][1] ? &set : NULL;
+        is_mute = true;
+        walk_start();
+        net_run(&net, 90 * KITH_NS_PER_MS);
+        assert_int_equal(n_asked(), ALPHA);
+        kith_walk_deinit(&walk);
+        kith_asked_deinit(&set);
+        net_deinit(&net);
+    }
+}
+
+static void set_rtt(const struct kith_entry *entry, uint32_t rtt_us) {
+    struct kith_point id = kith_entry_id(entry);
+    kith_swarm_find(walk.swarm, &id)->rtt_us = rtt_us;
+}
+
+/* Whoever is far away is not asked for being quick. */
+static void test_the_first_questions_go_to_the_quick_among_the_nearest(void **state) {
+    const struct kith_entry *nearest[NEAREST + 4];
+    begin();
+    walk_init();
+    size_t n = kith_swarm_closest(walk.swarm, &walk.target, NEAREST + 4, nearest);
+    assert_int_equal(n, NEAREST + 4);
+    for (unsigned i = 0; i < n; i++) {
+        bool quick = i >= NEAREST - ALPHA;
+        set_rtt(nearest[i], quick ? 1000 : 400000);
+    }
+    is_mute = true;
+    walk_start();
+    assert_int_equal(n_asked(), ALPHA);
+    for (unsigned i = NEAREST - ALPHA; i < NEAREST; i++) {
+        struct kith_key key = kith_entry_node(nearest[i]).key;
+        unsigned node = 0;
+        while (!kith_key_equal(&net.nodes[node].key, &key)) {
+            node++;
+        }
+        assert_true(asked[node]);
+    }
+    kith_walk_deinit(&walk);
+    net_deinit(&net);
+}
+
+/* Who answered within the last minute is there: upkeep asks only as many as it takes to hear of
+ * everybody. What the application asks is asked of all. */
+static void test_upkeep_counts_on_whom_it_heard_just_now(void **state) {
+    begin();
+    (void)messages_of(false); /* all of them answer */
+    unsigned few = messages_of(true);
+
+    assert_in_range(few, 6, 8);
+    assert_in_range(messages_of(false), K, K + ALPHA);
+    net.hook = NULL;
+    for (unsigned i = 1; i < NODES; i++) {
+        struct kith_point id;
+        kith_point_of_node(&net.nodes[i].key, &id);
+        struct kith_entry *entry = kith_swarm_find(&net.nodes[0].core->swarm, &id);
+        if (entry != NULL) {
+            entry->seen -= 61 * KITH_NS_PER_S;
+        }
+    }
+    assert_in_range(messages_of(true), K, K + ALPHA);
+    net_deinit(&net);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_another_is_asked_beside_a_late_one),
+        cmocka_unit_test(test_upkeep_and_paths_ask_beside_nobody),
+        cmocka_unit_test(test_the_first_questions_go_to_the_quick_among_the_nearest),
+        cmocka_unit_test(test_upkeep_counts_on_whom_it_heard_just_now),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
