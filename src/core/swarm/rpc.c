@@ -7,8 +7,8 @@
  * The soft timeout is the biggest lever a lookup has: with 10% dead entries it takes p99 from 2.0 s
  * to 0.42 s. It follows the peer's own round-trip time where that is known, else the swarm's mean
  * plus as many deviations as the dialect says. To ask another one as well costs one question, and
- * none of those who are asked anyway: that is worth it after half of the time (LATE). So one dead
- * node among three takes p99 from 330 to 320 ms, among 30 % of dead ones from 640 to 460.
+ * none of those who are asked anyway: that is worth it after half of the time (LATE): with
+ * 10^5 nodes, 30 % of them dead, it takes p99 from 0.95 to 0.60 s, the longer memory included.
  */
 #include "core/swarm/rpc.h"
 
