@@ -168,6 +168,29 @@ static void test_lost_swarm(void **state) {
     net_deinit(&net);
 }
 
+/* Everybody was silent, and it was our own network: all are asked again at once, those too whose
+ * silence comes out only after the loss; what was published into the void is published again. */
+static void test_lost_for_a_moment(void **state) {
+    (void)state;
+    struct net net;
+    settled(&net, 4);
+    struct cut cut = {.who = net.nodes[3].endpoint};
+    net.hook = is_cut;
+    net.hook_context = &cut;
+    struct kith_publish *publish = &net.nodes[3].core->publish;
+    for (unsigned i = 0; i < 12000 && net_status(&net, 3).ready; i++) {
+        kith_publish_changed(publish, net.now);
+        net_run(&net, 100 * KITH_NS_PER_MS);
+    }
+    assert_false(net_status(&net, 3).ready);
+    assert_true(publish->failed);
+    net.hook = NULL;
+    net_run(&net, 5 * KITH_NS_PER_S);
+    assert_int_equal(net_status(&net, 3).nodes_v4, 3);
+    assert_false(publish->failed);
+    net_deinit(&net);
+}
+
 /* An interface flaps for ten minutes. The last change counts none the less. */
 static void test_flapping(void **state) {
     (void)state;
@@ -274,11 +297,17 @@ static void test_reachable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_address),     cmocka_unit_test(test_only_peer),
-        cmocka_unit_test(test_same_address),    cmocka_unit_test(test_late_route),
-        cmocka_unit_test(test_nobody_confirms), cmocka_unit_test(test_lost_swarm),
-        cmocka_unit_test(test_flapping),        cmocka_unit_test(test_first_liar),
-        cmocka_unit_test(test_seen_before),     cmocka_unit_test(test_locals),
+        cmocka_unit_test(test_new_address),
+        cmocka_unit_test(test_only_peer),
+        cmocka_unit_test(test_same_address),
+        cmocka_unit_test(test_late_route),
+        cmocka_unit_test(test_nobody_confirms),
+        cmocka_unit_test(test_lost_swarm),
+        cmocka_unit_test(test_lost_for_a_moment),
+        cmocka_unit_test(test_flapping),
+        cmocka_unit_test(test_first_liar),
+        cmocka_unit_test(test_seen_before),
+        cmocka_unit_test(test_locals),
         cmocka_unit_test(test_reachable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

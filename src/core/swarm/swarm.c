@@ -111,7 +111,9 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
         if (rpc->quiet) {
             return;
         }
-        kith_swarm_note_silence(swarm, &rpc->node, event->now);
+        if (rpc->first_sent >= swarm->forgiven) {
+            kith_swarm_note_silence(swarm, &rpc->node, event->now);
+        }
         if (kith_swarm_entry_at(swarm, &rpc->node) != NULL) {
             kith_routing_failed(table, &rpc->node.id, event->now);
         }

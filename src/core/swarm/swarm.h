@@ -45,6 +45,7 @@ struct kith_swarm {
     struct kith_rpcs rpcs;
     struct kith_silent silent[KITH_SILENT_MAX];
     uint32_t next_silent; /* the oldest of them */
+    uint64_t forgiven;    /* silence counts of questions sent since */
     uint64_t
         densities[KITH_SWARM_DENSITIES]; /* a ring: the network's size, as single walks met it */
     uint8_t n_densities;
@@ -121,12 +122,14 @@ enum {
 
 /* Whether it is known enough to be asked, in this swarm: by key, where there are sessions. */
 bool kith_swarm_can_ask(const struct kith_swarm *swarm, const struct kith_node_ref *node);
-/* Whether it was asked in vain within the last minute. Upkeep does not ask it again so soon: others
- * go on naming whoever is gone for a while. */
+/* Whether it was asked in vain at this endpoint within the last minute. Upkeep does not ask it
+ * again so soon: others go on naming whoever is gone for a while. */
 bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
                            uint64_t now);
 void kith_swarm_note_silence(struct kith_swarm *swarm, const struct kith_node_ref *node,
                              uint64_t now);
+/* Our own network was at fault: what was sent before `now` says nothing of anybody. */
+void kith_swarm_forget_silences(struct kith_swarm *swarm, uint64_t now);
 /* Whether it is in a table, at this endpoint, and its last answer is no older than that. */
 bool kith_swarm_heard(const struct kith_swarm *swarm, const struct kith_node_ref *node,
                       uint64_t within_ns, uint64_t now);

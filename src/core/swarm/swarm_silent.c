@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A ring of the nodes that were asked in vain last: a short tag of each, and when. */
+/* A ring of the nodes that were asked in vain last: a short tag of each and its address, and when.
+ * Who has moved was not silent where it is now. */
 #include <string.h>
 
 #include "core/swarm/swarm.h"
@@ -7,7 +8,12 @@
 static uint32_t silent_tag(const struct kith_node_ref *node) {
     uint32_t tag;
     memcpy(&tag, node->id.bytes + sizeof(node->id.bytes) / 2, sizeof(tag));
-    return tag;
+    for (size_t i = 0; i < sizeof(node->endpoint.ip); i += sizeof(tag)) {
+        uint32_t word;
+        memcpy(&word, node->endpoint.ip + i, sizeof(word));
+        tag = tag * 31 + word;
+    }
+    return tag * 31 + node->endpoint.port;
 }
 
 bool kith_swarm_was_silent(const struct kith_swarm *swarm, const struct kith_node_ref *node,
@@ -28,4 +34,9 @@ void kith_swarm_note_silence(struct kith_swarm *swarm, const struct kith_node_re
     swarm->silent[swarm->next_silent] =
         (struct kith_silent){silent_tag(node), (uint32_t)(now / KITH_NS_PER_S)};
     swarm->next_silent = (swarm->next_silent + 1) % KITH_SILENT_MAX;
+}
+
+void kith_swarm_forget_silences(struct kith_swarm *swarm, uint64_t now) {
+    memset(swarm->silent, 0, sizeof(swarm->silent));
+    swarm->forgiven = now;
 }

@@ -66,6 +66,7 @@ static void on_round(struct kith_timer *timer, uint64_t now) {
 
 static void deal_with(struct kith_change *change, uint64_t now) {
     change->env->stats.network_changes++;
+    kith_swarm_forget_silences(change->swarm, now);
     kith_timer_stop(&change->env->timers, &change->due);
     kith_publish_question(change->publish, now);
     kith_reach_question(change->reach, now);

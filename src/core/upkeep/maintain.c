@@ -566,6 +566,7 @@ void kith_maintain_look(struct kith_maintain *m, uint64_t now) {
         m->ready = false;
         m->since = now;
         m->n_self_lookups = 0;
+        kith_swarm_forget_silences(m->swarm, now); /* all at once: it was us */
         m->on_lost(m->context, now);
         hurry(m, BOOT_FIRST_MS * KITH_NS_PER_MS, now);
     }

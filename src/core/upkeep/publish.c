@@ -16,7 +16,7 @@ enum {
     PUBLISH_SOON_MS = 200, /* after joining or a change: several changes come together */
     PUBLISH_AGAIN_S = 10,  /* at least, between two publications */
     PENDING_MS = 100,      /* what waited for a network goes out spread, 10 records a second */
-    PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody */
+    PUBLISH_RETRY_S = 60,  /* after a publication that reached nobody, if we do not join again */
     VERDICT_MS = 500,      /* after the first of fewer votes on a new network */
     QUESTION_S = 6,        /* without any vote, what was seen before a change is forgotten */
 };
@@ -81,6 +81,12 @@ static void publish_soon(struct kith_publish *publish, uint64_t now) {
         int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon, at);
         (void)r;
     }
+}
+
+/* What was published last need not keep a distance: it reached nobody. */
+static void publish_anew(struct kith_publish *publish, uint64_t now) {
+    publish->published = 0;
+    publish_soon(publish, now);
 }
 
 void kith_publish_changed(struct kith_publish *publish, uint64_t now) {
@@ -315,7 +321,10 @@ static void on_peer_published(struct kith_op *op, int status, uint64_t now, void
         kith_gossip_own(publish->gossip, &op->best, now);
     }
     bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT;
-    if (failed && !kith_timer_is_set(&publish->soon)) {
+    publish->failed = failed;
+    if (failed && publish->joined > publish->published) {
+        publish_anew(publish, now); /* it began before everybody was lost */
+    } else if (failed && !kith_timer_is_set(&publish->soon)) {
         int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
                                now + PUBLISH_RETRY_S * KITH_NS_PER_S);
         (void)r;
@@ -346,9 +355,10 @@ static void on_soon(struct kith_timer *timer, uint64_t now) {
 }
 
 void kith_publish_start(struct kith_publish *publish, uint64_t now) {
-    if (!publish->started) {
+    publish->joined = now;
+    if (!publish->started || publish->failed) {
         publish->started = true;
-        publish_soon(publish, now);
+        publish_anew(publish, now);
     }
     send_pending(publish, now);
 }

@@ -26,7 +26,9 @@ struct kith_publish {
     struct kith_timer verdict;
     uint64_t question_ends; /* who has not been seen by then is nowhere */
     uint64_t published;     /* when it did so last, or 0 */
+    uint64_t joined;        /* when we did so last */
     bool started;
+    bool failed;          /* the last publication reached nobody, or too few */
     bool in_mainline;     /* which has been joined */
     uint64_t told_at;     /* when the peer record was last put there, 0: never */
     uint64_t told_digest; /* of what it said */
