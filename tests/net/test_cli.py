@@ -580,6 +580,9 @@ def case_config():
     expect(kithd("-c", write("j.conf", "[node]\ncontrol = /" + 198 * "x" + "\n")), 2, r"j\.conf:2: .*longer than 198 bytes")
     out = expect(kithd("-c", write("l.conf", "  # " + 400 * "x" + "\n[node]\nnetwork = home\n"), "--print-config"), 0).out
     check("network = home" in out.splitlines(), f"a long comment: {out}")
+    out = expect(kithd("-c", write("m.conf", "[node]\n  data_dir = /d\n\tnetwork = home\n"), "--print-config"), 0).out
+    check({"data_dir = /d", "network = home"} <= set(out.splitlines()), f"indented keys: {out}")
+    expect(kithd("-c", write("n.conf", "[bootstrap]\npeer = a:1\n b\n")), 2, r"n\.conf:3: expected .*key = value")
     expect(kithd("-c", write("k.conf", "[node]\nnetwork = a\0b\n")), 2, r"k\.conf:2: .*NUL")
     expect(kithd("-c", PLACE.file("")), 2, "Is a directory")
     lan = write("h.conf", "[node]\ndamping = 1.5\n[lan]\nhide_key = yes\ndeny = wg*\ndeny = eth1\n")

@@ -335,13 +335,15 @@ struct reading {
 };
 
 /* A line for inih, as fgets() would: but inih would take the rest of one that is too long for the
- * next line, and what follows a NUL for nothing. */
+ * next line, what follows a NUL for nothing, and an indented key for more of the value before. */
 static char *read_line(char *out, int size, void *stream) {
     struct reading *reading = stream;
     int n = 0;
     int c = 0;
 
     while (n < size - 1 && c != '\n' && (c = getc(reading->file)) != EOF) {
+        if (n == 0 && (c == ' ' || c == '\t'))
+            continue;
         reading->refused = c == 0 ? "contains a NUL byte" : reading->refused;
         out[n++] = (char)c;
     }
@@ -350,7 +352,7 @@ static char *read_line(char *out, int size, void *stream) {
     reading->line++;
     out[n] = '\0';
     if (n > LINE_MAX_SIZE && c != '\n') {
-        if (strchr("#;", out[strspn(out, " \t")]) == NULL)
+        if (strchr("#;", out[0]) == NULL)
             reading->refused = "the line is longer than 198 bytes";
         while (c != '\n' && c != EOF) /* of a comment */
             c = getc(reading->file);
