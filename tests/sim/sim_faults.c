@@ -269,7 +269,11 @@ static void introduce(struct kith_sim_faults *faults, struct kith_sim_host *host
             /* Without the key, a seed has to answer from where it is asked: its iam names no
              * question. */
             bool with_key = host->index % 4 != 0;
-            if (faults->on && with_key && draw(faults, faults->rates.alias)) {
+            /* What answers from another address than it was asked at does not get through a NAT:
+             * one seed is named by its own, or nobody behind a NAT could ever join. */
+            bool last_hope = i == host->index % KITH_SIM_FAULTS_SEEDS;
+            bool alias = faults->on && with_key && draw(faults, faults->rates.alias);
+            if (alias && !last_hope) {
                 seed.v4 = faults->aliases[i];
                 faults->counts.alias++;
             }
