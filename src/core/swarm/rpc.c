@@ -321,7 +321,23 @@ static void learn(struct kith_rpcs *rpcs, const struct kith_rpc *rpc,
     rpcs->env->stats.responses_late += rpc->attempts > 1;
 }
 
+/* A write in a session that had another path is refused until the new one is proven, which a new
+ * handshake does: it is no answer yet, once. */
+static bool proves_instead(struct kith_rpc *rpc, const struct kith_rpc_event *event) {
+    if (event->outcome != KITH_RPC_ERROR || event->failure->code != KITH_WIRE_UNPROVEN ||
+        !rpc->owner->dialect->sessions || rpc->proving || rpc->once ||
+        rpc->attempts >= KITH_RPC_SENDINGS_MAX) {
+        return false;
+    }
+    rpc->proving = true;
+    send_again(rpc, event->now);
+    return true;
+}
+
 void kith_rpcs_finish(struct kith_rpcs *rpcs, struct kith_rpc *rpc, struct kith_rpc_event *event) {
+    if (proves_instead(rpc, event)) {
+        return;
+    }
     if (event->outcome == KITH_RPC_RESPONSE || event->outcome == KITH_RPC_ERROR) {
         learn(rpcs, rpc, event);
     }

@@ -61,6 +61,7 @@ struct kith_rpc {
     uint8_t attempts; /* sendings so far; 0: waits for its turn */
     bool once;        /* never repeated */
     bool hedged;      /* LATE is still to be told */
+    bool proving;     /* sent again because our address was not proven there */
     bool stale;
     bool router; /* to whom nobody is to be sent: its answer does not bring it into a table */
     bool quiet;  /* a failure says nothing about the node: leave the tables alone */
