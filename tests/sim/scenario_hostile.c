@@ -18,12 +18,17 @@ enum {
 
 enum { SMALL_NODES = 2000 };
 
-/* What a share of hostile nodes leaves of reading: everything in a small network, where one walk
- * alone loses up to 7 %; of larger ones what is aimed at, but for the first. */
+/* What a share of hostile nodes leaves of reading: nearly everything in a small network, where one
+ * walk alone loses up to 7 %; of larger ones what is aimed at, but for the first. */
 static double bound_of(uint32_t nodes, uint32_t hostile_ppm) {
-    return nodes <= SMALL_NODES || hostile_ppm <= 300000 ? 0.999
-           : hostile_ppm <= 400000                       ? 0.99
-                                                         : 0.96;
+    bool small = nodes <= SMALL_NODES;
+    if (hostile_ppm <= 300000) {
+        return 0.999;
+    }
+    if (hostile_ppm <= 400000) {
+        return small ? 0.999 : 0.99;
+    }
+    return small ? 0.99 : 0.96;
 }
 
 void kith_sim_scenario_hostile(struct kith_sim_run *run) {

@@ -185,16 +185,50 @@ static void old_version(void **state) {
     net_deinit(&lies.net);
 }
 
+/* Where a walk met as many nodes as it should, and a round of paths nobody else among them, that is
+ * the answer. */
 static void nothing_there(void **state) {
     (void)state;
     struct kith_record record;
-    struct kith_query query = begin(LIARS, &record);
+    struct kith_query query = begin(0, &record);
     uint64_t walks = walks_of_reader();
     assert_int_equal(net_ask(&lies.net, READER, &query), KITH_ENOT_FOUND);
-    assert_true(walks_of_reader() - walks > 1 + 3);
-    assert_true(walks_of_reader() - walks <= 1 + 3 + 8 + KITH_PATHS_MAX);
+    assert_int_equal(walks_of_reader() - walks, 1 + 3);
     expect_asked_once();
     net_deinit(&lies.net);
+}
+
+/* What speaks against an end after the first round, and after the second. */
+static void convinces(void **state) {
+    (void)state;
+    struct kith_swarm swarm = {0};
+    struct kith_paths paths = {.round = 1};
+    struct kith_leg leg = {.swarm = &swarm, .density = 1};
+    assert_false(kith_leg_convinces(&leg)); /* no round yet */
+    leg.paths = &paths;
+    assert_true(kith_leg_convinces(&leg));
+    leg.density = 0; /* not known */
+    assert_false(kith_leg_convinces(&leg));
+    leg.density = 0.7;
+    assert_false(kith_leg_convinces(&leg));
+    paths.round = 2;
+    assert_true(kith_leg_convinces(&leg));
+    leg.density = 0.45;
+    assert_false(kith_leg_convinces(&leg));
+    leg.density = 2.1;
+    assert_false(kith_leg_convinces(&leg));
+    /* Somebody else was there all the time. */
+    struct kith_candidate other = {.state = KITH_CANDIDATE_ANSWERED, .node.id = {{0, 1}}};
+    struct kith_walk path = {.reach = {{0, 2}}, .n_candidates = 1, .order = {&other}};
+    paths.walks = &path;
+    paths.n = 1;
+    leg.density = 1;
+    assert_false(kith_leg_convinces(&leg));
+    other.node.id = (struct kith_point){{0, 3}}; /* but not so near */
+    assert_true(kith_leg_convinces(&leg));
+    other.node.id = (struct kith_point){{0, 1}};
+    other.state = KITH_CANDIDATE_PASSED; /* the walk knew it */
+    assert_true(kith_leg_convinces(&leg));
 }
 
 static void honest_pays_nothing(void **state) {
@@ -299,6 +333,7 @@ int main(void) {
         cmocka_unit_test(led_astray),
         cmocka_unit_test(old_version),
         cmocka_unit_test(nothing_there),
+        cmocka_unit_test(convinces),
         cmocka_unit_test(honest_pays_nothing),
         cmocka_unit_test(asked_set),
     };

@@ -76,6 +76,7 @@ struct kith_leg {
     bool started;             /* `walk` is to be deinitialized */
     bool running;             /* the walk, or one of the paths */
     bool gave_best;           /* the newest record came from here */
+    double density;           /* that the walk to `point` met, kith_swarm_density() */
     struct kith_walk walk;
     struct kith_paths *paths;                            /* NULL: the walk was enough so far */
     void (*on_over)(struct kith_leg *leg, uint64_t now); /* nothing is left to ask here */
@@ -193,6 +194,9 @@ void kith_op_note_asked(struct kith_leg *leg);
 KITH_MUST_CHECK bool kith_op_widen(struct kith_leg *leg, enum kith_method method,
                                    const struct kith_point *target,
                                    const struct kith_walk_hooks *hooks, uint64_t now);
+/* Whether the leg's walk met as many nodes as there should be, and the last round of paths nobody
+ * else there: then nothing says that the walk was led astray. */
+bool kith_leg_convinces(const struct kith_leg *leg);
 /* The leg's walk (0) and those of its last round of paths (from 1), to read; NULL: no more. */
 const struct kith_walk *kith_leg_walk(const struct kith_leg *leg, unsigned i);
 /* The neighbourhood that counts for an answer of this node in this leg; 0: exempt. */

@@ -9,8 +9,9 @@
  * to hold it: otherwise ours may be a left-over and counts as one more answer.
  *
  * Whoever finds nothing may have been led astray, so rounds of disjoint paths follow
- * (core/lookup/paths.h) before that is the answer; a get of the newest has one round in any case,
- * and others while they bring newer ones. A watch, which looks again in a few seconds, has none.
+ * (core/lookup/paths.h) before that is the answer, until nothing looks wrong; a get of the newest
+ * has one round in any case, and others while they bring newer ones. A watch, which looks again in
+ * a few seconds, has none.
  *
  * All swarms are asked at once. The first record ends the walk that found it; the other swarms then
  * have a short time to come up with a newer one.
@@ -390,7 +391,7 @@ static void on_round_over(struct kith_leg *leg, uint64_t now) {
     }
 }
 
-/* Starts the next round; false: there is none. */
+/* Starts the next round, where one is called for; false: there is none. */
 static bool widen(struct kith_op *op, uint64_t now) {
     static const struct kith_walk_hooks hooks = {.on_answer = on_answer, .on_over = on_round_over};
     bool any = false;
@@ -398,7 +399,8 @@ static bool widen(struct kith_op *op, uint64_t now) {
     op->newest_seen = op->has_best ? op->best.seq : -1;
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         struct kith_leg *leg = &op->legs[i];
-        if (leg->started) {
+        bool enough = !op->has_best && kith_leg_convinces(leg);
+        if (leg->started && !enough) {
             any = kith_op_widen(leg, KITH_METHOD_GET, &leg->point, &hooks, now) || any;
         }
     }
@@ -408,6 +410,7 @@ static bool widen(struct kith_op *op, uint64_t now) {
 static void on_record_walk_over(struct kith_leg *leg, uint64_t now) {
     struct kith_op *op = leg->op;
     bool in_kith = leg == &op->legs[KITH_LEG_KITH];
+    leg->density = kith_swarm_density(leg->swarm, kith_walk_size(&leg->walk));
     if (in_kith && is_lookup(op) && !op->has_best && !op->has_peer) {
         walk_to_node(leg, now);
     } else if (!kith_op_walking(op) && op->stage != STAGE_DIRECT) {

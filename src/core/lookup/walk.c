@@ -542,9 +542,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     return false;
 }
 
-/* What the walk says about the size of the network. Paths do not look for the nearest, but for
- * others. */
-static void note_density(const struct kith_walk *walk) {
+uint64_t kith_walk_size(const struct kith_walk *walk) {
     const struct kith_candidate *last = NULL;
     unsigned n = 0;
     for (unsigned i = 0; i < walk->n_candidates && n < walk->k; i++) {
@@ -554,10 +552,16 @@ static void note_density(const struct kith_walk *walk) {
         }
     }
     double x = n < walk->k || n < 3 ? 0 : kith_point_distance(&walk->target, &last->node.id);
-    if (walk->asked == NULL && walk->k == walk->swarm->dialect->k && x > 0) {
-        double nodes = (double)(n - 1) / x;
-        kith_swarm_note_density(walk->swarm,
-                                nodes >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(nodes + 1.5));
+    double nodes = x > 0 ? (double)(n - 1) / x + 1 : 0;
+    return nodes >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(nodes + 0.5);
+}
+
+/* What the walk says about the size of the network. Paths do not look for the nearest, but for
+ * others. */
+static void note_density(const struct kith_walk *walk) {
+    uint64_t nodes = kith_walk_size(walk);
+    if (walk->asked == NULL && walk->k == walk->swarm->dialect->k && nodes > 0) {
+        kith_swarm_note_density(walk->swarm, nodes);
     }
 }
 

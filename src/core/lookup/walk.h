@@ -106,6 +106,9 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now);
 void kith_walk_stop(struct kith_walk *walk);
 /* Stops and frees the candidates. */
 void kith_walk_deinit(struct kith_walk *walk);
+/* The nodes of a network that is everywhere as dense as what answered next to the target; 0: fewer
+ * than k answered. */
+uint64_t kith_walk_size(const struct kith_walk *walk);
 /* Whether this candidate is in the region, see `reach`. */
 bool kith_walk_in_reach(const struct kith_walk *walk, const struct kith_candidate *c);
 /* Those that answered and can be written to: the k nearest of them, of which no neighbourhood has

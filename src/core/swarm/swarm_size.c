@@ -54,16 +54,31 @@ void kith_swarm_reach(const struct kith_swarm *swarm, struct kith_point *ret) {
 }
 
 /* Walks that liars led astray all meet fewer nodes than there are, and would agree that there are
- * no more; the neighbours in our own tables are not of their choosing. Of 15 expected, chance
- * leaves fewer than half in 1 of 50 regions, fewer than two thirds in 1 of 14: what the node
- * publishes by itself would look around for that alone, at a twentieth of all idle traffic. */
-bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n) {
+ * no more; the neighbours in our own tables are not of their choosing. */
+static uint64_t size_or_more(const struct kith_swarm *swarm) {
     const struct kith_routing *const tables[] = {swarm->v4, swarm->v6};
     uint64_t nodes = kith_swarm_size(swarm);
-    double expected = expected_in_region(swarm);
-    for (unsigned i = 0; i < 2 && nodes != 0; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         uint64_t here = tables[i] == NULL ? 0 : kith_routing_size_estimate(tables[i]);
-        expected *= here > nodes ? (double)here / (double)nodes : 1;
+        nodes = here > nodes ? here : nodes;
     }
-    return nodes != 0 && (2 * n < (unsigned)expected || 5 * n > 9 * (unsigned)expected);
+    return nodes;
+}
+
+/* Of 15 expected, chance leaves fewer than half in 1 of 50 regions, fewer than two thirds in 1 of
+ * 14: what the node publishes by itself would look around for that alone, at a twentieth of all
+ * idle traffic. */
+bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n) {
+    uint64_t nodes = kith_swarm_size(swarm);
+    if (nodes == 0) {
+        return false;
+    }
+    unsigned expected =
+        (unsigned)(expected_in_region(swarm) * (double)size_or_more(swarm) / (double)nodes);
+    return 2 * n < expected || 5 * n > 9 * expected;
+}
+
+double kith_swarm_density(const struct kith_swarm *swarm, uint64_t nodes) {
+    uint64_t expected = size_or_more(swarm);
+    return expected == 0 ? 0 : (double)nodes / (double)expected;
 }
