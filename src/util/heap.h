@@ -3,7 +3,8 @@
  * heap: intrusive binary min-heap over pointers.
  *
  * `less` decides the order; for a deterministic order it must break ties itself. O(log n) insert,
- * remove and update, O(1) minimum. The heap owns only its array of pointers.
+ * remove and update, O(1) minimum. The heap owns only its array of pointers, and has none for a
+ * single node: most heaps of a store never hold more.
  */
 #ifndef KITH_UTIL_HEAP_H
 #define KITH_UTIL_HEAP_H
@@ -21,16 +22,19 @@ struct kith_heap_node {
 typedef bool (*kith_heap_less)(const struct kith_heap_node *a, const struct kith_heap_node *b);
 
 struct kith_heap {
-    struct kith_heap_node **nodes;
+    union {
+        struct kith_heap_node *only;   /* capacity 0 */
+        struct kith_heap_node **array; /* else */
+    } as;
     uint32_t n;
-    uint32_t capacity;
+    uint32_t capacity; /* of the array */
     kith_heap_less less;
 };
 
 void kith_heap_init(struct kith_heap *heap, kith_heap_less less);
 /* Frees the array; nodes are the caller's. */
 void kith_heap_deinit(struct kith_heap *heap);
-/* -> KITH_ENOMEM. The node must not be in a heap. */
+/* -> KITH_ENOMEM, but not for a first node. The node must not be in a heap. */
 KITH_MUST_CHECK int kith_heap_insert(struct kith_heap *heap, struct kith_heap_node *node);
 /* Does nothing for a node that is in no heap. */
 void kith_heap_remove(struct kith_heap *heap, struct kith_heap_node *node);
@@ -38,5 +42,7 @@ void kith_heap_remove(struct kith_heap *heap, struct kith_heap_node *node);
 void kith_heap_update(struct kith_heap *heap, struct kith_heap_node *node);
 /* The smallest, or NULL. */
 struct kith_heap_node *kith_heap_first(const struct kith_heap *heap);
+/* The one at this index, below n: no child before its parent. */
+struct kith_heap_node *kith_heap_at(const struct kith_heap *heap, uint32_t index);
 
 #endif

@@ -144,9 +144,9 @@ bool kith_sim_churn_outlived(const struct kith_sim_churn *churn, uint32_t host, 
 
 struct kith_sim_host *kith_sim_churn_pick(struct kith_sim_churn *churn, uint64_t age) {
     for (unsigned i = 0; i < PICKS_MAX; i++) {
-        struct kith_sim_life *life = kith_container_of(
-            churn->ends.nodes[kith_sim_random_below(&churn->world->random, churn->ends.n)],
-            struct kith_sim_life, by_end);
+        uint64_t index = kith_sim_random_below(&churn->world->random, churn->ends.n);
+        struct kith_sim_life *life = kith_container_of(kith_heap_at(&churn->ends, (uint32_t)index),
+                                                       struct kith_sim_life, by_end);
         struct kith_sim_host *host = churn->world->hosts[life->host];
         if (host->ready && kith_sim_churn_age(churn, life->host) >= age) {
             return host;

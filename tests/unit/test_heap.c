@@ -25,10 +25,11 @@ static bool item_less(const struct kith_heap_node *a, const struct kith_heap_nod
 
 /* Every parent at most its children, every place right: the invariants of the module. */
 static void check(const struct kith_heap *heap) {
-    for (size_t place = 1; place <= heap->n; place++) {
-        assert_true(heap->nodes[place - 1]->place == place);
+    for (uint32_t place = 1; place <= heap->n; place++) {
+        assert_true(kith_heap_at(heap, place - 1)->place == place);
         if (place > 1) {
-            assert_false(item_less(heap->nodes[place - 1], heap->nodes[place / 2 - 1]));
+            assert_false(
+                item_less(kith_heap_at(heap, place - 1), kith_heap_at(heap, place / 2 - 1)));
         }
     }
 }
@@ -111,6 +112,24 @@ static void changed_values_are_moved(void **state) {
     kith_heap_deinit(&heap);
 }
 
+/* A store has as many heaps as there are prefixes that brought one record each. */
+static void a_single_node_needs_no_array(void **state) {
+    struct kith_heap heap;
+    struct item items[2] = {{.value = 2}, {.value = 1}};
+
+    kith_heap_init(&heap, item_less);
+    assert_int_equal(kith_heap_insert(&heap, &items[0].node), 0);
+    assert_int_equal(heap.capacity, 0);
+    kith_heap_update(&heap, &items[0].node);
+    kith_heap_remove(&heap, &items[0].node);
+    assert_null(kith_heap_first(&heap));
+    assert_int_equal(kith_heap_insert(&heap, &items[0].node), 0);
+    assert_int_equal(kith_heap_insert(&heap, &items[1].node), 0);
+    check(&heap);
+    assert_int_equal(drain(&heap), 2);
+    kith_heap_deinit(&heap);
+}
+
 static void removing_an_outsider_does_nothing(void **state) {
     struct kith_heap heap;
     struct item inside = {.value = 1};
@@ -129,6 +148,7 @@ int main(void) {
         cmocka_unit_test(values_come_out_in_order),
         cmocka_unit_test(nodes_can_be_removed_anywhere),
         cmocka_unit_test(changed_values_are_moved),
+        cmocka_unit_test(a_single_node_needs_no_array),
         cmocka_unit_test(removing_an_outsider_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

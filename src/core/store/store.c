@@ -494,8 +494,8 @@ static const char *check_heap(const struct kith_heap *heap, size_t n) {
     if (heap->n != n) {
         return "a heap holds another number of items than the store";
     }
-    for (size_t i = 1; i < heap->n; i++) {
-        if (heap->less(heap->nodes[i], heap->nodes[(i - 1) / 2])) {
+    for (uint32_t i = 1; i < heap->n; i++) {
+        if (heap->less(kith_heap_at(heap, i), kith_heap_at(heap, (i - 1) / 2))) {
             return "a heap is out of order";
         }
     }

@@ -179,27 +179,27 @@ bool kith_store_room_make(struct kith_store *store, const struct kith_store_item
 const char *kith_store_room_check(const struct kith_store *store) {
     size_t n = 0;
 
-    for (size_t i = 0; i < store->by_weight.n; i++) {
-        const struct kith_store_share *share =
-            kith_container_of(store->by_weight.nodes[i], struct kith_store_share, by_weight);
+    for (uint32_t i = 0; i < store->by_weight.n; i++) {
+        const struct kith_store_share *share = kith_container_of(
+            kith_heap_at(&store->by_weight, i), struct kith_store_share, by_weight);
         size_t bytes = 0;
-        for (size_t j = 0; j < share->items.n; j++) {
-            const struct kith_store_item *item =
-                kith_container_of(share->items.nodes[j], struct kith_store_item, by_distance);
+        for (uint32_t j = 0; j < share->items.n; j++) {
+            const struct kith_store_item *item = kith_container_of(
+                kith_heap_at(&share->items, j), struct kith_store_item, by_distance);
             bytes += kith_store_item_cost(item);
             if (item->share != share) {
                 return "an item is in the heap of another share";
             }
-            if (j > 0 &&
-                kith_store_farther(share->items.nodes[j], share->items.nodes[(j - 1) / 2])) {
+            if (j > 0 && kith_store_farther(kith_heap_at(&share->items, j),
+                                            kith_heap_at(&share->items, (j - 1) / 2))) {
                 return "a share's heap is out of order";
             }
         }
         if (bytes != share->bytes || share->weight != weigh(store, share->items.n, bytes)) {
             return "a share's weight is wrong";
         }
-        if (i > 0 && kith_store_share_before(store->by_weight.nodes[i],
-                                             store->by_weight.nodes[(i - 1) / 2])) {
+        if (i > 0 && kith_store_share_before(kith_heap_at(&store->by_weight, i),
+                                             kith_heap_at(&store->by_weight, (i - 1) / 2))) {
             return "the heap of shares is out of order";
         }
         n += share->items.n;

@@ -122,8 +122,8 @@ static const char *check_numbers(const struct kith_torrents *torrents, uint32_t 
     if (n_peers > torrents->config.peers || torrents->all.n > torrents->config.hashes) {
         return "the store is over its limits";
     }
-    for (size_t i = 1; i < heap->n; i++) {
-        if (heap->less(heap->nodes[i], heap->nodes[(i - 1) / 2])) {
+    for (uint32_t i = 1; i < heap->n; i++) {
+        if (heap->less(kith_heap_at(heap, i), kith_heap_at(heap, (i - 1) / 2))) {
             return "the heap is out of order";
         }
     }
