@@ -12,16 +12,16 @@
 #include "core/record/record.h"
 
 enum {
-    KITH_CARDS_MAX = 64,
+    KITH_CARDS_MAX = 24,         /* an exchange shows one at most */
     KITH_CARD_AGE_S = 24 * 3600, /* since it was kept; then it is not shown any more */
 };
 
 struct kith_card {
-    struct kith_key key;
     int64_t seq;
-    uint64_t kept;
-    uint8_t signature[KITH_SIGNATURE_SIZE];
+    uint32_t kept_s;
     uint16_t size;
+    struct kith_key key;
+    uint8_t signature[KITH_SIGNATURE_SIZE];
     uint8_t value[];
 };
 
