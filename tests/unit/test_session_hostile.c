@@ -47,6 +47,41 @@ static void a_replayed_initiation_is_dropped(void **state) {
 }
 
 /* Each counter once, in any order, up to the window. */
+/* Remembers `n` initiations, one each `pause_ns`, and checks that the last `kept` of them are. */
+static uint64_t remember(uint32_t n, uint64_t pause_ns, uint32_t kept, uint64_t now) {
+    uint8_t ephemeral[32] = {0};
+    static uint32_t serial;
+
+    for (uint32_t i = 0; i < n; i++) {
+        now += pause_ns;
+        serial++;
+        memcpy(ephemeral, &serial, sizeof(serial));
+        session_guard_remember(b.sessions, ephemeral, now);
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        uint32_t earlier = serial - i;
+        memcpy(ephemeral, &earlier, sizeof(earlier));
+        assert_true(session_guard_seen(b.sessions, ephemeral));
+    }
+    return now;
+}
+
+/* A node at rest need not remember for hours; under load the ring is as large as it ever was. */
+static void few_initiations_take_little_memory(void **state) {
+    uint64_t pause_ns = 2 * SESSION_RING_S * KITH_NS_PER_S / SESSION_RING_REST;
+
+    start_pair(UINT32_MAX);
+    uint64_t now = remember(4 * SESSION_RING_REST, pause_ns, SESSION_RING_REST, KITH_NS_PER_S);
+    assert_int_equal(b.sessions->guard.ring_capacity, SESSION_RING_REST);
+    now = remember(4 * SESSION_RING_MAX, KITH_NS_PER_MS, SESSION_RING_MAX, now);
+    assert_int_equal(b.sessions->guard.ring_capacity, SESSION_RING_MAX);
+    stop_pair();
+    start_pair(UINT32_MAX);
+    now = remember(SESSION_RING_MAX, KITH_NS_PER_MS, SESSION_RING_MAX, now);
+    assert_int_equal(b.sessions->guard.ring_capacity, SESSION_RING_MAX);
+    stop_pair();
+}
+
 static void replayed_and_late_data(void **state) {
     enum { N = SESSION_WINDOW + 10 };
     static struct held d[N];
@@ -406,6 +441,7 @@ static void noise_is_dropped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replayed_initiation_is_dropped),
+        cmocka_unit_test(few_initiations_take_little_memory),
         cmocka_unit_test(replayed_and_late_data),
         cmocka_unit_test(cookies_under_load),
         cmocka_unit_test(a_lasting_flood_is_not_served),

@@ -20,7 +20,10 @@
  * Replays: a ring of keyed hashes of the ephemeral keys served last. Only what authenticated
  * enters, so filling it costs a flooder as much as it costs us. 32 bits each: by chance one
  * initiation in two million is taken for a replay, and its sender tries again with another key. A
- * scan of 8 kB is about 1 us. The ring grows as it is used, since a simulation holds many.
+ * scan of 8 kB is about 1 us. The ring grows as it is used; beyond SESSION_RING_REST only while it
+ * would otherwise remember less than SESSION_RING_S, or each node would hold 8 kB for ever that are
+ * of use under load alone. What comes again later costs what a new initiation does, and no more is
+ * done on it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +74,12 @@ bool session_guard_seen(const struct kith_sessions *s, const uint8_t ephemeral[3
     return false;
 }
 
+static bool ring_is_short(const struct session_guard *guard, uint64_t now) {
+    return guard->ring_capacity < SESSION_RING_REST ||
+           (guard->ring_capacity < SESSION_RING_MAX &&
+            now - guard->ring_began < SESSION_RING_S * KITH_NS_PER_S);
+}
+
 /* Without memory the ring stays as it is: it then remembers fewer. */
 static void ring_grow(struct session_guard *guard) {
     uint32_t capacity = guard->ring_capacity == 0 ? SESSION_RING_MIN : 2 * guard->ring_capacity;
@@ -79,20 +88,22 @@ static void ring_grow(struct session_guard *guard) {
     if (ring != NULL) {
         guard->ring = ring;
         guard->ring_capacity = capacity;
-        guard->ring_next = guard->ring_n;
     }
 }
 
-void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]) {
+void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32], uint64_t now) {
     struct session_guard *guard = &s->guard;
 
-    if (guard->ring_n == guard->ring_capacity && guard->ring_capacity < SESSION_RING_MAX) {
+    if (guard->ring_next == guard->ring_capacity && ring_is_short(guard, now)) {
         ring_grow(guard);
     }
     if (guard->ring_capacity == 0) {
         return;
     }
     guard->ring_next %= guard->ring_capacity;
+    if (guard->ring_next == 0) {
+        guard->ring_began = now;
+    }
     guard->ring[guard->ring_next++] = ring_hash(s, ephemeral);
     guard->ring_n += guard->ring_n < guard->ring_capacity;
 }

@@ -54,8 +54,10 @@ enum {
     SESSION_WINDOW = 2048, /* counters a datagram may be late */
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
     SESSION_RX_MAX = (1 << 26) - 1,
-    SESSION_RING_MIN = 64,      /* remembered initiations, at first and */
+    SESSION_RING_MIN = 64,      /* remembered initiations, at first, */
+    SESSION_RING_REST = 512,    /* where they are few, and */
     SESSION_RING_MAX = 2048,    /* at most */
+    SESSION_RING_S = 600,       /* they are few if so long ones fit in */
     SESSION_PREFIX_SHARE = 8,   /* one prefix gets at most this fraction of the handshakes */
     SESSION_ADDRESS_SHARE = 32, /* and one proven address of it this one */
     SESSION_WHO_MAX = 64,
@@ -162,8 +164,9 @@ struct session_guard {
     struct kith_paces proven_addresses;
     uint32_t *ring; /* hashes of the initiations served last */
     uint32_t ring_capacity;
-    uint32_t ring_next;
+    uint32_t ring_next; /* place of the next one; at the end: a new round begins */
     uint32_t ring_n;
+    uint64_t ring_began; /* this round, at its first place */
 };
 
 struct session_who {
@@ -256,7 +259,7 @@ enum session_verdict { SESSION_ADMIT, SESSION_ASK_COOKIE, SESSION_OVER_PREFIX, S
 void session_guard_init(struct kith_sessions *s);
 void session_guard_deinit(struct kith_sessions *s);
 bool session_guard_seen(const struct kith_sessions *s, const uint8_t ephemeral[32]);
-void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32]);
+void session_guard_remember(struct kith_sessions *s, const uint8_t ephemeral[32], uint64_t now);
 /* Takes from the budgets; `has_mac2` tells whether the asker showed a valid cookie. Whoever is over
  * the share of a prefix without one may be another than who used it up: he gets one. */
 enum session_verdict session_guard_admit(struct kith_sessions *s, const struct kith_endpoint *from,

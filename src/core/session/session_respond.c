@@ -83,7 +83,7 @@ static bool payload_parse(struct kith_span payload, struct kith_key *key,
 }
 
 /* The key agreements. The request is left in s->payload, the handshake in s->pending. */
-static bool initiation_open(struct kith_sessions *s, struct kith_span datagram,
+static bool initiation_open(struct kith_sessions *s, struct kith_span datagram, uint64_t now,
                             struct kith_span *request) {
     struct session_pending *pending = &s->pending;
     struct kith_stats *stats = s->config.stats;
@@ -100,7 +100,7 @@ static bool initiation_open(struct kith_sessions *s, struct kith_span datagram,
         stats->drop_handshake++;
         return false;
     }
-    session_guard_remember(s, datagram.data + SESSION_INIT_HEADER);
+    session_guard_remember(s, datagram.data + SESSION_INIT_HEADER, now);
     if (!payload_parse(kith_span(s->payload, size), &pending->key, request)) {
         stats->drop_malformed++;
         return false;
@@ -126,7 +126,7 @@ void session_receive_initiation(struct kith_sessions *s, const struct kith_endpo
     if (!initiation_admitted(s, from, datagram, now)) {
         return;
     }
-    if (!initiation_open(s, datagram, &request)) {
+    if (!initiation_open(s, datagram, now, &request)) {
         pending_clear(s);
         return;
     }

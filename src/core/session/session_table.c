@@ -225,7 +225,7 @@ static int slot_find(struct kith_sessions *s, uint32_t *ret) {
         s->free_from++;
     }
     if (s->free_from == s->n_slots) {
-        uint32_t n = s->n_slots == 0 ? SLOTS_MIN : s->n_slots + (s->n_slots + 1) / 2;
+        uint32_t n = s->n_slots == 0 ? SLOTS_MIN : s->n_slots + s->n_slots / 4;
         int r = slots_resize(s, n < 1u << s->slot_bits ? n : 1u << s->slot_bits);
         if (r < 0) {
             return r;
@@ -241,15 +241,15 @@ static void slot_take(struct kith_sessions *s, uint32_t slot, struct session *se
     s->used_to = slot + 1 > s->used_to ? slot + 1 : s->used_to;
 }
 
-/* An upper half that is free is given back, but for some room. */
+/* An upper third that is free is given back, but for some room: it was a quarter that came. */
 static void slot_leave(struct kith_sessions *s, uint32_t slot) {
     s->slots[slot] = NULL;
     s->free_from = slot < s->free_from ? slot : s->free_from;
     while (s->used_to > 0 && s->slots[s->used_to - 1] == NULL) {
         s->used_to--;
     }
-    if (s->n_slots > SLOTS_MIN && s->used_to < s->n_slots / 2) {
-        uint32_t n = s->used_to + s->used_to / 4;
+    if (s->n_slots > SLOTS_MIN && s->used_to < s->n_slots - s->n_slots / 3) {
+        uint32_t n = s->used_to + s->used_to / 8;
         int r = slots_resize(s, n < SLOTS_MIN ? SLOTS_MIN : n);
         (void)r; /* it stays as it is */
     }
