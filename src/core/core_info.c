@@ -135,8 +135,6 @@ int kith_core_each_record(const struct kith_core *core, uint64_t now,
     struct kith_list *l = kith_list_first(&own->all);
     for (; l != NULL; l = kith_list_next(&own->all, l)) {
         const struct kith_own_record *r = kith_container_of(l, struct kith_own_record, all);
-        struct kith_record_view view;
-        kith_record_view(&r->record, &view);
         uint64_t due = r->republish.deadline;
         struct kith_record_info info = {
             .point = r->point,
@@ -144,7 +142,7 @@ int kith_core_each_record(const struct kith_core *core, uint64_t now,
             .age_ns = now - r->stored,
             .expires_ns = due > now ? due - now : 0,
         };
-        describe_record(&info, &view);
+        describe_record(&info, &r->record);
         int result = fn(&info, user);
         if (result != 0) {
             return result;

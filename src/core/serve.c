@@ -104,7 +104,7 @@ static bool find_record(const struct request *q, struct kith_record_view *ret) {
     const struct kith_own_record *own = kith_own_find(serve->own, &q->args->target, false);
     bool is_own = own != NULL;
     if (is_own) {
-        kith_record_view(&own->record, ret);
+        *ret = own->record;
     }
     struct kith_held held;
     bool is_held = kith_store_get(serve->store, &q->args->target, q->now, &held);
@@ -350,9 +350,7 @@ static void serve_exchange(const struct request *q) {
     const struct kith_own_record *own =
         kith_own_find(q->serve->own, &q->serve->own->peer_point, false);
     if (own != NULL && !(q->args->has_seq && q->args->seq >= own->record.seq)) {
-        struct kith_record_view view;
-        kith_record_view(&own->record, &view);
-        (void)add_record(&response, &view, &room);
+        (void)add_record(&response, &own->record, &room);
     }
     /* Who knows our own record is an old acquaintance: another's in every second answer will do,
      * for the sake of the idle traffic. */

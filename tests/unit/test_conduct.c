@@ -222,7 +222,8 @@ static void test_bad_record_in_push(void **state) {
     const struct kith_own_record *own =
         kith_own_find(&core->publish.own, &core->publish.own.peer_point, false);
     assert_non_null(own);
-    struct kith_record record = own->record;
+    struct kith_record record;
+    kith_record_copy(&record, &own->record);
     for (int i = GOOD; i <= BAD; i++) {
         liar.push = i == BAD;
         struct watch before = look(net);

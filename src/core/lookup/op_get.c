@@ -470,9 +470,7 @@ static bool answer_from_here(struct kith_op *op, uint64_t now) {
     bool is_own = own != NULL;
     bool taken = false;
     if (is_own) {
-        struct kith_record_view view;
-        kith_record_view(&own->record, &view);
-        taken = kith_op_take_record(leg, &view, NULL, now) >= 0;
+        taken = kith_op_take_record(leg, &own->record, NULL, now) >= 0;
     }
     struct kith_held held;
     if (kith_store_get(ops->store, &op->point, now, &held)) {

@@ -372,13 +372,11 @@ static int check_conflicts(struct kith_op *op) {
 
 /* Whether the record to publish loses against another of this point: every holder of that would
  * refuse it. With an equal seq the larger value wins. */
-static int check_wins(struct kith_op *op, const struct kith_record *other) {
+static int check_wins(struct kith_op *op, const struct kith_record_view *theirs) {
     struct kith_record_view mine;
-    struct kith_record_view theirs;
     kith_record_view(&op->best, &mine);
-    kith_record_view(other, &theirs);
-    if (mine.is_mutable && theirs.is_mutable && kith_record_compare(&mine, &theirs) < 0) {
-        op->result.seq = theirs.seq;
+    if (mine.is_mutable && theirs->is_mutable && kith_record_compare(&mine, theirs) < 0) {
+        op->result.seq = theirs->seq;
         return KITH_EOUTDATED;
     }
     return 0;
@@ -440,7 +438,9 @@ static void publish(struct kith_op *op, uint64_t now) {
         r = make_record(op, now);
     }
     if (r == 0 && has_seen) {
-        r = check_wins(op, &seen);
+        struct kith_record_view theirs;
+        kith_record_view(&seen, &theirs);
+        r = check_wins(op, &theirs);
         if (r == KITH_EOUTDATED && is_overtaken(op, &seen)) {
             op->best = seen;
             op->flags &= ~(uint32_t)KITH_FLAG_FORGET; /* it is kept from now on */
@@ -577,7 +577,9 @@ static void unannounce(struct kith_op *op, uint64_t now) {
         return;
     }
     struct kith_event_box *box = kith_event_box_new();
-    if (box == NULL || kith_event_box_record(box, &own->record) < 0) {
+    struct kith_record record;
+    kith_record_copy(&record, &own->record);
+    if (box == NULL || kith_event_box_record(box, &record) < 0) {
         kith_event_box_free(box);
         kith_op_finish(op, KITH_ENOMEM, false, now);
         return;

@@ -65,28 +65,69 @@ uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
     return kith_random_jitter(&own->env->random, interval, 10);
 }
 
+/* -> KITH_EFULL, KITH_ENOMEM */
+static int own_new(struct kith_own *own, const struct kith_point *point,
+                   struct kith_own_record **ret) {
+    if (own->n >= KITH_OWN_MAX) {
+        return KITH_EFULL;
+    }
+    struct kith_own_record *r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        return KITH_ENOMEM;
+    }
+    r->owner = own;
+    r->point = *point;
+    if (kith_hash_insert(&own->table, &r->by_point, hash_of(point)) < 0) {
+        free(r);
+        return KITH_ENOMEM;
+    }
+    kith_list_append(&own->all, &r->all);
+    own->n++;
+    *ret = r;
+    return 0;
+}
+
+static const uint8_t *append(uint8_t **cursor, const void *bytes, size_t size) {
+    const uint8_t *at = *cursor;
+    if (size > 0) {
+        memcpy(*cursor, bytes, size);
+        *cursor += size;
+    }
+    return at;
+}
+
+/* A copy that takes no more than it needs. Returns its bytes, or NULL. */
+static uint8_t *copy_record(const struct kith_record *record, struct kith_record_view *ret) {
+    uint8_t *bytes = malloc(KITH_KEY_SIZE + KITH_SIGNATURE_SIZE + (size_t)record->salt_size +
+                            record->value_size);
+    uint8_t *cursor = bytes;
+    if (bytes == NULL) {
+        return NULL;
+    }
+    kith_record_view(record, ret);
+    if (ret->is_mutable) {
+        ret->key = append(&cursor, ret->key, KITH_KEY_SIZE);
+        ret->signature = append(&cursor, ret->signature, KITH_SIGNATURE_SIZE);
+    }
+    ret->salt.data = append(&cursor, ret->salt.data, ret->salt.size);
+    ret->value.data = append(&cursor, ret->value.data, ret->value.size);
+    return bytes;
+}
+
 int kith_own_set(struct kith_own *own, const struct kith_record *record,
                  const struct kith_point *point, bool is_topic, uint32_t swarms, uint64_t now) {
     struct kith_own_record *r = kith_own_find(own, point, is_topic);
-    if (r == NULL) {
-        if (own->n >= KITH_OWN_MAX) {
-            return KITH_EFULL;
-        }
-        r = calloc(1, sizeof(*r));
-        if (r == NULL) {
-            return KITH_ENOMEM;
-        }
-        r->owner = own;
-        r->point = *point;
-        if (kith_hash_insert(&own->table, &r->by_point, hash_of(point)) < 0) {
-            free(r);
-            return KITH_ENOMEM;
-        }
-        kith_list_append(&own->all, &r->all);
-        own->n++;
+    struct kith_record_view view;
+    uint8_t *bytes = copy_record(record, &view);
+    int error_new = bytes == NULL ? KITH_ENOMEM : r == NULL ? own_new(own, point, &r) : 0;
+    if (error_new < 0) {
+        free(bytes);
+        return error_new;
     }
+    free(r->bytes);
+    r->bytes = bytes;
+    r->record = view;
     r->kind = kind_of(own, point, is_topic);
-    r->record = *record;
     r->swarms = swarms;
     r->stored = now;
     int error = kith_timer_set(&own->env->timers, &r->republish, own->on_republish,
@@ -102,5 +143,6 @@ void kith_own_remove(struct kith_own *own, struct kith_own_record *record) {
     kith_hash_remove(&own->table, &record->by_point);
     kith_list_remove(&record->all);
     own->n--;
+    free(record->bytes);
     free(record);
 }

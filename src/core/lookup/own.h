@@ -43,7 +43,8 @@ struct kith_own_record {
     uint64_t
         mainline_at; /* when it last reached Mainline, where that is due by the hour; 0: never */
     bool pending;    /* reached nobody yet: to be published as soon as there is somebody */
-    struct kith_record record;
+    struct kith_record_view record; /* in `bytes` */
+    uint8_t *bytes;
 };
 
 struct kith_own {
@@ -66,7 +67,8 @@ void kith_own_deinit(struct kith_own *own);
 /* The record kept at this storage point, or the announcement under this topic, or NULL. */
 struct kith_own_record *kith_own_find(const struct kith_own *own, const struct kith_point *point,
                                       bool is_topic);
-/* Keeps or replaces. The kind follows from the salt. -> KITH_EFULL, KITH_ENOMEM */
+/* Keeps a copy, or replaces what is kept. The kind follows from the salt. -> KITH_EFULL,
+ * KITH_ENOMEM: what was kept stays */
 KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record *record,
                                  const struct kith_point *point, bool is_topic, uint32_t swarms,
                                  uint64_t now);

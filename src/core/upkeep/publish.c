@@ -369,7 +369,9 @@ void kith_publish_mainline(struct kith_publish *publish, uint64_t now) {
     const struct kith_own_record *peer =
         kith_own_find(&publish->own, &publish->own.peer_point, false);
     if (peer != NULL) {
-        put_in_mainline(publish, &peer->record, now);
+        struct kith_record record;
+        kith_record_copy(&record, &peer->record);
+        put_in_mainline(publish, &record, now);
     } else if (!publish->started && !publish->ops->is_private) {
         publish->started = true;
         publish_soon(publish, now);
@@ -405,11 +407,13 @@ static void republish_value(struct kith_publish *publish, const struct kith_own_
     if (where == 0) {
         return;
     }
+    struct kith_record record;
+    kith_record_copy(&record, &own->record);
     struct kith_query query = {
         .kind = KITH_QUERY_PUT,
         .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
         .swarms = where,
-        .record = &own->record,
+        .record = &record,
     };
     int r = kith_ops_start_internal(publish->ops, NULL, &query, on_republished, publish, now);
     (void)r;
