@@ -16,6 +16,7 @@
 #include "core/base/id.h"
 #include "core/record/record.h"
 #include "core/session/noise.h"
+#include "core/wire/known.h"
 #include "core/wire/msgpack_codec.h"
 #include "unit/testing.h"
 #include "util/text.h"
@@ -146,8 +147,18 @@ static void print_requests(FILE *out, const struct kith_point *target,
     request.n = 20;
     request.read_only = true;
     print_request(out, "find, n 20, both families, read-only", &request);
-    request.method = KITH_METHOD_GET;
     request.read_only = false;
+    static const uint8_t salt[KITH_KNOWN_SALT] = {1, 2, 3, 4};
+    struct kith_endpoint endpoint = kith_test_endpoint("192.0.2.7:7700");
+    struct kith_known known;
+    struct kith_key key;
+    memcpy(key.bytes, record->key, sizeof(key.bytes));
+    kith_known_init(&known, salt);
+    (void)kith_known_add(&known, &key, &endpoint);
+    request.known = kith_span(known.bytes, known.size);
+    print_request(out, "find, identity 1 at 192.0.2.7:7700 is known, salt 0x01020304", &request);
+    request.known = kith_span(NULL, 0);
+    request.method = KITH_METHOD_GET;
     request.has_seq = true;
     request.seq = 1;
     print_request(out, "get, only if newer than 1", &request);

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "core/wire/known.h"
+
 enum {
     TALK_PENDING_S = 30,     /* an answer of the application is awaited so long */
     EXCHANGE_SIGNED_MAX = 1, /* others' records in an answer: 170 bytes each, a contact has 38 */
@@ -69,11 +71,14 @@ static void add_family(const struct request *q, struct kith_response *response,
     size_t added = 0;
     for (size_t i = 0; i < n && added < want; i++) {
         struct kith_node_ref node = kith_entry_contact(entries[i]);
-        if (!kith_key_equal(&node.key, &q->delivery->key) &&
-            is_of_use(&node.endpoint, &q->delivery->from) &&
-            response->n_contacts < KITH_MESSAGE_CONTACTS_MAX) {
+        if (kith_key_equal(&node.key, &q->delivery->key) ||
+            !is_of_use(&node.endpoint, &q->delivery->from) ||
+            response->n_contacts == KITH_MESSAGE_CONTACTS_MAX) {
+            continue;
+        }
+        added++;
+        if (!node.has_key || !kith_known_has(q->args->known, &node.key, &node.endpoint)) {
             response->contacts[response->n_contacts++] = node;
-            added++;
         }
     }
 }

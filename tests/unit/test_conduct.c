@@ -47,10 +47,13 @@ static int lie_response(const struct kith_sender *from, const struct kith_txn *t
     if (liar.records && changed.n_records > 0) {
         spoil(&changed.records[0]);
     }
-    if (liar.elsewhere != 0 && changed.n_contacts > 0) {
+    if (liar.elsewhere != 0) { /* whether there is anything else to tell or not */
         struct kith_node_ref *contact = &changed.contacts[0];
-        contact->key = liar.key;
-        contact->endpoint = liar.elsewhere == 4 ? net_endpoint(40) : net_endpoint6(40);
+        changed.n_contacts += changed.n_contacts == 0;
+        *contact = (struct kith_node_ref){.has_key = true,
+                                          .key = liar.key,
+                                          .endpoint = liar.elsewhere == 4 ? net_endpoint(40)
+                                                                          : net_endpoint6(40)};
         kith_point_of_node(&contact->key, &contact->id);
     }
     if (liar.has_own_seq) {

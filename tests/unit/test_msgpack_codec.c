@@ -160,6 +160,7 @@ static void test_request_roundtrip(void **state) {
             .record = view,
             .protocol = kith_span_text("chat"),
             .bytes = kith_span_text("hello"),
+            .known = kith_span_text("salttag1tag2"),
         };
         memset(request.target.bytes, method, 32);
         uint8_t out[512];
@@ -173,6 +174,8 @@ static void test_request_roundtrip(void **state) {
         assert_memory_equal(message.txn.bytes, txn.bytes, 4);
         assert_int_equal(message.u.request.method, method);
         assert_int_equal(message.u.request.read_only, request.read_only);
+        bool lists = method == KITH_METHOD_FIND || method == KITH_METHOD_GET;
+        assert_int_equal(message.u.request.known.size, lists ? request.known.size : 0);
         assert_int_equal(kith_msgpack_encode_request(&txn, &message.u.request, again, sizeof(again),
                                                      &again_size),
                          0);
@@ -197,6 +200,11 @@ static void test_request_fields(void **state) {
     /* zero-copy: the value lies in the datagram */
     assert_true(message.u.request.record.value.data > out &&
                 message.u.request.record.value.data < out + size);
+
+    struct kith_request find = {.method = KITH_METHOD_FIND, .known = kith_span_text("salt1")};
+    assert_int_equal(kith_msgpack_encode_request(&txn, &find, out, sizeof(out), &size), 0);
+    assert_int_equal(kith_msgpack_decode(codec, kith_span(out, size), &message),
+                     KITH_DECODE_ARGS_INVALID);
 
     put.record = (struct kith_record_view){.value = kith_span_text("i1e")};
     assert_int_equal(kith_msgpack_encode_request(&txn, &put, out, sizeof(out), &size), 0);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/core_internal.h"
+#include "core/wire/known.h"
 #include "core_net.h"
 #include "nomem.h"
 
@@ -329,6 +330,34 @@ static void test_exchange(void **state) {
     net_deinit(&net);
 }
 
+/* ---- contacts ---- */
+
+/* What the asker has is left out, and nothing comes in its place; a contact it has at another
+ * endpoint is told. */
+static void test_known_contacts(void **state) {
+    static const uint8_t salt[KITH_KNOWN_SALT] = {1, 2, 3, 4};
+    struct net net;
+    net_swarm(&net, 10);
+    struct kith_request find = request_of(KITH_METHOD_FIND);
+    find.target.bytes[0] = 0x5a;
+    assert_int_equal(ask(&net, &find).n_contacts, 8);
+    struct kith_known known;
+    kith_known_init(&known, salt);
+    for (unsigned i = 2; i < 7; i++) {
+        struct kith_endpoint endpoint = net.nodes[i].endpoint;
+        endpoint.port = (uint16_t)(endpoint.port + (i == 6));
+        assert_true(kith_known_add(&known, &net.nodes[i].key, &endpoint));
+    }
+    find.known = kith_span(known.bytes, known.size);
+    assert_int_equal(ask(&net, &find).n_contacts, 4);
+    find.method = KITH_METHOD_GET;
+    assert_int_equal(ask(&net, &find).n_contacts, 4);
+    find.method = KITH_METHOD_FIND;
+    find.n = 1;
+    assert_true(ask(&net, &find).n_contacts <= 1);
+    net_deinit(&net);
+}
+
 /* ---- who may what ---- */
 
 /* A client answers for itself only: pings, and gets of what it published. */
@@ -462,6 +491,7 @@ int main(void) {
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_announce),
         cmocka_unit_test(test_exchange),
+        cmocka_unit_test(test_known_contacts),
         cmocka_unit_test(test_client_serves_itself),
         cmocka_unit_test(test_unproven_write),
         cmocka_unit_test(test_talk_names),

@@ -23,6 +23,7 @@ static struct kith_walk walk;
 static bool is_over;
 static bool asked[NODES]; /* by node 0, since the walk began */
 static bool is_mute;      /* nothing that node 0 sends arrives */
+static unsigned n_contacts; /* in the answers of the walk */
 
 static bool on_packet(struct net *n, struct net_packet *packet) {
     for (unsigned i = 0; i < NODES; i++) {
@@ -36,8 +37,8 @@ static bool on_answer(struct kith_walk *w, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
     (void)w;
     (void)from;
-    (void)response;
     (void)now;
+    n_contacts += response->n_contacts;
     return true;
 }
 
@@ -57,6 +58,7 @@ static void walk_init(void) {
     walk.on_done = on_done;
     memset(asked, 0, sizeof(asked));
     is_over = false;
+    n_contacts = 0;
 }
 
 static void walk_start(void) {
@@ -191,12 +193,22 @@ static void test_upkeep_counts_on_whom_it_heard_just_now(void **state) {
     net_deinit(&net);
 }
 
+/* Twenty answers to a node that knows nearly everybody: they tell it what it does not, once. */
+static void test_answers_leave_out_what_is_known(void **state) {
+    begin();
+    (void)messages_of(false); /* now there is a session with each of them */
+    assert_int_equal(messages_of(false), K);
+    assert_true(n_contacts < K);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_another_is_asked_beside_a_late_one),
         cmocka_unit_test(test_upkeep_and_paths_ask_beside_nobody),
         cmocka_unit_test(test_the_first_questions_go_to_the_quick_among_the_nearest),
         cmocka_unit_test(test_upkeep_counts_on_whom_it_heard_just_now),
+        cmocka_unit_test(test_answers_leave_out_what_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

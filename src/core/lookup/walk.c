@@ -33,6 +33,7 @@
 #include <stdlib.h>
 
 #include "core/record/target.h"
+#include "core/wire/known.h"
 
 void kith_walk_init(struct kith_walk *walk, struct kith_swarm *swarm,
                     const struct kith_request *request) {
@@ -331,6 +332,26 @@ static unsigned ask_flags(const struct kith_walk *walk) {
     return walk->swarm->dialect->sessions && walk->asked == NULL ? KITH_ASK_HEDGED : 0;
 }
 
+/* What of the answer we have already. Only where a session is: an initiation is padded for the
+ * whole answer, or has no room for any. */
+static void list_known(const struct kith_walk *walk, const struct kith_candidate *asked,
+                       struct kith_known *known) {
+    uint8_t salt[KITH_KNOWN_SALT];
+    known->size = 0;
+    if (walk->swarm->sessions == NULL || walk->n_candidates <= 1 ||
+        !kith_sessions_has(walk->swarm->sessions, &asked->node.key)) {
+        return;
+    }
+    kith_random_secure(&walk->swarm->env->random, salt, sizeof(salt));
+    kith_known_init(known, salt);
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        const struct kith_candidate *c = walk->order[i];
+        if (c != asked && !kith_known_add(known, &c->node.key, &c->node.endpoint)) {
+            return;
+        }
+    }
+}
+
 static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
     /* Asking again where the walk itself has asked, at another endpoint or for the rest of an
      * answer, is its own business. */
@@ -342,9 +363,13 @@ static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) 
     bool may = walk->n_requests < walk->requests_max && !address_is_silent(walk, c) &&
                (!first || kith_asked_add(walk->asked, &c->node.id));
     walk->n_requests += may;
+    struct kith_request request = walk->request;
+    struct kith_known known;
+    list_known(walk, c, &known);
+    request.known = kith_span(known.bytes, known.size);
     int r = !may ? KITH_EFULL
-                 : kith_swarm_ask(walk->swarm, &c->node, &walk->request, ask_flags(walk), on_rpc, c,
-                                  now, &c->rpc);
+                 : kith_swarm_ask(walk->swarm, &c->node, &request, ask_flags(walk), on_rpc, c, now,
+                                  &c->rpc);
     if (r < 0) {
         c->rpc = NULL;
         c->state = KITH_CANDIDATE_GIVEN_UP;

@@ -91,6 +91,7 @@ struct kith_request {
     int64_t cas;
     struct kith_point target;       /* find, get, topic, announce (the topic); Mainline: put */
     struct kith_record_view record; /* put, announce */
+    struct kith_span known;         /* find, get: contacts to leave out (core/wire/known.h) */
     struct kith_span protocol;      /* talk */
     struct kith_span bytes;         /* talk; reach: a third node's key and endpoint, to be pinged */
     /* Mainline. `target` is the info-hash of peers and announce_peer, zero-padded. */

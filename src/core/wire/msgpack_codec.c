@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "core/base/endpoint.h"
+#include "core/wire/known.h"
 #include "core/wire/msgpack_keys.h"
 #include "core/wire/msgpack_raw.h"
 #include "core/wire/outbox.h"
@@ -237,6 +238,8 @@ static bool read_arg(void *out, unsigned name, const msgpack_object *value) {
         return get_bytes(value, &request->bytes) && request->bytes.size <= KITH_TALK_MAX;
     case KITH_ARG_F:
         return read_family(value, &request->family);
+    case KITH_ARG_K:
+        return get_bytes(value, &request->known) && kith_known_is_list(request->known);
     case KITH_ARG_N:
         return get_u32(value, &request->n);
     case KITH_ARG_P:

@@ -25,8 +25,8 @@ const char *const kith_record_key_names[KITH_N_RECORD_KEYS] = {KITH_RECORD_MAP(N
 
 static const struct kith_method_shape method_shapes[] = {
     [KITH_METHOD_PING] = {"ping", ARG(RO), 0},
-    [KITH_METHOD_FIND] = {"find", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
-    [KITH_METHOD_GET] = {"get", ARG(RO) | ARG(S) | ARG(T) | ARG(W), ARG(T)},
+    [KITH_METHOD_FIND] = {"find", ARG(K) | ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
+    [KITH_METHOD_GET] = {"get", ARG(K) | ARG(RO) | ARG(S) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_PUT] = {"put", ARG(CAS) | ARG(R) | ARG(RO) | ARG(TTL), ARG(R)},
     [KITH_METHOD_TOPIC] = {"topic", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_ANNOUNCE] = {"announce", ARG(R) | ARG(RO) | ARG(T), ARG(R) | ARG(T)},
@@ -125,6 +125,7 @@ static bool record_complete(const struct kith_record_view *record) {
 static unsigned present_args(const struct kith_request *request, unsigned known) {
     unsigned absent = 0;
     absent |= request->has_cas ? 0 : ARG(CAS);
+    absent |= request->known.size > 0 ? 0 : ARG(K);
     absent |= request->n > 0 ? 0 : ARG(N);
     absent |= request->read_only ? 0 : ARG(RO);
     absent |= request->has_seq ? 0 : ARG(S);
@@ -144,6 +145,9 @@ static void pack_arg(msgpack_packer *pk, const struct kith_request *request, enu
         break;
     case KITH_ARG_F:
         msgpack_pack_uint8(pk, request->family);
+        break;
+    case KITH_ARG_K:
+        pack_span(pk, request->known);
         break;
     case KITH_ARG_N:
         msgpack_pack_uint32(pk, request->n);

@@ -15,6 +15,7 @@
     X(CAS, "cas")                                                                                  \
     X(D, "d")                                                                                      \
     X(F, "f")                                                                                      \
+    X(K, "k")                                                                                      \
     X(N, "n")                                                                                      \
     X(P, "p")                                                                                      \
     X(R, "r")                                                                                      \
