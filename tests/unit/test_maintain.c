@@ -146,11 +146,38 @@ static void seeds_not_needed(void **state) {
     net_deinit(&net);
 }
 
+/* ---- who is gone ---- */
+
+static unsigned n_to_dead; /* datagrams of node 0 */
+
+static bool count_to_dead(struct net *net, struct net_packet *packet) {
+    bool to_it = kith_endpoint_equal(&packet->to, &net->nodes[1].endpoint);
+    n_to_dead += to_it && kith_endpoint_equal(&packet->from, &net->nodes[0].endpoint);
+    return true;
+}
+
+/* The first question to it goes out twice; those that confirm it, where nothing is lost, once. */
+static void gone_node_is_confirmed(void **state) {
+    struct net net;
+    (void)state;
+
+    net_swarm(&net, HALF);
+    net_run(&net, 600 * KITH_NS_PER_S);
+    net.nodes[1].dead = true;
+    net.hook = count_to_dead;
+    n_to_dead = 0;
+    net_run(&net, 300 * KITH_NS_PER_S);
+    assert_true(n_to_dead >= 2);
+    assert_true(n_to_dead <= 7); /* ten, if each went out twice; others name it for a while, too */
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_that_never_met),
         cmocka_unit_test(whole_network_at_rest),
         cmocka_unit_test(seeds_not_needed),
+        cmocka_unit_test(gone_node_is_confirmed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ enum {
     REPEATS_WEIGHT = 32,        /* of a new answer, one in so many */
     UNHEARD_PPM = 10000,        /* of those who are there, at most */
     HEARD_PPM = 50000,          /* answers to a repeat are fewer: the first sending is heard */
+    REPEAT_ANSWER = 300, /* room for a peer record and two contacts */
     SENDING_MASK = KITH_RPC_SENDINGS_MAX - 1,
 };
 
@@ -184,6 +185,11 @@ static void send_again(struct kith_rpc *rpc, uint64_t now) {
     rpc->sent_us[rpc->attempts] = since < UINT32_MAX ? (uint32_t)since : UINT32_MAX;
     if (rpc->owner->dialect->txn_end != 0) {
         rpc->payload[rpc->owner->dialect->txn_end]++;
+    }
+    /* Whoever does not hear the first sending, where next to nothing is lost, is most likely gone:
+     * not worth a datagram as long as its answer might have been. */
+    if (kith_rpcs_hears(rpc->owner) && rpc->answer_hope > REPEAT_ANSWER) {
+        rpc->answer_hope = REPEAT_ANSWER;
     }
     rpc->attempts++;
     rpc->owner->env->stats.requests_resent++;

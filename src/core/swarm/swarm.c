@@ -468,7 +468,8 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     }
     struct kith_entry *entry = kith_swarm_entry_at(swarm, node);
     bool thrifty = (flags & KITH_ASK_THRIFTY) != 0;
-    bool doubtful = thrifty && swarm->sessions != NULL && entry == NULL;
+    bool doubtful =
+        thrifty && swarm->sessions != NULL && (entry == NULL || entry->failures > 0);
     struct kith_rpc_start start = {
         .node = node,
         .method = request->method,

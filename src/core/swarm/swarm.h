@@ -116,7 +116,8 @@ enum {
     KITH_ASK_ROUTER = 1u << 3,  /* it does not enter the table, whatever it answers */
     KITH_ASK_THRIFTY = 1u << 4, /* no room for the answer where there is no session yet: it comes in
                                    a second one, and who is gone costs little; whom only others
-                                   know is asked once, unless datagrams get lost */
+                                   know, and who failed last, is asked once, unless datagrams get
+                                   lost */
     KITH_ASK_HEDGED = 1u << 5,  /* LATE is told */
 };
 

@@ -511,11 +511,13 @@ static void on_refresh(struct kith_timer *timer, uint64_t now) {
         kith_routing_point_near(tables[i], &request.target);
         request.n = FEW;
         struct kith_rpc *rpc;
+        unsigned flags = 0;
         if (entry->failures > 0) {
             pause = REFRESH_FAILED_MS * KITH_NS_PER_MS;
+            flags = KITH_ASK_THRIFTY; /* nine of ten are gone */
         }
         struct kith_node_ref node = kith_entry_node(entry);
-        int r = kith_swarm_ask(m->swarm, &node, &request, 0, on_refreshed, m, now, &rpc);
+        int r = kith_swarm_ask(m->swarm, &node, &request, flags, on_refreshed, m, now, &rpc);
         (void)r; /* the next round tries again */
     }
     set_timer(m, &m->refresh, on_refresh, pause, now);
