@@ -22,7 +22,9 @@ static struct net net;
 static struct kith_walk walk;
 static bool is_over;
 static bool asked[NODES]; /* by node 0, since the walk began */
-static bool is_mute;      /* nothing that node 0 sends arrives */
+static bool is_sparing;
+static unsigned n_padded;   /* initiations of node 0 that leave room for twenty contacts */
+static bool is_mute;        /* nothing that node 0 sends arrives */
 static unsigned n_contacts; /* in the answers of the walk */
 static unsigned n_to_dead;  /* datagrams of node 0 to nodes that are dead */
 static size_t largest_to_dead;
@@ -33,10 +35,11 @@ static bool on_packet(struct net *n, struct net_packet *packet) {
         if (memcmp(n->nodes[i].endpoint.ip, packet->to.ip, sizeof(packet->to.ip)) == 0) {
             asked[i] = true;
             n_to_dead += n->nodes[i].dead;
-            largest_to_dead = n->nodes[i].dead && packet->size > largest_to_dead ? packet->size
-                                                                                 : largest_to_dead;
+            largest_to_dead =
+                n->nodes[i].dead && packet->size > largest_to_dead ? packet->size : largest_to_dead;
         }
     }
+    n_padded += ours && packet->bytes[0] == 1 && packet->size > 92 + K * 38;
     return !is_mute || !ours;
 }
 
@@ -66,6 +69,7 @@ static void walk_init(void) {
     memset(asked, 0, sizeof(asked));
     is_over = false;
     n_contacts = 0;
+    n_padded = 0;
     n_to_dead = 0;
     largest_to_dead = 0;
 }
@@ -87,6 +91,7 @@ static unsigned n_asked(void) {
 static unsigned messages_of(bool thrifty) {
     walk_init();
     walk.thrifty = thrifty;
+    walk.sparing = is_sparing;
     walk_start();
     net_run(&net, 2 * KITH_NS_PER_S);
     assert_true(is_over);
@@ -96,11 +101,15 @@ static unsigned messages_of(bool thrifty) {
 }
 
 /* Each node in a /16 of its own, so that all of them count. */
-static void begin(void) {
+static void begin_with(uint32_t sessions) {
     is_mute = false;
+    is_sparing = false;
     net_init(&net);
     for (unsigned i = 0; i < NODES; i++) {
-        struct net_node *node = &net.nodes[net_add(&net)];
+        uint8_t seed[KITH_SEED_SIZE];
+        struct kith_core_config config = net_config(&net, i, seed);
+        config.limits.sessions = i == 0 ? sessions : 0;
+        struct net_node *node = &net.nodes[net_add_config(&net, &config)];
         node->endpoint.ip[1] = (uint8_t)(1 + i);
         kith_core_set_bound(node->core, &node->endpoint, 1, net.now);
         if (i > 0) {
@@ -109,6 +118,10 @@ static void begin(void) {
     }
     net_run(&net, 30 * KITH_NS_PER_S);
     net.hook = on_packet;
+}
+
+static void begin(void) {
+    begin_with(0);
 }
 
 /* Round trips of 2 ms: most answers would be there after 30 ms, nobody is asked again before 100.
@@ -211,8 +224,8 @@ static void test_answers_leave_out_what_is_known(void **state) {
     net_deinit(&net);
 }
 
-/* Where nothing is lost, who does not answer is gone: the repeat is a handshake that has no room for
- * a long answer. */
+/* Where nothing is lost, who does not answer is gone: the repeat is a handshake that has no room
+ * for a long answer. */
 static void test_the_dead_cost_little(void **state) {
     begin();
     (void)messages_of(false);
@@ -225,6 +238,20 @@ static void test_the_dead_cost_little(void **state) {
     net_deinit(&net);
 }
 
+/* A put reaches as many, and most of those it has no session with by a shorter initiation. */
+static void test_a_put_asks_for_few_contacts_in_the_end(void **state) {
+    unsigned padded[2];
+    for (unsigned i = 0; i < 2; i++) {
+        begin_with(12);
+        is_sparing = i == 1;
+        assert_int_equal(messages_of(false), K);
+        padded[i] = n_padded;
+        net_deinit(&net);
+    }
+    assert_true(padded[0] > K / 2);
+    assert_true(padded[1] <= padded[0] / 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_another_is_asked_beside_a_late_one),
@@ -233,6 +260,7 @@ int main(void) {
         cmocka_unit_test(test_upkeep_counts_on_whom_it_heard_just_now),
         cmocka_unit_test(test_answers_leave_out_what_is_known),
         cmocka_unit_test(test_the_dead_cost_little),
+        cmocka_unit_test(test_a_put_asks_for_few_contacts_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

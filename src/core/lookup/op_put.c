@@ -502,6 +502,7 @@ static bool on_answer(struct kith_walk *walk, struct kith_candidate *from,
                       const struct kith_response *response, uint64_t now) {
     struct kith_leg *leg = walk->context;
     struct kith_op *op = leg->op;
+    walk->sparing = walk->sparing && !response->has_record; /* an older one: it needs the room */
     if (response->has_record && !is_announce(op)) {
         if (kith_op_take_record(leg, &response->record, &from->node, now) >= 0) {
             from->has_record = true;

@@ -76,6 +76,8 @@ bool kith_op_walk(struct kith_leg *leg, enum kith_method method, const struct ki
         walk->k = leg->op->query.n;
         walk->request.n = leg->op->query.n;
     }
+    walk->sparing =
+        !walk->thrifty && (leg->op->kind == KITH_QUERY_PUT || leg->op->kind == KITH_QUERY_ANNOUNCE);
     walk->introducing = walk->thrifty && kith_point_equal(target, &leg->swarm->own_id);
     if (leg->op->region) {
         kith_swarm_reach(leg->swarm, &walk->reach);

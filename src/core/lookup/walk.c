@@ -352,7 +352,12 @@ static void list_known(const struct kith_walk *walk, const struct kith_candidate
     }
 }
 
-static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) {
+enum {
+    WELL_TOLD = 4, /* so many of the nearest have named who else is near */
+    FEW = 4,       /* contacts that the others are asked for then, if the walk is sparing */
+};
+
+static void ask(struct kith_walk *walk, struct kith_candidate *c, unsigned settled, uint64_t now) {
     /* Asking again where the walk itself has asked, at another endpoint or for the rest of an
      * answer, is its own business. */
     bool first = c->at == 0 && !c->asked_twice && walk->asked != NULL;
@@ -367,6 +372,9 @@ static void ask(struct kith_walk *walk, struct kith_candidate *c, uint64_t now) 
     struct kith_known known;
     list_known(walk, c, &known);
     request.known = kith_span(known.bytes, known.size);
+    if (walk->sparing && settled >= WELL_TOLD && request.n > FEW) {
+        request.n = FEW;
+    }
     int r = !may ? KITH_EFULL
                  : kith_swarm_ask(walk->swarm, &c->node, &request, ask_flags(walk), on_rpc, c, now,
                                   &c->rpc);
@@ -540,7 +548,7 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
             }
             *ret_waiting = true;
             if (in_slots < slots(walk, settled) && asked < 2 * slots(walk, settled)) {
-                ask(walk, next_of(walk, i), now);
+                ask(walk, next_of(walk, i), settled, now);
                 return true;
             }
             break;

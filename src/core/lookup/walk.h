@@ -72,6 +72,9 @@ struct kith_walk {
      * nodes stay for less than eight) counts as if it had answered this walk, too. It is not asked,
      * so on_answer is not called for it, and it has no token. */
     bool thrifty;
+    /* For puts: once the nearest have told who else is near, the others are asked for few contacts,
+     * in short initiations. That they are there, and that there is a session, is what counts. */
+    bool sparing;
     unsigned requests_max;    /* KITH_WALK_REQUESTS_MAX, or less */
     unsigned candidates_max;  /* KITH_WALK_CANDIDATES_MAX, or less */
     struct kith_asked *asked; /* shared with other walks; NULL: this one is alone */

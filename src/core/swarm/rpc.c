@@ -29,7 +29,7 @@ enum {
     REPEATS_WEIGHT = 32,        /* of a new answer, one in so many */
     UNHEARD_PPM = 10000,        /* of those who are there, at most */
     HEARD_PPM = 50000,          /* answers to a repeat are fewer: the first sending is heard */
-    REPEAT_ANSWER = 300, /* room for a peer record and two contacts */
+    REPEAT_ANSWER = 300,        /* room for a peer record and two contacts */
     SENDING_MASK = KITH_RPC_SENDINGS_MAX - 1,
 };
 

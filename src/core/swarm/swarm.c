@@ -13,6 +13,7 @@
 /* The part of an answer beside contacts and record: envelope, you, version, seqs. */
 enum {
     ANSWER_BASE = 96,
+    RECORD_ROOM = 200, /* for a small record, where no more than a few contacts are asked for */
 };
 
 /* The largest answer that fits a response to an initiation of full size. */
@@ -417,6 +418,7 @@ static size_t hope(const struct kith_swarm *swarm, const struct kith_request *re
     case KITH_METHOD_EXCHANGE:
         return ANSWER_BASE + contacts < answer_limit ? ANSWER_BASE + contacts : answer_limit;
     case KITH_METHOD_GET:
+        return n < swarm->dialect->k ? ANSWER_BASE + RECORD_ROOM + contacts : answer_limit;
     case KITH_METHOD_TOPIC:
         return answer_limit;
     case KITH_METHOD_PING:
@@ -468,8 +470,7 @@ int kith_swarm_ask(struct kith_swarm *swarm, const struct kith_node_ref *node,
     }
     struct kith_entry *entry = kith_swarm_entry_at(swarm, node);
     bool thrifty = (flags & KITH_ASK_THRIFTY) != 0;
-    bool doubtful =
-        thrifty && swarm->sessions != NULL && (entry == NULL || entry->failures > 0);
+    bool doubtful = thrifty && swarm->sessions != NULL && (entry == NULL || entry->failures > 0);
     struct kith_rpc_start start = {
         .node = node,
         .method = request->method,

@@ -16,6 +16,7 @@
 #include "util/span.h"
 
 enum {
+    KITH_MESSAGE_CONTACTS = 20,     /* of a family, unless fewer are asked for */
     KITH_MESSAGE_CONTACTS_MAX = 40, /* in one answer: k of each family */
     KITH_MESSAGE_RECORDS_MAX = 8,   /* announcements in one answer */
     KITH_MESSAGE_PEERS_MAX = 128,   /* Mainline: peers of an info-hash in one answer */
@@ -85,8 +86,8 @@ struct kith_request {
     bool has_cas;   /* put */
     uint8_t family; /* reach */
     uint32_t ttl_s; /* put: how long to hold it, at most; 0: as long as is granted */
-    uint32_t n;     /* arrive: to how many to pass it on; find, exchange: contacts wanted; topic:
-                       announcements wanted */
+    uint32_t n; /* arrive: to how many to pass it on; find, get, exchange: contacts wanted; topic:
+                   announcements wanted */
     int64_t seq;
     int64_t cas;
     struct kith_point target;       /* find, get, topic, announce (the topic); Mainline: put */

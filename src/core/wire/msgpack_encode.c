@@ -26,7 +26,7 @@ const char *const kith_record_key_names[KITH_N_RECORD_KEYS] = {KITH_RECORD_MAP(N
 static const struct kith_method_shape method_shapes[] = {
     [KITH_METHOD_PING] = {"ping", ARG(RO), 0},
     [KITH_METHOD_FIND] = {"find", ARG(K) | ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
-    [KITH_METHOD_GET] = {"get", ARG(K) | ARG(RO) | ARG(S) | ARG(T) | ARG(W), ARG(T)},
+    [KITH_METHOD_GET] = {"get", ARG(K) | ARG(N) | ARG(RO) | ARG(S) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_PUT] = {"put", ARG(CAS) | ARG(R) | ARG(RO) | ARG(TTL), ARG(R)},
     [KITH_METHOD_TOPIC] = {"topic", ARG(N) | ARG(RO) | ARG(T) | ARG(W), ARG(T)},
     [KITH_METHOD_ANNOUNCE] = {"announce", ARG(R) | ARG(RO) | ARG(T), ARG(R) | ARG(T)},
@@ -126,7 +126,8 @@ static unsigned present_args(const struct kith_request *request, unsigned known)
     unsigned absent = 0;
     absent |= request->has_cas ? 0 : ARG(CAS);
     absent |= request->known.size > 0 ? 0 : ARG(K);
-    absent |= request->n > 0 ? 0 : ARG(N);
+    bool all = request->method == KITH_METHOD_GET && request->n >= KITH_MESSAGE_CONTACTS;
+    absent |= request->n > 0 && !all ? 0 : ARG(N);
     absent |= request->read_only ? 0 : ARG(RO);
     absent |= request->has_seq ? 0 : ARG(S);
     absent |= request->method == KITH_METHOD_REACH && request->bytes.size == 0 ? ARG(D) : 0;
