@@ -204,31 +204,32 @@ static void convinces(void **state) {
     struct kith_swarm swarm = {0};
     struct kith_paths paths = {.round = 1};
     struct kith_leg leg = {.swarm = &swarm, .density = 1};
-    assert_false(kith_leg_convinces(&leg)); /* no round yet */
+    assert_false(kith_leg_convinces(&leg, false)); /* no round yet */
     leg.paths = &paths;
-    assert_true(kith_leg_convinces(&leg));
+    assert_true(kith_leg_convinces(&leg, false));
     leg.density = 0; /* not known */
-    assert_false(kith_leg_convinces(&leg));
+    assert_false(kith_leg_convinces(&leg, false));
     leg.density = 0.7;
-    assert_false(kith_leg_convinces(&leg));
+    assert_false(kith_leg_convinces(&leg, false));
     paths.round = 2;
-    assert_true(kith_leg_convinces(&leg));
-    leg.density = 0.45;
-    assert_false(kith_leg_convinces(&leg));
+    assert_true(kith_leg_convinces(&leg, false));
+    assert_false(kith_leg_convinces(&leg, true)); /* a record is at stake */
+    leg.density = 0.55;
+    assert_false(kith_leg_convinces(&leg, false));
     leg.density = 2.1;
-    assert_false(kith_leg_convinces(&leg));
+    assert_false(kith_leg_convinces(&leg, false));
     /* Somebody else was there all the time. */
     struct kith_candidate other = {.state = KITH_CANDIDATE_ANSWERED, .node.id = {{0, 1}}};
     struct kith_walk path = {.reach = {{0, 2}}, .n_candidates = 1, .order = {&other}};
     paths.walks = &path;
     paths.n = 1;
     leg.density = 1;
-    assert_false(kith_leg_convinces(&leg));
+    assert_false(kith_leg_convinces(&leg, false));
     other.node.id = (struct kith_point){{0, 3}}; /* but not so near */
-    assert_true(kith_leg_convinces(&leg));
+    assert_true(kith_leg_convinces(&leg, false));
     other.node.id = (struct kith_point){{0, 1}};
     other.state = KITH_CANDIDATE_PASSED; /* the walk knew it */
-    assert_true(kith_leg_convinces(&leg));
+    assert_true(kith_leg_convinces(&leg, false));
 }
 
 static void honest_pays_nothing(void **state) {

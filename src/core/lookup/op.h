@@ -195,8 +195,9 @@ KITH_MUST_CHECK bool kith_op_widen(struct kith_leg *leg, enum kith_method method
                                    const struct kith_point *target,
                                    const struct kith_walk_hooks *hooks, uint64_t now);
 /* Whether the leg's walk met as many nodes as there should be, and the last round of paths nobody
- * else there: then nothing says that the walk was led astray. */
-bool kith_leg_convinces(const struct kith_leg *leg);
+ * else there: then nothing says that the walk was led astray. `strictly`: for what is lost if it
+ * was. */
+bool kith_leg_convinces(const struct kith_leg *leg, bool strictly);
 /* The leg's walk (0) and those of its last round of paths (from 1), to read; NULL: no more. */
 const struct kith_walk *kith_leg_walk(const struct kith_leg *leg, unsigned i);
 /* The neighbourhood that counts for an answer of this node in this leg; 0: exempt. */

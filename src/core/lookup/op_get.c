@@ -399,7 +399,7 @@ static bool widen(struct kith_op *op, uint64_t now) {
     op->newest_seen = op->has_best ? op->best.seq : -1;
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         struct kith_leg *leg = &op->legs[i];
-        bool enough = !op->has_best && kith_leg_convinces(leg);
+        bool enough = !op->has_best && kith_leg_convinces(leg, false);
         if (leg->started && !enough) {
             any = kith_op_widen(leg, KITH_METHOD_GET, &leg->point, &hooks, now) || any;
         }

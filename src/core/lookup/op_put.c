@@ -19,10 +19,7 @@
 
 #include "core/record/target.h"
 
-enum {
-    COPIES_ENOUGH = 8,
-    ROUNDS = 2, /* of paths, always; none of what the node publishes by itself, and again */
-};
+enum { COPIES_ENOUGH = 8 };
 
 static bool is_announce(const struct kith_op *op) {
     return op->kind == KITH_QUERY_ANNOUNCE;
@@ -278,10 +275,6 @@ static bool store_on_path(struct kith_leg *leg, const struct kith_walk *path, ui
     return leg->n_targets > before;
 }
 
-static unsigned n_rounds(const struct kith_op *op) {
-    return op->internal ? 0 : ROUNDS;
-}
-
 static bool on_path_answer(struct kith_walk *walk, struct kith_candidate *from,
                            const struct kith_response *response, uint64_t now) {
     (void)walk;
@@ -293,8 +286,8 @@ static bool on_path_answer(struct kith_walk *walk, struct kith_candidate *from,
 static void on_round_over(struct kith_leg *leg, uint64_t now);
 
 /* A put finds nothing, so that a walk which was led astray does not show. Rounds of paths follow
- * while the record is stored already: ROUNDS of them, and as long as they find somebody new or
- * something looks wrong. */
+ * while the record is stored already, as long as they find somebody new or something looks wrong;
+ * one at least, but of what the node publishes by itself, and again. */
 static bool look_around(struct kith_leg *leg, uint64_t now) {
     static const struct kith_walk_hooks hooks = {.on_answer = on_path_answer,
                                                  .on_over = on_round_over};
@@ -307,7 +300,7 @@ static void on_round_over(struct kith_leg *leg, uint64_t now) {
     for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
         found = store_on_path(leg, path, now) || found;
     }
-    bool enough = leg->paths->round >= n_rounds(leg->op) && !found && !looks_wrong(leg);
+    bool enough = !found && kith_leg_convinces(leg, !leg->op->internal);
     if (enough || !look_around(leg, now)) {
         check_end(leg->op, now);
     }
@@ -466,10 +459,12 @@ static void publish(struct kith_op *op, uint64_t now) {
     }
     for (unsigned i = 0; i < KITH_LEGS; i++) {
         if (op->legs[i].started) {
+            op->legs[i].density =
+                kith_swarm_density(op->legs[i].swarm, kith_walk_size(&op->legs[i].walk));
             store_on_all(&op->legs[i], now);
         }
     }
-    if (kith->n_targets > 0 && (n_rounds(op) > 0 || looks_wrong(kith))) {
+    if (kith->n_targets > 0 && (!op->internal || looks_wrong(kith))) {
         (void)look_around(kith, now);
     }
     kith_op_stored(op, now);

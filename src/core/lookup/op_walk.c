@@ -233,8 +233,8 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
 /* Liars who lead a walk astray are themselves all that it meets, where there should be others as
  * well: of the nodes to be expected half, if every second node is one of them, fewer if fewer are.
  * The paths of the first round may all be led astray, too; hardly all of two. */
-bool kith_leg_convinces(const struct kith_leg *leg) {
-    static const double least[KITH_PATHS_ROUNDS] = {0.75, 0.5, 0};
+bool kith_leg_convinces(const struct kith_leg *leg, bool strictly) {
+    static const double least[2][KITH_PATHS_ROUNDS] = {{0.9, 0.6, 0}, {0.95, 0.75, 0}};
     const double most = 2; /* more were perhaps ground to be next to the target */
     const struct kith_walk *path;
     for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
@@ -246,7 +246,7 @@ bool kith_leg_convinces(const struct kith_leg *leg) {
         }
     }
     return leg->paths != NULL && leg->paths->round > 0 && leg->density <= most &&
-           leg->density >= least[leg->paths->round - 1];
+           leg->density >= least[strictly][leg->paths->round - 1];
 }
 
 /* ---- all of them ---- */

@@ -12,7 +12,8 @@
  * In an honest network all paths arrive among nodes that were asked before, and end there, after
  * three to four questions each. A get is content after a round if its walk met as many nodes next
  * to the target as there should be and the round nobody else there (kith_leg_convinces()): so what
- * does not exist costs one round in three of four cases (kith-sim standard: miss_messages).
+ * does not exist costs one round in every second case, two in most others (kith-sim standard:
+ * miss_messages).
  *
  * Bounds of a lookup in one swarm: one walk and 27 paths, 16 at a time; 240 requests of the walk,
  * 40 of each path, 720 of all; 48 candidates of each path: 300 KB at most, for the seconds it

@@ -171,8 +171,8 @@ void kith_swarm_reach(const struct kith_swarm *swarm, struct kith_point *ret);
  * an honest network one region in ten. */
 bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n);
 /* How dense a place is where nodes lie as if the network had `nodes`: 1, as is to be expected; 0:
- * not known. Of the 20 nearest to a point in an honest network chance makes less than three
- * quarters in one of four, less than half in one of thirty, more than twice that in one of 300. */
+ * not known. Of the 20 nearest to a point in an honest network chance makes less than 0.9 in
+ * nearly every second case, less than 0.6 in one of ten, more than twice that in one of 300. */
 double kith_swarm_density(const struct kith_swarm *swarm, uint64_t nodes);
 /* A request with the families that we can use filled in. */
 struct kith_request kith_swarm_request(const struct kith_swarm *swarm, enum kith_method method);
