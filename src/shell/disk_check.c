@@ -417,9 +417,15 @@ static int check_free_list(struct check *c, const size_t *list, size_t n) {
 }
 
 static int on_free(struct check *c, const struct node *node) {
+    size_t transaction;
     size_t number;
     int r = 0;
 
+    /* LMDB would take the pages of transaction 0, which there is none of, again and again. */
+    memcpy(&transaction, node->key, sizeof(transaction));
+    if (transaction == 0 || transaction > c->meta.transaction) {
+        return damaged(c, "a list of free pages is of no transaction");
+    }
     if ((node->flags & ~(unsigned)NODE_BIG) != 0 || node->value_size % sizeof(size_t) != 0 ||
         node->value_size > c->size) {
         return damaged(c, "a list of free pages is not one");

@@ -11,6 +11,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <sodium.h>
@@ -342,7 +343,7 @@ static char *read_line(char *out, int size, void *stream) {
     int c = 0;
 
     while (n < size - 1 && c != '\n' && (c = getc(reading->file)) != EOF) {
-        if (n == 0 && (c == ' ' || c == '\t'))
+        if (n == 0 && c != '\n' && isspace(c))
             continue;
         reading->refused = c == 0 ? "contains a NUL byte" : reading->refused;
         out[n++] = (char)c;
