@@ -298,6 +298,10 @@ static int check_page_header(struct check *c, const uint8_t *page, size_t number
 static int check_page(const struct walk *w, size_t number, unsigned levels);
 
 static int check_branch(const struct walk *w, const uint8_t *page, unsigned n, unsigned levels) {
+    /* LMDB joins such a page with its neighbour, and asserts it; not so in the list of free pages. */
+    if (n < 2 && (w->table->flags & TABLE_INTEGER_KEYS) == 0) {
+        return damaged(w->c, "a page branches to one other only");
+    }
     for (unsigned i = 0; i < n; i++) {
         struct node node;
         int r = node_at(w->c, page, false, i, &node);
