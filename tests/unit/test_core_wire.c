@@ -251,8 +251,52 @@ static void test_no_ping_larger_than_what_came(void **state) {
     net_deinit(&net);
 }
 
+/* ---- sessions that the other end has lost ---- */
+
+/* Of what the first node says in sessions nothing is understood. */
+static bool lose_data(struct net *net, struct net_packet *packet) {
+    enum { DATA = 4 };
+    return packet->bytes[0] != DATA || packet->from.port != net->nodes[0].endpoint.port ||
+           memcmp(packet->from.ip, net->nodes[0].endpoint.ip, 4) != 0;
+}
+
+static void note_outcome(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
+    (void)rpc;
+    *(enum kith_rpc_outcome *)context = event->outcome;
+}
+
+/* A question that is asked only once goes to whoever was silent in the session as an initiation: a
+ * peer that lost the session could not be asked by anybody who takes no second try. */
+static void test_asked_once_without_the_session(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 3);
+    net.hook = lose_data;
+    struct kith_swarm *swarm = &net.nodes[0].core->swarm;
+    struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_FIND);
+    struct kith_node_ref node = {
+        .key = net.nodes[1].key, .has_key = true, .endpoint = net.nodes[1].endpoint};
+    kith_point_of_node(&node.key, &node.id);
+    request.target = node.id;
+    assert_true(kith_sessions_has(swarm->sessions, &node.key));
+    for (unsigned i = 0; i < 2; i++) {
+        enum kith_rpc_outcome outcome = KITH_RPC_LATE;
+        struct kith_rpc *rpc;
+        assert_int_equal(kith_swarm_ask(swarm, &node, &request, KITH_ASK_ONCE, note_outcome,
+                                        &outcome, net.now, &rpc),
+                         0);
+        net_drain(&net, 0);
+        uint64_t end = net.now + 30 * KITH_NS_PER_S;
+        while (outcome != KITH_RPC_TIMEOUT && outcome != KITH_RPC_RESPONSE && net_step(&net, end)) {
+        }
+        assert_int_equal(outcome, i == 0 ? KITH_RPC_TIMEOUT : KITH_RPC_RESPONSE);
+    }
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asked_once_without_the_session),
         cmocka_unit_test(test_hostile_datagrams),
         cmocka_unit_test(test_answers_no_larger_than_questions),
         cmocka_unit_test(test_large_value_to_stranger),

@@ -320,6 +320,35 @@ static void fresh_replaces_a_session_the_peer_lost(void **state) {
     world_stop(&w);
 }
 
+/* Who does not answer may have lost the session; whoever is heard in it has not. */
+static void an_unheard_session_is_not_relied_on(void **state) {
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_start(&w);
+    struct kith_send send = send_to(&w.b, "again");
+    struct kith_send back = send_to(&w.a, "here");
+
+    establish(&w.a, &w.b, 0);
+    assert_true(kith_sessions_has(w.a.sessions, &w.b.identity.key));
+    kith_sessions_unheard(w.a.sessions, &w.b.identity.key, &w.a.at); /* elsewhere */
+    assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_DATA);
+    assert_int_equal(carry(&w.a, &w.b, 4, 0), KITH_DELIVERY_DATA);
+
+    kith_sessions_unheard(w.a.sessions, &w.b.identity.key, &w.b.at);
+    assert_false(kith_sessions_has(w.a.sessions, &w.b.identity.key));
+    assert_int_equal(kith_sessions_send(w.b.sessions, &back, 0), KITH_SENT_DATA);
+    assert_int_equal(carry(&w.b, &w.a, 4, 0), KITH_DELIVERY_DATA);
+    assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_DATA);
+    assert_int_equal(carry(&w.a, &w.b, 4, 0), KITH_DELIVERY_DATA);
+
+    kith_sessions_unheard(w.a.sessions, &w.b.identity.key, &w.b.at);
+    assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_INITIATION);
+    assert_int_equal(carry(&w.a, &w.b, 1, 0), KITH_DELIVERY_INITIATION);
+    world_stop(&w);
+}
+
 /* Both initiate at once: two sessions, no message lost, and no third one stays. */
 static void simultaneous_initiation(void **state) {
     struct world w;
@@ -588,6 +617,7 @@ int main(void) {
         cmocka_unit_test(a_client_sends_no_empty_data),
         cmocka_unit_test(a_lost_response),
         cmocka_unit_test(fresh_replaces_a_session_the_peer_lost),
+        cmocka_unit_test(an_unheard_session_is_not_relied_on),
         cmocka_unit_test(simultaneous_initiation),
         cmocka_unit_test(rekey_by_age),
         cmocka_unit_test(rekey_by_count),

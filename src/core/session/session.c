@@ -138,7 +138,7 @@ static struct session_routes routes_to(const struct kith_sessions *s, const stru
 
     for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
         struct session **best;
-        if (!kith_endpoint_equal(&i->endpoint, to)) {
+        if (!kith_endpoint_equal(&i->endpoint, to) || i->unheard) {
             continue;
         }
         if (i->state == SESSION_INITIATED) {
@@ -188,6 +188,15 @@ int kith_sessions_send(struct kith_sessions *s, const struct kith_send *send, ui
     return r < 0 ? r : outcome;
 }
 
+void kith_sessions_unheard(struct kith_sessions *s, const struct kith_key *key,
+                           const struct kith_endpoint *at) {
+    for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
+        if (i->state != SESSION_INITIATED && kith_endpoint_equal(&i->endpoint, at)) {
+            i->unheard = 1;
+        }
+    }
+}
+
 int kith_sessions_probe(struct kith_sessions *s, kith_session_ref ref,
                         const struct kith_endpoint *to, struct kith_span payload, uint64_t now) {
     static const struct kith_allowance ours = {.answer = false};
@@ -218,7 +227,7 @@ void kith_sessions_move(struct kith_sessions *s, kith_session_ref ref,
 
 bool kith_sessions_has(const struct kith_sessions *s, const struct kith_key *key) {
     for (struct session *i = session_first_of(s, key); i != NULL; i = session_next_of(s, i)) {
-        if (i->state == SESSION_ESTABLISHED && i->send_counter < SESSION_SENT_MAX) {
+        if (i->state == SESSION_ESTABLISHED && !i->unheard && i->send_counter < SESSION_SENT_MAX) {
             return true;
         }
     }

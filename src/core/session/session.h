@@ -124,6 +124,11 @@ enum { KITH_SENT_DATA = 1, KITH_SENT_INITIATION = 2, KITH_SENT_QUEUED = 3 };
 KITH_MUST_CHECK int kith_sessions_send(struct kith_sessions *s, const struct kith_send *send,
                                        uint64_t now);
 
+/* The peer did not answer at this endpoint: its sessions with us may be lost there. Messages start
+ * over, as with `fresh`, until something is received in one of them. */
+void kith_sessions_unheard(struct kith_sessions *s, const struct kith_key *key,
+                           const struct kith_endpoint *at);
+
 /* Sends over exactly this session to exactly this endpoint, which is unproven until it answers
  * (so: small messages). -> KITH_ENOT_FOUND */
 KITH_MUST_CHECK int kith_sessions_probe(struct kith_sessions *s, kith_session_ref session,

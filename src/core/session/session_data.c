@@ -97,6 +97,7 @@ void session_receive_data(struct kith_sessions *s, const struct kith_endpoint *f
     bool confirms = session->state == SESSION_HALF_OPEN;
     size_t size = datagram.size - KITH_SESSION_DATA_OVERHEAD;
 
+    session->unheard = 0;
     session_window_mark(session, counter);
     session->rx_messages += session->rx_messages < SESSION_RX_MAX;
     if (confirms) {

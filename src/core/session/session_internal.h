@@ -53,7 +53,7 @@ enum {
         2,                 /* of each state: a rekey or crossing initiations need two, not three */
     SESSION_WINDOW = 2048, /* counters a datagram may be late */
     SESSION_WINDOW_WORDS = SESSION_WINDOW / 64 + 1,
-    SESSION_RX_MAX = (1 << 26) - 1,
+    SESSION_RX_MAX = (1 << 25) - 1,
     SESSION_RING_MIN = 64,      /* remembered initiations, at first, */
     SESSION_RING_REST = 512,    /* where they are few, and */
     SESSION_RING_MAX = 2048,    /* at most */
@@ -133,7 +133,8 @@ struct session {
     uint32_t send_counter;
     uint32_t used; /* session_ticks() */
     uint32_t remote_index;
-    uint32_t rx_messages : 26; /* at most SESSION_RX_MAX are counted */
+    uint32_t rx_messages : 25; /* at most SESSION_RX_MAX are counted */
+    uint32_t unheard : 1;      /* see kith_sessions_unheard() */
     uint32_t state : 2;        /* enum session_state */
     uint32_t initiator : 1;
     uint32_t pinned : 1;

@@ -172,12 +172,12 @@ static void arm(struct kith_rpc *rpc, uint64_t wait, uint64_t now) {
     }
 }
 
-static void send_first(struct kith_rpc *rpc, bool fresh, uint64_t now) {
+static void send_first(struct kith_rpc *rpc, uint64_t now) {
     rpc->attempts = 1;
     rpc->first_sent = now;
     rpc->sent_us[0] = 0;
     rpc->owner->env->stats.requests_sent++;
-    rpc->owner->transmit(rpc->owner->context, rpc, fresh, now);
+    rpc->owner->transmit(rpc->owner->context, rpc, rpc->fresh, now);
 }
 
 static void send_again(struct kith_rpc *rpc, uint64_t now) {
@@ -216,7 +216,7 @@ static uint64_t wait_for_answer(const struct kith_rpc *rpc) {
 static void on_timer(struct kith_timer *timer, uint64_t now) {
     struct kith_rpc *rpc = kith_container_of(timer, struct kith_rpc, timer);
     if (rpc->attempts == 0) {
-        send_first(rpc, false, now);
+        send_first(rpc, now);
         arm(rpc, wait_for_answer(rpc), now);
     } else if (rpc->hedged) {
         rpc->hedged = false;
@@ -257,6 +257,7 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
         .once = start->once,
         .quiet = start->quiet,
         .router = start->router,
+        .fresh = start->fresh,
         .late_ns = kith_rpcs_late_timeout(rpcs, start->peer_rtt_us),
         .soft_ns = kith_rpcs_soft_timeout(rpcs, start->peer_rtt_us),
         .answer_hope = start->answer_hope,
@@ -282,7 +283,7 @@ int kith_rpcs_start(struct kith_rpcs *rpcs, const struct kith_rpc_start *start, 
     kith_list_append(&rpcs->all, &rpc->all);
     rpcs->n++;
     if (!later) {
-        send_first(rpc, start->fresh, now);
+        send_first(rpc, now);
     }
     *ret = rpc;
     return 0;

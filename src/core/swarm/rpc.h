@@ -63,6 +63,7 @@ struct kith_rpc {
     bool hedged;      /* LATE is still to be told */
     bool proving;     /* sent again because our address was not proven there */
     bool stale;
+    bool fresh;  /* none of its sendings relied on a session */
     bool router; /* to whom nobody is to be sent: its answer does not bring it into a table */
     bool quiet;  /* a failure says nothing about the node: leave the tables alone */
     uint64_t first_sent;
