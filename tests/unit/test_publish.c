@@ -65,9 +65,48 @@ static void newer_own_record_is_adopted(void **state) {
     net_deinit(&net);
 }
 
+/* How long node `i` will hold the peer record of another one. */
+struct life {
+    struct kith_point point;
+    uint64_t expires_ns; /* from now on */
+};
+
+static int take_life(const struct kith_record_info *info, void *user) {
+    struct life *life = user;
+    if (!info->own && kith_point_equal(&info->point, &life->point)) {
+        life->expires_ns = info->expires_ns;
+    }
+    return 0;
+}
+
+static uint64_t life_s(const struct net *net, unsigned i, unsigned of) {
+    struct life life = {.expires_ns = 0};
+    uint8_t salt[KITH_SALT_MAX];
+    size_t size = kith_peer_salt("kith", salt);
+    kith_point_of_record(&net->nodes[of].key, kith_span(salt, size), &life.point);
+    kith_core_each_record(net->nodes[i].core, net->now, take_life, &life);
+    return life.expires_ns / KITH_NS_PER_S;
+}
+
+/* A network that grows leaves records of its young nodes on holders that are soon none of the
+ * nearest: they need not have them for a day. In the end they are to be had for one. */
+static void young_peer_records_live_shortly(void **state) {
+    struct net net;
+    (void)state;
+
+    net_swarm(&net, N);
+    assert_in_range(life_s(&net, 2, 1), 500, 600);
+    net_run(&net, 600 * KITH_NS_PER_S);
+    assert_in_range(life_s(&net, 2, 1), 1200, 6000);
+    net_run(&net, 4 * 3600 * KITH_NS_PER_S);
+    assert_in_range(life_s(&net, 2, 1), 22 * 3600, 24 * 3600);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_own_record_is_adopted),
+        cmocka_unit_test(young_peer_records_live_shortly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

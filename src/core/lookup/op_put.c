@@ -218,15 +218,22 @@ void kith_op_store(struct kith_leg *leg, const struct kith_request *request, uin
     leg->quorum = quorum_of(leg->n_targets);
 }
 
+/* How long the holders are asked to hold it, in seconds; 0: as long as they grant. */
+static uint32_t life_s(const struct kith_op *op, uint64_t now) {
+    if (op->expires != 0) { /* a repair never lengthens a life */
+        uint64_t left = op->expires > now ? (op->expires - now) / KITH_NS_PER_S : 0;
+        return left > 0 ? (uint32_t)left : 1;
+    }
+    bool is_peer = !is_announce(op) && kith_point_equal(&op->point, &op->ops->own->peer_point);
+    return is_peer ? kith_own_peer_life_s(op->ops->own, now) : 0;
+}
+
 static void make_request(const struct kith_leg *leg, struct kith_request *ret, uint64_t now) {
     const struct kith_op *op = leg->op;
     *ret = kith_swarm_request(leg->swarm, is_announce(op) ? KITH_METHOD_ANNOUNCE : KITH_METHOD_PUT);
     ret->target = leg->point;
     kith_record_view(&op->best, &ret->record);
-    if (op->expires != 0) { /* a repair never lengthens a life */
-        uint64_t left = op->expires > now ? (op->expires - now) / KITH_NS_PER_S : 0;
-        ret->ttl_s = left > 0 ? (uint32_t)left : 1;
-    }
+    ret->ttl_s = life_s(op, now);
 }
 
 /* Stores on the nearest that answered, and on whoever was seen with an older record. */

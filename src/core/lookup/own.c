@@ -53,7 +53,8 @@ static enum kith_own_kind kind_of(const struct kith_own *own, const struct kith_
     return kith_point_equal(point, &own->peer_point) ? KITH_OWN_PEER : KITH_OWN_VALUE;
 }
 
-uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
+/* But for the share of chance. */
+static uint64_t mean_interval(const struct kith_own *own, uint64_t now) {
     uint64_t age = now - own->since;
     uint64_t least = KITH_REPUBLISH_FIRST_S * KITH_NS_PER_S;
     uint64_t most = KITH_REPUBLISH_S * KITH_NS_PER_S;
@@ -61,8 +62,16 @@ uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
     uint64_t half = kith_swarm_stay_ns(own->swarm) / 2;
     uint64_t min = KITH_REPUBLISH_MIN_S * KITH_NS_PER_S;
     half = half < min ? min : half;
-    interval = half < interval ? half : interval;
-    return kith_random_jitter(&own->env->random, interval, 10);
+    return half < interval ? half : interval;
+}
+
+uint64_t kith_own_interval(const struct kith_own *own, uint64_t now) {
+    return kith_random_jitter(&own->env->random, mean_interval(own, now), 10);
+}
+
+uint32_t kith_own_peer_life_s(const struct kith_own *own, uint64_t now) {
+    uint64_t interval_s = mean_interval(own, now) / KITH_NS_PER_S;
+    return interval_s < KITH_REPUBLISH_S ? (uint32_t)interval_s * KITH_PEER_LIFE_INTERVALS : 0;
 }
 
 /* -> KITH_EFULL, KITH_ENOMEM */

@@ -20,6 +20,7 @@ enum {
     KITH_REPUBLISH_S = 3600,
     KITH_REPUBLISH_MIN_S = 60,
     KITH_REPUBLISH_FIRST_S = 60,
+    KITH_PEER_LIFE_INTERVALS = 10,
     KITH_OWN_MAX = 65536, /* own records; only the application can reach it */
 };
 
@@ -77,6 +78,10 @@ KITH_MUST_CHECK int kith_own_set(struct kith_own *own, const struct kith_record 
  * records; and more often where nodes do not stay for two hours: after half of their stay the
  * chance that all of 20 holders are gone is (1 - 1/sqrt e)^20, 10^-8. */
 uint64_t kith_own_interval(const struct kith_own *own, uint64_t now);
+/* What our peer record asks its holders for, in seconds; 0: as long as they grant. Ten intervals
+ * while those are shorter than an hour: the holders of a young node's record change with each new
+ * neighbour in a network that grows, and those of before would keep it for a day. */
+uint32_t kith_own_peer_life_s(const struct kith_own *own, uint64_t now);
 void kith_own_remove(struct kith_own *own, struct kith_own_record *record);
 
 #endif
