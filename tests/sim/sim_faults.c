@@ -249,7 +249,7 @@ static void saved(void *context, struct kith_sim_host *host, const struct kith_c
             violate(faults, host, wrong);
         }
     } else if (event->kind == KITH_CORE_SAVE && !event->saved.own) {
-        kith_sim_sources_saved(&state->sources, &event->saved, from);
+        kith_sim_sources_saved(&state->sources, &event->saved, from, faults->world->now);
     }
     kith_sim_disk_event(&state->disk, event, faults->world->now);
 }

@@ -7,8 +7,6 @@
 #include "sim/memory.h"
 #include "sim/oracle.h"
 
-enum { ANNOUNCEMENT_S = 7200 }; /* lifetime */
-
 void kith_sim_sources_deinit(struct kith_sim_sources *sources) {
     free(sources->of);
     *sources = (struct kith_sim_sources){0};
@@ -59,30 +57,41 @@ static struct kith_sim_source *find(const struct kith_sim_sources *sources, uint
     return NULL;
 }
 
-static void add(struct kith_sim_sources *sources, uint64_t item, uint64_t net) {
+static void add(struct kith_sim_sources *sources, uint64_t item, uint64_t net, uint64_t ends) {
     sources->of = kith_sim_resize(sources->of, (sources->n + 1) * sizeof(struct kith_sim_source));
-    sources->of[sources->n++] = (struct kith_sim_source){item, net};
+    sources->of[sources->n++] = (struct kith_sim_source){item, net, ends};
 }
 
+struct restoring {
+    struct kith_sim_sources *sources;
+    uint64_t now;
+};
+
 static int add_restored(const struct kith_record_info *info, void *user) {
+    const struct restoring *restoring = user;
     if (!info->own) {
-        add(user, item_of(&info->point, info->is_mutable, &info->key), 0);
+        add(restoring->sources, item_of(&info->point, info->is_mutable, &info->key), 0,
+            restoring->now + info->expires_ns);
     }
     return 0;
 }
 
 void kith_sim_sources_restored(struct kith_sim_sources *sources, const struct kith_sim_host *host,
                                uint64_t now) {
+    struct restoring restoring = {.sources = sources, .now = now};
     sources->n = 0;
-    kith_core_each_record(host->core, now, add_restored, sources);
+    kith_core_each_record(host->core, now, add_restored, &restoring);
 }
 
 void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_core_saved *saved,
-                            const struct kith_endpoint *from) {
+                            const struct kith_endpoint *from, uint64_t now) {
     struct kith_point point = point_of(saved);
     uint64_t item = item_of(&point, saved->record->is_mutable, &saved->record->key);
-    if (find(sources, item) == NULL) { /* a newer version is on the account of the first */
-        add(sources, item, from == NULL ? 0 : net_of(from));
+    struct kith_sim_source *source = find(sources, item);
+    if (source != NULL) { /* a newer version is on the account of the first */
+        source->ends = now + saved->lifetime_ns;
+    } else {
+        add(sources, item, from == NULL ? 0 : net_of(from), now + saved->lifetime_ns);
     }
 }
 
@@ -132,8 +141,8 @@ static uint32_t count_largest(const struct kept *kept) {
     return most;
 }
 
-/* A record is given up for want of room alone: no run lasts as long as one lives. An announcement
- * makes room in a full topic, too, and lives for two hours. What counts is numbers, so no run has a
+/* A record is given up at the end of its life or for want of room, and so is an announcement, in a
+ * full topic, too. What counts is numbers, so no run has a
  * limit of bytes that is reached first. */
 const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
                                        const struct kith_sim_host *host,
@@ -147,6 +156,7 @@ const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
     if (source == NULL) {
         return NULL; /* its saving was not told, for want of memory */
     }
+    bool is_over = now >= source->ends;
     kept.net = source->net;
     kept.newcomer = from == NULL ? 0 : net_of(from);
     *source = sources->of[--sources->n];
@@ -154,8 +164,7 @@ const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
     uint32_t most = count_largest(&kept);
     uint32_t had = count_net(&kept, kept.net) + 1;
     free(kept.nets);
-    if (saved->is_announcement &&
-        (kept.n_same >= topic_peers || now > ANNOUNCEMENT_S * KITH_NS_PER_S)) {
+    if (is_over || (saved->is_announcement && kept.n_same >= topic_peers)) {
         return NULL;
     }
     return kept.farther ? "gave up a record and kept one of the same source that is farther from it"

@@ -12,6 +12,7 @@
 struct kith_sim_source {
     uint64_t item; /* hash of what it is */
     uint64_t net;  /* 0: restored */
+    uint64_t ends; /* its life, as it was granted with this version; not before */
 };
 
 /* Of one host. */
@@ -26,7 +27,7 @@ void kith_sim_sources_restored(struct kith_sim_sources *sources, const struct ki
                                uint64_t now);
 /* It stored this while it dealt with a datagram from there; NULL: otherwise. */
 void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_core_saved *saved,
-                            const struct kith_endpoint *from);
+                            const struct kith_endpoint *from, uint64_t now);
 /* It gave this up, likewise. `topic_peers`: how many announcements it may hold under a topic. NULL,
  * or what is wrong with that. */
 const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
