@@ -230,6 +230,14 @@ static void convinces(void **state) {
     other.node.id = (struct kith_point){{0, 1}};
     other.state = KITH_CANDIDATE_PASSED; /* the walk knew it */
     assert_true(kith_leg_convinces(&leg, false));
+    /* The region is larger than it should be, if the network is taken for smaller than it is: the
+     * walk ends with the k nearest all the same. */
+    struct kith_candidate last = {.state = KITH_CANDIDATE_ANSWERED, .node.id = {{0, 0, 9}}};
+    leg.walk = (struct kith_walk){.k = 1, .n_candidates = 1, .order = {&last}};
+    other.state = KITH_CANDIDATE_ANSWERED;
+    assert_true(kith_leg_convinces(&leg, false));
+    other.node.id = (struct kith_point){{0, 0, 8}};
+    assert_false(kith_leg_convinces(&leg, false));
 }
 
 static void honest_pays_nothing(void **state) {

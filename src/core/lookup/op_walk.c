@@ -230,23 +230,43 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
     return leg->running;
 }
 
+/* The k-th nearest that answered this walk; NULL: there are fewer. */
+static const struct kith_candidate *last_of(const struct kith_walk *walk) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        n += walk->order[i]->state == KITH_CANDIDATE_ANSWERED;
+        if (n == walk->k) {
+            return walk->order[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether a path met somebody in the region whom the walk should have met. */
+static bool met_others(const struct kith_leg *leg) {
+    const struct kith_candidate *last = last_of(&leg->walk);
+    const struct kith_walk *path;
+    for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
+        for (unsigned j = 0; j < path->n_candidates; j++) {
+            const struct kith_candidate *c = path->order[j];
+            if (c->state == KITH_CANDIDATE_ANSWERED && kith_walk_in_reach(path, c) &&
+                (last == NULL ||
+                 kith_point_compare(&path->target, &c->node.id, &last->node.id) < 0)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Liars who lead a walk astray are themselves all that it meets, where there should be others as
  * well: of the nodes to be expected half, if every second node is one of them, fewer if fewer are.
  * The paths of the first round may all be led astray, too; hardly all of two. */
 bool kith_leg_convinces(const struct kith_leg *leg, bool strictly) {
     static const double least[2][KITH_PATHS_ROUNDS] = {{0.9, 0.6, 0}, {0.95, 0.75, 0}};
     const double most = 2; /* more were perhaps ground to be next to the target */
-    const struct kith_walk *path;
-    for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
-        for (unsigned j = 0; j < path->n_candidates; j++) {
-            const struct kith_candidate *c = path->order[j];
-            if (c->state == KITH_CANDIDATE_ANSWERED && kith_walk_in_reach(path, c)) {
-                return false;
-            }
-        }
-    }
     return leg->paths != NULL && leg->paths->round > 0 && leg->density <= most &&
-           leg->density >= least[strictly][leg->paths->round - 1];
+           leg->density >= least[strictly][leg->paths->round - 1] && !met_others(leg);
 }
 
 /* ---- all of them ---- */
