@@ -290,7 +290,10 @@ static void expect_lookups(struct vopr *v) {
     for (uint32_t i = 0; i < v->run->options.lookups; i++) {
         struct kith_sim_host *asker = kith_sim_world_pick(&v->world);
         struct kith_sim_host *wanted = kith_sim_world_pick(&v->world);
-        if (wanted == asker || !kith_sim_faults_is_public(&v->faults, wanted)) {
+        /* Who shares a /24 with others need not be in anybody's table, and of those full stores need
+         * not hold the peer record. */
+        bool nowhere = v->tiny && kith_sim_faults_crowded(&v->faults, wanted);
+        if (wanted == asker || nowhere || !kith_sim_faults_is_public(&v->faults, wanted)) {
             continue;
         }
         struct kith_query query = {
