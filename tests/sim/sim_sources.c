@@ -141,9 +141,8 @@ static uint32_t count_largest(const struct kept *kept) {
     return most;
 }
 
-/* A record is given up at the end of its life or for want of room, and so is an announcement, in a
- * full topic, too. What counts is numbers, so no run has a
- * limit of bytes that is reached first. */
+/* A record is given up at the end of its life or for want of room, an announcement in a full topic,
+ * too. What counts is numbers, so no run has a limit of bytes that is reached first. */
 const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
                                        const struct kith_sim_host *host,
                                        const struct kith_core_saved *saved,

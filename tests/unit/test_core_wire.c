@@ -256,8 +256,7 @@ static void test_no_ping_larger_than_what_came(void **state) {
 /* Of what the first node says in sessions nothing is understood. */
 static bool lose_data(struct net *net, struct net_packet *packet) {
     enum { DATA = 4 };
-    return packet->bytes[0] != DATA || packet->from.port != net->nodes[0].endpoint.port ||
-           memcmp(packet->from.ip, net->nodes[0].endpoint.ip, 4) != 0;
+    return packet->bytes[0] != DATA || !same(&packet->from, &net->nodes[0].endpoint);
 }
 
 static void note_outcome(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {

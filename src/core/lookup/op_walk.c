@@ -230,21 +230,9 @@ bool kith_op_widen(struct kith_leg *leg, enum kith_method method, const struct k
     return leg->running;
 }
 
-/* The k-th nearest that answered this walk; NULL: there are fewer. */
-static const struct kith_candidate *last_of(const struct kith_walk *walk) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < walk->n_candidates; i++) {
-        n += walk->order[i]->state == KITH_CANDIDATE_ANSWERED;
-        if (n == walk->k) {
-            return walk->order[i];
-        }
-    }
-    return NULL;
-}
-
 /* Whether a path met somebody in the region whom the walk should have met. */
 static bool met_others(const struct kith_leg *leg) {
-    const struct kith_candidate *last = last_of(&leg->walk);
+    const struct kith_candidate *last = kith_walk_last(&leg->walk);
     const struct kith_walk *path;
     for (unsigned i = 1; (path = kith_leg_walk(leg, i)) != NULL; i++) {
         for (unsigned j = 0; j < path->n_candidates; j++) {

@@ -575,17 +575,21 @@ static bool ask_next(struct kith_walk *walk, bool *ret_waiting, uint64_t now) {
     return false;
 }
 
-uint64_t kith_walk_size(const struct kith_walk *walk) {
-    const struct kith_candidate *last = NULL;
+const struct kith_candidate *kith_walk_last(const struct kith_walk *walk) {
     unsigned n = 0;
-    for (unsigned i = 0; i < walk->n_candidates && n < walk->k; i++) {
-        if (walk->order[i]->state == KITH_CANDIDATE_ANSWERED) {
-            last = walk->order[i];
-            n++;
+    for (unsigned i = 0; i < walk->n_candidates; i++) {
+        n += walk->order[i]->state == KITH_CANDIDATE_ANSWERED;
+        if (n == walk->k) {
+            return walk->order[i];
         }
     }
-    double x = n < walk->k || n < 3 ? 0 : kith_point_distance(&walk->target, &last->node.id);
-    double nodes = x > 0 ? (double)(n - 1) / x + 1 : 0;
+    return NULL;
+}
+
+uint64_t kith_walk_size(const struct kith_walk *walk) {
+    const struct kith_candidate *last = walk->k < 3 ? NULL : kith_walk_last(walk);
+    double x = last == NULL ? 0 : kith_point_distance(&walk->target, &last->node.id);
+    double nodes = x > 0 ? (double)(walk->k - 1) / x + 1 : 0;
     return nodes >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)(nodes + 0.5);
 }
 

@@ -109,6 +109,8 @@ void kith_walk_pump(struct kith_walk *walk, uint64_t now);
 void kith_walk_stop(struct kith_walk *walk);
 /* Stops and frees the candidates. */
 void kith_walk_deinit(struct kith_walk *walk);
+/* The k-th nearest that answered; NULL: there are fewer. */
+const struct kith_candidate *kith_walk_last(const struct kith_walk *walk);
 /* The nodes of a network that is everywhere as dense as what answered next to the target; 0: fewer
  * than k answered. */
 uint64_t kith_walk_size(const struct kith_walk *walk);
