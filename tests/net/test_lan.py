@@ -301,7 +301,8 @@ def case_hung(case):
     the loop does not stand still meanwhile."""
     idle = case.probe(3, 1)
     witness = case.probe(1, 3)
-    witness.wait_sees(idle, 3)  # announced: it has nothing more to ask the daemon
+    witness.wait_sees(idle, 3)  # announced,
+    idle.wait_sees(witness, 3)  # and done with resolving: it has nothing more to ask the daemon
     case.lab.signal(3, "avahi", signal.SIGSTOP)
     try:
         caught = case.probe(3, 2, "-w")
