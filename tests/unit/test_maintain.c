@@ -173,12 +173,32 @@ static void gone_node_is_confirmed(void **state) {
     net_deinit(&net);
 }
 
+/* At rest an entry's turn comes every few minutes. Where nodes go it comes sooner. */
+static void nodes_that_go_are_noticed_sooner(void **state) {
+    enum { N = 40, GONE = 16, EACH_S = 10 };
+    struct net net;
+    struct kith_status status;
+    (void)state;
+
+    net_swarm(&net, N);
+    net_run(&net, 3600 * KITH_NS_PER_S);
+    for (unsigned i = 1; i <= GONE; i++) {
+        net.nodes[i].dead = true;
+        net_run(&net, EACH_S * KITH_NS_PER_S);
+    }
+    net_run(&net, 75 * KITH_NS_PER_S);
+    kith_core_status(net.nodes[0].core, net.now, &status);
+    assert_in_range(status.nodes_v4, N - 1 - GONE, N - GONE); /* at an even pace it misses ten */
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_that_never_met),
         cmocka_unit_test(whole_network_at_rest),
         cmocka_unit_test(seeds_not_needed),
         cmocka_unit_test(gone_node_is_confirmed),
+        cmocka_unit_test(nodes_that_go_are_noticed_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,8 +31,9 @@ struct kith_maintain {
     struct kith_swarm *swarm;
     struct kith_sessions *sessions; /* NULL: a dialect without */
     struct kith_ops *ops;
-    uint64_t refresh_ns;     /* between two stale entries asked; 0: 14.1 s */
-    uint64_t refresh_age_ns; /* entries heard from since are left alone; 0: 60 s */
+    uint64_t refresh_ns;       /* between two stale entries asked, at most; 0: 14.1 s */
+    uint64_t refresh_least_ns; /* at least, where many are found gone; 0: 2.4 s */
+    uint64_t refresh_age_ns;   /* entries heard from since are left alone; 0: 60 s */
     /* Of the owner. `on_ready`, `on_lost`: joined, or every contact lost, at `since`. */
     void (*on_ready)(void *context, uint64_t now);
     void (*on_lost)(void *context, uint64_t now);
@@ -47,11 +48,12 @@ struct kith_maintain {
     uint32_t n_self_lookups; /* since the last loss */
     uint8_t beyond_left;     /* steps from a contact to join through towards ourselves */
     bool fill_runs;
-    unsigned fill_bucket;  /* where the round of filling stands */
-    uint8_t fill_family;   /* 4, 6, or 0: no round under way */
-    uint64_t fill_pause_s; /* until the next round */
-    size_t fill_live;      /* live contacts at the end of the last round */
-    uint64_t since;        /* start, or the last loss */
+    unsigned fill_bucket;      /* where the round of filling stands */
+    uint8_t fill_family;       /* 4, 6, or 0: no round under way */
+    uint64_t fill_pause_s;     /* until the next round */
+    size_t fill_live;          /* live contacts at the end of the last round */
+    uint64_t since;            /* start, or the last loss */
+    uint64_t refresh_pause_ns; /* as things are */
     struct kith_timer self_lookup;
     struct kith_timer fill;
     struct kith_timer refresh;
