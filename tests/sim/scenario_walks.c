@@ -16,18 +16,38 @@
 #define SUCCESS_MUCH_LOSS 0.97
 #define MUCH_LOSS_PPM 350000
 
+enum {
+    REST_S = 900,   /* the rounds of upkeep become rare */
+    UPKEEP_S = 600, /* measured */
+};
+
 struct bounds {
     double success;
     double recall;
 };
 
-static void walk_world(struct kith_sim_run *run, const struct bounds *bounds) {
+static void measure_upkeep(struct kith_sim_run *run, struct kith_sim_world *world) {
+    struct kith_stats before;
+    struct kith_stats after;
+    kith_sim_world_run_until(world, world->now + REST_S * KITH_NS_PER_S);
+    kith_sim_world_stats(world, &before);
+    kith_sim_world_run_until(world, world->now + UPKEEP_S * KITH_NS_PER_S);
+    kith_sim_world_stats(world, &after);
+    kith_sim_report_number(
+        &run->report, "upkeep_bytes_per_s",
+        (double)(after.tx_bytes - before.tx_bytes) / ((double)world->n_alive * UPKEEP_S), 1);
+}
+
+static void walk_world(struct kith_sim_run *run, const struct bounds *bounds, bool rests) {
     struct kith_sim_world world;
     struct kith_sim_lookups lookups = {0};
     kith_sim_swarm_init(&world, run);
     kith_sim_swarm_grow(run, &world, run->options.nodes);
     kith_sim_report_number(&run->report, "joined_after_s",
                            (double)(world.now - KITH_SIM_START) / 1e9, 0);
+    if (rests) {
+        measure_upkeep(run, &world);
+    }
     kith_sim_swarm_kill(&world, run->options.dead_ppm);
     kith_sim_swarm_lookups(&world, run->options.lookups, &lookups);
     kith_sim_swarm_traces(&world, run->options.lookups, &lookups);
@@ -50,13 +70,15 @@ static void walk_world(struct kith_sim_run *run, const struct bounds *bounds) {
 }
 
 void kith_sim_scenario_join(struct kith_sim_run *run) {
-    walk_world(run, &(struct bounds){1, RECALL_CLEAN});
+    walk_world(run, &(struct bounds){1, RECALL_CLEAN}, false);
 }
 
 void kith_sim_scenario_loss(struct kith_sim_run *run) {
     bool much = run->options.loss_ppm > MUCH_LOSS_PPM;
-    walk_world(run, &(struct bounds){much ? SUCCESS_MUCH_LOSS : SUCCESS_LOSS,
-                                     much ? RECALL_MUCH_LOSS : RECALL_LOSS});
+    walk_world(run,
+               &(struct bounds){much ? SUCCESS_MUCH_LOSS : SUCCESS_LOSS,
+                                much ? RECALL_MUCH_LOSS : RECALL_LOSS},
+               true);
 }
 
 /* One small, eventful world; returns the hash of all that happened. */
