@@ -61,6 +61,10 @@ void nomem_begin(long n, bool goes_on) {
     atomic_store(&countdown, n);
 }
 
+long nomem_left(void) {
+    return atomic_load(&countdown);
+}
+
 bool nomem_end(void) {
     atomic_store(&countdown, 0);
     return atomic_load(&has_failed);

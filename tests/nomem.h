@@ -12,6 +12,8 @@
 /* The n-th allocation from now fails, n from 1, and with `lasting` every one after it, in whichever
  * thread. */
 void nomem_begin(long n, bool lasting);
+/* How many succeed before one fails, and that one; 0: none will. */
+long nomem_left(void);
 /* Nothing fails any more. Returns whether something did since nomem_begin(). */
 bool nomem_end(void);
 

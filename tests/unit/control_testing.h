@@ -172,6 +172,7 @@ int kith_node_unban(struct kith_node *node, const struct kith_ban_info *ban) {
 }
 
 static inline void give(struct kith_node *node, uint64_t op, struct kith_result result) {
+    assert_true(op < node->n_started);
     result.op = op;
     result.query = node->query[op].kind;
     node->ended[op] = result.kind == KITH_RESULT_DONE;
@@ -211,6 +212,9 @@ static inline int setup(void **state) {
 
 static inline int teardown(void **state) {
     struct client *client = *state;
+    if (client == NULL) {
+        return -1; /* no memory, see nomem_units.py */
+    }
     kith_control_free(client->control);
     msgpack_unpacked_destroy(&client->message);
     msgpack_unpacker_destroy(&client->unpacker);

@@ -66,6 +66,9 @@ static inline int open_disk(struct fixture *f) {
 static inline int setup(void **state) {
     struct fixture *f = calloc(1, sizeof(*f));
 
+    if (f == NULL) {
+        return -1;
+    }
     strcpy(f->root, "/tmp/kith-test-disk-XXXXXX");
     if (mkdtemp(f->root) == NULL || uv_loop_init(&f->loop) != 0) {
         return -1;
@@ -84,6 +87,9 @@ static inline int remove_one(const char *path, const struct stat *status, int ty
 static inline int teardown(void **state) {
     struct fixture *f = *state;
 
+    if (f == NULL) {
+        return -1;
+    }
     (void)uv_run(&f->loop, UV_RUN_DEFAULT);
     int r = uv_loop_close(&f->loop);
     (void)nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -190,6 +196,7 @@ static inline uint8_t *read_file(const char *path, size_t *ret_size) {
     *ret_size = (size_t)ftell(file);
     rewind(file);
     uint8_t *bytes = malloc(*ret_size);
+    assert_non_null(bytes);
     assert_int_equal(fread(bytes, 1, *ret_size, file), *ret_size);
     fclose(file);
     return bytes;

@@ -71,6 +71,7 @@ static inline enum kith_delivery_kind host_give(struct host *h, const struct kit
                                                 const uint8_t *bytes, size_t size, uint64_t now) {
     uint8_t *copy = malloc(size + (size == 0));
 
+    assert_non_null(copy);
     memcpy(copy, bytes, size);
     kith_sessions_receive(h->sessions, from, kith_span(copy, size), now, &h->got);
     free(copy);

@@ -21,7 +21,7 @@ static int setup_mainline(void **state) {
 /* Requests that a case left running end with the connection. */
 static int teardown_all(void **state) {
     struct client *client = *state;
-    uint64_t n = client->node.n_started;
+    uint64_t n = client == NULL ? 0 : client->node.n_started;
     for (uint64_t op = 0; op < n; op++) {
         if (!client->node.ended[op]) {
             give_end(&client->node, op, KITH_ECANCELED);
@@ -31,6 +31,7 @@ static int teardown_all(void **state) {
 }
 
 static const struct kith_query *last_query(const struct client *client) {
+    assert_true(client->node.n_started > 0);
     return &client->node.query[client->node.n_started - 1];
 }
 

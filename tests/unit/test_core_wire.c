@@ -31,6 +31,7 @@ static void test_hostile_datagrams(void **state) {
     struct net net;
     net_swarm(&net, 4);
     struct rewrite *r = calloc(1, sizeof(*r));
+    assert_non_null(r);
     net.hook = capture;
     net.hook_context = r;
     unsigned late = net_add(&net);

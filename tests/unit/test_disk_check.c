@@ -143,6 +143,7 @@ static void test_bit_rot(void **state) {
     uint8_t *bytes = make_database(f, &size);
     uint8_t *rotten = malloc(size);
 
+    assert_non_null(rotten);
     for (unsigned i = 0; i < 150; i++) {
         memcpy(rotten, bytes, size);
         for (unsigned k = 0; k <= i % 4; k++) {
