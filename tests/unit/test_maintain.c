@@ -192,6 +192,31 @@ static void nodes_that_go_are_noticed_sooner(void **state) {
     net_deinit(&net);
 }
 
+/* Who loses everybody has not joined any more; when they are back it looks for its neighbours
+ * again, and has. */
+static void who_lost_everybody_joins_again(void **state) {
+    struct net net;
+    struct kith_status status;
+    (void)state;
+
+    net_swarm(&net, HALF);
+    net_run(&net, 600 * KITH_NS_PER_S);
+    for (unsigned i = 1; i < HALF; i++) {
+        net.nodes[i].dead = true;
+    }
+    net_run(&net, 1200 * KITH_NS_PER_S);
+    kith_core_status(net.nodes[0].core, net.now, &status);
+    assert_false(status.ready);
+    for (unsigned i = 1; i < HALF; i++) {
+        net.nodes[i].dead = false;
+    }
+    net_run(&net, 300 * KITH_NS_PER_S);
+    kith_core_status(net.nodes[0].core, net.now, &status);
+    assert_true(status.ready);
+    assert_int_equal(status.nodes_v4, HALF - 1);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_that_never_met),
@@ -199,6 +224,7 @@ int main(void) {
         cmocka_unit_test(seeds_not_needed),
         cmocka_unit_test(gone_node_is_confirmed),
         cmocka_unit_test(nodes_that_go_are_noticed_sooner),
+        cmocka_unit_test(who_lost_everybody_joins_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
