@@ -24,6 +24,7 @@ enum {
     FIND_MAX = 256,
     OUTDATED_ONE_IN = 200, /* of the nodes nearest to a record; readers ask many */
     UPDATES = 12,
+    DOUBTED_S = 60, /* since its last answer, one that does not answer now is known all the same */
 };
 
 /* What a person wants to know of a host that is in trouble. */
@@ -158,9 +159,14 @@ static bool is_at(const struct vopr *v, const struct kith_sim_host *host,
     return own->family == endpoint->family && memcmp(own->ip, endpoint->ip, sizeof(own->ip)) == 0;
 }
 
+/* Where session tables are tiny somebody is always just being asked again, under a new session. */
+static bool is_doubted(const struct kith_peer_info *info) {
+    return info->failures > 0 && info->seen_ns < DOUBTED_S * KITH_NS_PER_S;
+}
+
 static int judge_entry(const struct kith_peer_info *info, void *user) {
     struct freshness *f = user;
-    if (!info->live) {
+    if (!info->live && !is_doubted(info)) {
         return 0;
     }
     f->n_live++;
@@ -290,8 +296,8 @@ static void expect_lookups(struct vopr *v) {
     for (uint32_t i = 0; i < v->run->options.lookups; i++) {
         struct kith_sim_host *asker = kith_sim_world_pick(&v->world);
         struct kith_sim_host *wanted = kith_sim_world_pick(&v->world);
-        /* Who shares a /24 with others need not be in anybody's table, and of those full stores need
-         * not hold the peer record. */
+        /* Who shares a /24 with others need not be in anybody's table, and of those full stores
+         * need not hold the peer record. */
         bool nowhere = v->tiny && kith_sim_faults_crowded(&v->faults, wanted);
         if (wanted == asker || nowhere || !kith_sim_faults_is_public(&v->faults, wanted)) {
             continue;

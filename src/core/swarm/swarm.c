@@ -109,8 +109,9 @@ static void on_finished(void *context, struct kith_rpc *rpc, const struct kith_r
     struct kith_swarm *swarm = context;
     struct kith_routing *table = kith_swarm_table(swarm, rpc->node.endpoint.family);
     if (event->outcome == KITH_RPC_TIMEOUT) {
-        /* Who is asked once only, and has lost the session, would never hear us. */
-        if (swarm->sessions != NULL && rpc->once && !rpc->fresh) {
+        /* It may have lost the session, and a new one that a repeat began, too: next time whoever
+         * is asked once only would not hear us. */
+        if (swarm->sessions != NULL && !rpc->fresh) {
             kith_sessions_unheard(swarm->sessions, &rpc->node.key, &rpc->node.endpoint);
         }
         if (rpc->quiet) {
