@@ -24,7 +24,6 @@ enum {
     FIND_MAX = 256,
     OUTDATED_ONE_IN = 200, /* of the nodes nearest to a record; readers ask many */
     UPDATES = 12,
-    DOUBTED_S = 60, /* since its last answer, one that does not answer now is known all the same */
 };
 
 /* What a person wants to know of a host that is in trouble. */
@@ -159,14 +158,9 @@ static bool is_at(const struct vopr *v, const struct kith_sim_host *host,
     return own->family == endpoint->family && memcmp(own->ip, endpoint->ip, sizeof(own->ip)) == 0;
 }
 
-/* Where session tables are tiny somebody is always just being asked again, under a new session. */
-static bool is_doubted(const struct kith_peer_info *info) {
-    return info->failures > 0 && info->seen_ns < DOUBTED_S * KITH_NS_PER_S;
-}
-
 static int judge_entry(const struct kith_peer_info *info, void *user) {
     struct freshness *f = user;
-    if (!info->live && !is_doubted(info)) {
+    if (!info->live) {
         return 0;
     }
     f->n_live++;
