@@ -145,7 +145,9 @@ static void test_nobody_confirms(void **state) {
 }
 
 static bool is_not_begun_by_others(struct net *net, struct net_packet *packet) {
-    return packet->bytes[0] != 1 || !kith_endpoint_equal(&packet->to, &net->nodes[MOVER].endpoint);
+    enum { INITIATION = 1 };
+    return packet->bytes[0] != INITIATION ||
+           !kith_endpoint_equal(&packet->to, &net->nodes[MOVER].endpoint);
 }
 
 /* A swarm that was lost is joined again with the change, not with the backoff of a minute. */
