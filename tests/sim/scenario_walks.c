@@ -27,15 +27,12 @@ struct bounds {
 };
 
 static void measure_upkeep(struct kith_sim_run *run, struct kith_sim_world *world) {
-    struct kith_stats before;
-    struct kith_stats after;
     kith_sim_world_run_until(world, world->now + REST_S * KITH_NS_PER_S);
-    kith_sim_world_stats(world, &before);
+    uint64_t before = world->network.stats.bytes;
     kith_sim_world_run_until(world, world->now + UPKEEP_S * KITH_NS_PER_S);
-    kith_sim_world_stats(world, &after);
-    kith_sim_report_number(
-        &run->report, "upkeep_bytes_per_s",
-        (double)(after.tx_bytes - before.tx_bytes) / ((double)world->n_alive * UPKEEP_S), 1);
+    uint64_t sent = world->network.stats.bytes - before;
+    kith_sim_report_number(&run->report, "upkeep_bytes_per_s",
+                           (double)sent / ((double)world->n_alive * UPKEEP_S), 1);
 }
 
 static void walk_world(struct kith_sim_run *run, const struct bounds *bounds, bool rests) {
