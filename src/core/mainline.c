@@ -488,7 +488,7 @@ static int new_family(struct kith_mainline *m, uint8_t number, uint64_t now) {
         .swarm = &family->swarm,
         .ops = m->config.ops,
         .refresh_ns = REFRESH_MS * KITH_NS_PER_MS,
-        .refresh_least_ns = REFRESH_MS * KITH_NS_PER_MS,
+        .refresh_least_ns = REFRESH_MS * KITH_NS_PER_MS, /* many are always gone there */
         .refresh_age_ns = REFRESH_AGE_S * KITH_NS_PER_S,
         .on_ready = on_ready,
         .on_lost = on_lost,
