@@ -355,17 +355,13 @@ size_t kith_store_topic(const struct kith_store *store, const struct kith_point 
     return found;
 }
 
-/* The number of items on this account, by looking at all. */
-static uint32_t share_recount(const struct kith_store *store,
+/* The number of the topic's items on this account, by looking at all. */
+static uint32_t topic_recount(const struct kith_store_topic *topic,
                               const struct kith_store_share *share) {
     uint32_t n = 0;
-    const struct kith_list *node = kith_list_first(&store->arrival);
 
-    for (; node != NULL; node = kith_list_next(&store->arrival, node)) {
-        const struct kith_store_item *item =
-            kith_container_of(node, struct kith_store_item, arrival);
-        n += item->share == share ||
-             (item->is_announcement && kith_store_in_topic(item)->share == share);
+    for (uint32_t i = 0; i < topic->n; i++) {
+        n += kith_store_in_topic(topic->items[i])->share == share;
     }
     return n;
 }
@@ -382,7 +378,7 @@ static const char *check_in_topic(const struct kith_store *store,
         return "a topic is over its limit";
     }
     if (in->share != NULL && (in->share->n > topic_share_max(store, &in->share->prefix) ||
-                              in->share->n != share_recount(store, in->share))) {
+                              in->share->n != topic_recount(in->topic, in->share))) {
         return "a prefix's share of a topic is wrong";
     }
     return NULL;
@@ -394,7 +390,7 @@ const char *kith_store_account_check(const struct kith_store *store,
     bool has_cap = share->prefix.bytes[0] != 0;
 
     if ((has_cap && share->n > store->config.limits.records_per_prefix) ||
-        share->n != share_recount(store, share)) {
+        share->n != share->items.n) { /* which kith_store_room_check() counts */
         return "a prefix's share of the store is wrong";
     }
     return item->is_announcement ? check_in_topic(store, item) : NULL;
