@@ -160,15 +160,18 @@ static void violate(struct kith_sim_faults *faults, const struct kith_sim_host *
     }
 }
 
-/* Whether this goes to somebody who is banned. Who lies makes others write to places without
- * knowing who lives there; and a question for a key, and the answer, name nobody. */
+/* Whether this is for somebody who is banned. What begins a session, and what is answered to that,
+ * is for one key, whoever else may live there; a question for a key, and the answer, name nobody.
+ * For whom data is cannot be told, and liars make others write to places without knowing who lives
+ * there. */
 static bool is_forbidden(const struct kith_sim_faults *faults,
                          const struct kith_sim_fault_host *state,
                          const struct kith_datagram *datagram) {
-    bool anonymous = datagram->bytes[0] == 3 || datagram->bytes[0] == 5 || datagram->bytes[0] == 6;
-    return state->banned != 0 && faults->counts.lie == 0 && !anonymous &&
-           faults->world->now > state->banned_at + BAN_SETTLED_S * KITH_NS_PER_S &&
-           kith_sim_network_find(&faults->world->network, &datagram->to) == state->banned;
+    const struct kith_sim_world *world = faults->world;
+    bool is_data = datagram->bytes[0] == 4 && faults->counts.lie == 0;
+    return state->banned != 0 && world->now > state->banned_at + BAN_SETTLED_S * KITH_NS_PER_S &&
+           kith_sim_network_find(&world->network, &datagram->to) == state->banned &&
+           (is_data || kith_sim_watch_is_for(world, datagram, &world->hosts[state->banned]->key));
 }
 
 static bool may_send(void *context, struct kith_sim_host *host,

@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include <sodium/crypto_generichash_blake2b.h>
+
 enum {
     TYPE_INITIATION = 1, /* first byte of a datagram, from the protocol's description */
+    TYPE_RESPONSE = 2,
     TYPE_COOKIE = 3,
     TYPE_DATA = 4,
+    MAC = 16, /* of the two at the end of an initiation and a response */
 };
 
 static uint64_t hash_packet(const struct kith_sim_host *host,
@@ -55,6 +59,26 @@ void kith_sim_watch_received(struct kith_sim_watch *watch, const struct kith_sim
 
 bool kith_sim_watch_sent(struct kith_sim_watch *watch, const struct kith_datagram *datagram) {
     return !watch->repeated || datagram->bytes[0] == TYPE_COOKIE;
+}
+
+bool kith_sim_watch_is_for(const struct kith_sim_world *world, const struct kith_datagram *datagram,
+                           const struct kith_key *key) {
+    static const char label[] = "kith-mac1-1";
+    uint8_t mac_key[32];
+    uint8_t mac[MAC];
+    crypto_generichash_blake2b_state state;
+    bool has_macs = datagram->bytes[0] == TYPE_INITIATION || datagram->bytes[0] == TYPE_RESPONSE;
+    if (!has_macs || datagram->size < 2 * MAC) {
+        return false;
+    }
+    size_t covered = datagram->size - 2 * MAC;
+    crypto_generichash_blake2b_init(&state, NULL, 0, sizeof(mac_key));
+    crypto_generichash_blake2b_update(&state, (const uint8_t *)label, strlen(label));
+    crypto_generichash_blake2b_update(&state, key->bytes, sizeof(key->bytes));
+    crypto_generichash_blake2b_final(&state, mac_key, sizeof(mac_key));
+    world->config.curve->cipher->mac(mac, mac_key, sizeof(mac_key),
+                                     kith_span(datagram->bytes, covered));
+    return memcmp(mac, datagram->bytes + covered, MAC) == 0;
 }
 
 void kith_sim_watch_end(struct kith_sim_watch *watch) {

@@ -30,6 +30,10 @@ void kith_sim_watch_received(struct kith_sim_watch *watch, const struct kith_sim
                              bool failed);
 /* The host sends. False: in answer to what it has accepted before. */
 bool kith_sim_watch_sent(struct kith_sim_watch *watch, const struct kith_datagram *datagram);
+/* Whether it begins a session with this key, or answers what did: its first code is made with it.
+ */
+bool kith_sim_watch_is_for(const struct kith_sim_world *world, const struct kith_datagram *datagram,
+                           const struct kith_key *key);
 /* Another call begins. */
 void kith_sim_watch_end(struct kith_sim_watch *watch);
 

@@ -70,7 +70,8 @@ def main():
     all_failed = 0
     with tempfile.TemporaryDirectory() as directory, \
             concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = {test: pool.submit(run_all, test, directory) for test in sys.argv[1:]}
+        tests = [os.path.abspath(test) for test in sys.argv[1:]]  # each runs in `directory`
+        results = {test: pool.submit(run_all, test, directory) for test in tests}
         for test, result in results.items():
             total, failed, found = result.result()
             print(f"{os.path.basename(test)}: {failed} of {total} allocations failed", flush=True)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* walk: whom it asks first, when it asks beside a late one, and whom upkeep need not ask. */
+/* walk: whom it asks first, when it asks beside a late one, whom upkeep need not ask, and who is
+ * told of us. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ enum {
 static struct net net;
 static struct kith_walk walk;
 static bool is_over;
-static bool asked[NODES]; /* by node 0, since the walk began */
+static unsigned self;     /* whose walk it is: node 0, but in one test */
+static bool asked[NODES]; /* by it, since the walk began */
 static bool is_sparing;
 static unsigned n_padded;   /* initiations of node 0 that leave room for twenty contacts */
 static bool is_mute;        /* nothing that node 0 sends arrives */
@@ -30,7 +32,7 @@ static unsigned n_to_dead;  /* datagrams of node 0 to nodes that are dead */
 static size_t largest_to_dead;
 
 static bool on_packet(struct net *n, struct net_packet *packet) {
-    bool ours = memcmp(n->nodes[0].endpoint.ip, packet->from.ip, sizeof(packet->from.ip)) == 0;
+    bool ours = memcmp(n->nodes[self].endpoint.ip, packet->from.ip, sizeof(packet->from.ip)) == 0;
     for (unsigned i = 0; i < NODES && ours; i++) {
         if (memcmp(n->nodes[i].endpoint.ip, packet->to.ip, sizeof(packet->to.ip)) == 0) {
             asked[i] = true;
@@ -58,9 +60,9 @@ static void on_done(struct kith_walk *w, uint64_t now) {
     is_over = true;
 }
 
-/* Of node 0, to a point that is nobody's. */
+/* To a point that is nobody's. */
 static void walk_init(void) {
-    struct kith_swarm *swarm = &net.nodes[0].core->swarm;
+    struct kith_swarm *swarm = &net.nodes[self].core->swarm;
     struct kith_request request = kith_swarm_request(swarm, KITH_METHOD_FIND);
     memset(request.target.bytes, 0x5a, sizeof(request.target.bytes));
     kith_walk_init(&walk, swarm, &request);
@@ -76,7 +78,7 @@ static void walk_init(void) {
 
 static void walk_start(void) {
     assert_true(kith_walk_start(&walk, net.now));
-    net_drain(&net, 0);
+    net_drain(&net, self);
 }
 
 static unsigned n_asked(void) {
@@ -104,6 +106,7 @@ static unsigned messages_of(bool thrifty) {
 static void begin_with(uint32_t sessions) {
     is_mute = false;
     is_sparing = false;
+    self = 0;
     net_init(&net);
     for (unsigned i = 0; i < NODES; i++) {
         uint8_t seed[KITH_SEED_SIZE];
@@ -215,6 +218,58 @@ static void test_upkeep_counts_on_whom_it_heard_just_now(void **state) {
     net_deinit(&net);
 }
 
+/* Among the twenty nodes nearest to node `i`, of all but itself. */
+static bool has_near(unsigned i, unsigned other) {
+    struct kith_point ids[NODES];
+    unsigned nearer = 0;
+    for (unsigned j = 0; j < NODES; j++) {
+        kith_point_of_node(&net.nodes[j].key, &ids[j]);
+    }
+    for (unsigned j = 0; j < NODES; j++) {
+        nearer += j != i && kith_point_compare(&ids[i], &ids[j], &ids[other]) < 0;
+    }
+    return nearer < K;
+}
+
+/* How many have it near and are not near to it, of all those. */
+static unsigned n_one_sided(unsigned node) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < NODES; i++) {
+        n += i != node && has_near(i, node) && !has_near(node, i);
+    }
+    return n;
+}
+
+/* A walk to our own id: those we have near, and those that have us near, as far as the answers tell
+ * of them. The node that has fewest of those near shows it best. */
+static void test_who_has_us_near_is_told_of_us(void **state) {
+    unsigned n_told[2] = {0};
+    begin();
+    for (unsigned i = 0; i < NODES; i++) {
+        self = n_one_sided(i) > n_one_sided(self) ? i : self;
+    }
+    for (unsigned introducing = 0; introducing < 2; introducing++) {
+        unsigned n_others = 0;
+        walk_init();
+        walk.target = walk.request.target = walk.swarm->own_id;
+        walk.introducing = introducing == 1;
+        walk_start();
+        net_run(&net, 2 * KITH_NS_PER_S);
+        assert_true(is_over);
+        kith_walk_deinit(&walk);
+        for (unsigned i = 0; i < NODES; i++) {
+            bool is_near = has_near(self, i);
+            bool has_us = has_near(i, self);
+            assert_true(i == self || asked[i] || !is_near);
+            n_told[introducing] += asked[i] && has_us && !is_near;
+            n_others += asked[i] && !has_us && !is_near;
+        }
+        assert_in_range(n_others, 0, ALPHA);
+    }
+    assert_true(n_told[1] >= n_told[0] + ALPHA);
+    net_deinit(&net);
+}
+
 /* Twenty answers to a node that knows nearly everybody: they tell it what it does not, once. */
 static void test_answers_leave_out_what_is_known(void **state) {
     begin();
@@ -258,6 +313,7 @@ int main(void) {
         cmocka_unit_test(test_upkeep_and_paths_ask_beside_nobody),
         cmocka_unit_test(test_the_first_questions_go_to_the_quick_among_the_nearest),
         cmocka_unit_test(test_upkeep_counts_on_whom_it_heard_just_now),
+        cmocka_unit_test(test_who_has_us_near_is_told_of_us),
         cmocka_unit_test(test_answers_leave_out_what_is_known),
         cmocka_unit_test(test_the_dead_cost_little),
         cmocka_unit_test(test_a_put_asks_for_few_contacts_in_the_end),
