@@ -342,6 +342,53 @@ static void test_ping(void **state) {
     net_deinit(&net);
 }
 
+/* Ourselves by our own address; and questions that leave out what they are about. */
+static void test_bad_questions(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 3);
+    struct kith_query q = {
+        .kind = KITH_QUERY_PING, .n = 1, .contact = {.endpoint = net.nodes[1].endpoint}};
+    assert_int_not_equal(net_ask(&net, 1, &q), 0);
+    static const struct kith_query bad[] = {
+        {.kind = KITH_QUERY_PING, .n = 1},
+        {.kind = KITH_QUERY_PING,
+         .n = 1,
+         .flags = KITH_FLAG_HAS_KEY,
+         .swarms = KITH_SWARM_MAINLINE}, /* which has addresses only */
+        {.kind = KITH_QUERY_WATCH},
+        {.kind = KITH_QUERY_GET},
+        {.kind = KITH_QUERY_TRACE},
+        {.kind = KITH_QUERY_ANNOUNCE},
+        {.kind = KITH_QUERY_UNANNOUNCE},
+        {.kind = KITH_QUERY_FIND},
+        {.kind = KITH_QUERY_PEERS},
+        {.kind = KITH_QUERY_ANNOUNCE_PEER},
+        {.kind = KITH_QUERY_PUT},
+        {.kind = KITH_QUERY_PUT, .flags = KITH_FLAG_HAS_RECORD},
+        {.kind = KITH_QUERY_PUT, .value_size = 1},
+        {.kind = KITH_QUERY_TALK, .protocol = "echo"},
+        {.kind = KITH_QUERY_TALK, .flags = KITH_FLAG_HAS_KEY},
+        {.kind = KITH_QUERY_TALK, .flags = KITH_FLAG_HAS_KEY, .protocol = ""},
+        {.kind = KITH_QUERY_FIND, .flags = KITH_FLAG_HAS_POINT, .swarms = 1u << 31},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(net_ask(&net, 1, &bad[i]), KITH_EINVALID);
+    }
+    static char name[KITH_PROTOCOL_NAME_MAX + 2];
+    memset(name, 'x', sizeof(name) - 1);
+    q = net_key_query(KITH_QUERY_TALK, &net.nodes[2].key);
+    q.protocol = name;
+    assert_int_equal(net_ask(&net, 1, &q), KITH_ETOO_LARGE);
+    q = net_key_query(KITH_QUERY_PING, &net.nodes[2].key);
+    q.n = UINT32_MAX;
+    assert_int_equal(net_ask(&net, 1, &q), KITH_EINVALID);
+    struct kith_query peers = {.kind = KITH_QUERY_PEERS, .flags = KITH_FLAG_HAS_POINT};
+    assert_int_equal(net_ask(&net, 1, &peers), KITH_EUNSUPPORTED);
+    assert_string_equal(net.seen.text, "Mainline is off");
+    net_deinit(&net);
+}
+
 static void test_talk(void **state) {
     (void)state;
     struct net net;
@@ -420,8 +467,8 @@ int main(void) {
         cmocka_unit_test(test_cas_over_older), cmocka_unit_test(test_put_behind_another_device),
         cmocka_unit_test(test_put_refusals),   cmocka_unit_test(test_put_foreign_record),
         cmocka_unit_test(test_topic),          cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_talk),           cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_bad_questions),  cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_trace),          cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a node says of itself: contacts worth remembering, peers, records, sessions, its address. */
+/* What a node says of itself: contacts worth remembering, peers, records, sessions, its address,
+ * who is on the local network. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/endpoint.h"
 #include "core_net.h"
 
 /* A visitor that stops: what it returns is what the list returns. */
@@ -96,6 +98,58 @@ static void test_sessions(void **state) {
     net_deinit(&net);
 }
 
+/* What was reported on the local network: as it was said, and whether it was seen to be true. */
+static int see_local(const struct kith_local_info *info, void *user) {
+    struct visit *visit = user;
+    assert_int_equal(info->n_endpoints, 1);
+    assert_memory_equal(info->name, "peer-", 5);
+    assert_true(info->has_key || !info->confirmed);
+    if (info->confirmed) {
+        assert_true(kith_endpoint_equal(&info->endpoint, &info->endpoints[0]));
+        assert_true(info->seen_ns <= 2 * KITH_NS_PER_S);
+    } else {
+        assert_int_equal(info->seen_ns, 0);
+    }
+    visit->live += info->confirmed;
+    return go_on(visit);
+}
+
+static void test_local_peers(void **state) {
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    for (unsigned i = 1; i <= 2; i++) { /* the second is nobody */
+        struct kith_local_report report = {.n_endpoints = 1, .endpoints = {net_endpoint(i)}};
+        snprintf(report.name, sizeof(report.name), "peer-%u", i);
+        assert_int_equal(kith_core_local_appeared(net.nodes[0].core, &report, net.now), 0);
+        net_drain(&net, 0);
+    }
+    net_run(&net, KITH_NS_PER_S);
+    struct visit visit = {0};
+    assert_int_equal(kith_core_each_local(net.nodes[0].core, net.now, see_local, &visit), 0);
+    assert_int_equal(visit.n, 2);
+    assert_int_equal(visit.live, 1);
+    visit = (struct visit){.stop_after = 1};
+    assert_int_equal(kith_core_each_local(net.nodes[0].core, net.now, see_local, &visit), STOP);
+    net_deinit(&net);
+}
+
+/* Of which peers it holds the record, and what that says. */
+static void test_known_peer(void **state) {
+    struct net net;
+    struct kith_peer peer;
+    net_swarm(&net, 6);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_core *core = net.nodes[0].core;
+    assert_int_equal(kith_core_known_peer(core, &net.nodes[3].key, net.now, &peer), 0);
+    assert_true(kith_key_equal(&peer.key, &net.nodes[3].key));
+    assert_true(kith_endpoint_equal(&peer.endpoints[0], &net.nodes[3].endpoint));
+    assert_int_equal(kith_core_known_peer(core, &(struct kith_key){{9}}, net.now, &peer),
+                     KITH_ENOT_FOUND);
+    net_deinit(&net);
+}
+
 /* What several others see is what the node takes for its address. */
 static void test_observed(void **state) {
     struct net net;
@@ -113,10 +167,9 @@ static void test_observed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_observed),
+        cmocka_unit_test(test_peers),      cmocka_unit_test(test_records),
+        cmocka_unit_test(test_sessions),   cmocka_unit_test(test_local_peers),
+        cmocka_unit_test(test_known_peer), cmocka_unit_test(test_observed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

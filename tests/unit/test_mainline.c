@@ -317,6 +317,38 @@ static void test_both_swarms(void **state) {
     net_deinit(&net);
 }
 
+static bool drop_mainline(struct net *net, struct net_packet *packet) {
+    (void)net;
+    return packet->bytes[0] != 'd';
+}
+
+/* Once one swarm has found something, the other has half a second to come up with a newer one. */
+static void test_a_silent_swarm_is_not_waited_for(void **state) {
+    (void)state;
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    net_init(&net);
+    for (unsigned i = 0; i < 40; i++) {
+        add_node(&net, "kith");
+        if (i > 0) {
+            join_mainline(&net, i, 0);
+            net_join(&net, i, 0, true);
+        }
+    }
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query q = put_query("in kith", KITH_SWARM_KITH, value);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    struct kith_query get = {
+        .kind = KITH_QUERY_GET, .flags = KITH_FLAG_HAS_KEY, .key = net.nodes[1].key};
+    net.hook = drop_mainline;
+    uint64_t began = net.now;
+    assert_int_equal(net_ask(&net, 9, &get), 0);
+    assert_true(net.seen.has_record);
+    assert_true((net.seen.result.sources & KITH_SOURCE_MAINLINE) == 0);
+    assert_in_range((net.now - began) / KITH_NS_PER_MS, 500, 600);
+    net_deinit(&net);
+}
+
 /* A swarm of IPv6 alone (BEP 32): ids of IPv6 addresses, 38-byte contacts, 18-byte peers. */
 static void test_ipv6(void **state) {
     (void)state;
@@ -464,6 +496,7 @@ int main(void) {
         cmocka_unit_test(test_peers_without_scrape),
         cmocka_unit_test(test_pace_to_one_node),
         cmocka_unit_test(test_both_swarms),
+        cmocka_unit_test(test_a_silent_swarm_is_not_waited_for),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_rendezvous),
         cmocka_unit_test(test_unknown_query),
