@@ -294,6 +294,44 @@ static void test_appears_during_lookup(void **state) {
     }
 }
 
+/* Who wants the newest there is gets what the peer itself says, but others are heard, too. */
+static void test_newest_is_looked_for_everywhere(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 8);
+    struct kith_local_report report = report_of(&net, 3, true);
+    appear(&net, 0, &report);
+    net_run(&net, KITH_NS_PER_S);
+    struct kith_query q = lookup_of(&net, 3);
+    assert_int_equal(net_ask(&net, 0, &q), 0);
+    assert_true(net.seen.result.holders <= 1);
+    q.flags |= KITH_FLAG_NEWEST;
+    assert_int_equal(net_ask(&net, 0, &q), 0);
+    assert_true(net.seen.has_peer);
+    assert_true((net.seen.result.sources & KITH_SOURCE_LAN) != 0);
+    assert_true(net.seen.result.holders >= 6); /* all but itself */
+    net_deinit(&net);
+}
+
+/* Alone with the report of somebody who is not there: nobody can be asked where he is. */
+static void test_nobody_but_a_false_report(void **state) {
+    (void)state;
+    static const enum kith_query_kind KINDS[] = {KITH_QUERY_LOOKUP, KITH_QUERY_PING};
+    for (unsigned i = 0; i < 2; i++) {
+        struct net net;
+        net_init(&net);
+        net_add(&net);
+        net_add(&net);
+        net.nodes[1].dead = true;
+        struct kith_local_report report = report_of(&net, 1, true);
+        appear(&net, 0, &report);
+        struct kith_query q = lookup_of(&net, 1);
+        q.kind = KINDS[i];
+        assert_int_equal(net_ask(&net, 0, &q), KITH_ENO_NETWORK);
+        net_deinit(&net);
+    }
+}
+
 /* `n` nodes that know each other from reports alone. */
 static void settle(struct net *net, unsigned n) {
     net_init(net);
@@ -425,6 +463,8 @@ int main(void) {
         cmocka_unit_test(test_goodbye),
         cmocka_unit_test(test_newcomer_without_record),
         cmocka_unit_test(test_appears_during_lookup),
+        cmocka_unit_test(test_newest_is_looked_for_everywhere),
+        cmocka_unit_test(test_nobody_but_a_false_report),
         cmocka_unit_test(test_power_cut),
         cmocka_unit_test(test_power_cut_large),
         cmocka_unit_test(test_idle_traffic),
