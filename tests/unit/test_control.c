@@ -287,8 +287,9 @@ static void test_limits_of_requests(void **state) {
     }
     client->node.start_status = KITH_EFULL;
     send_with_key(client, 2000, "lookup");
-    while (next(client) != NULL && client->message.data.via.array.ptr[1].via.u64 != 2000) {
-    }
+    do {
+        assert_non_null(next(client));
+    } while (client->message.data.via.array.ptr[1].via.u64 != 2000);
     assert_int_equal(client->message.data.via.array.ptr[2].via.i64, KITH_EFULL);
 }
 

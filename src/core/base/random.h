@@ -21,6 +21,13 @@ static inline void kith_random_secure(const struct kith_random *r, void *out, si
     r->secure(r->context, out, size);
 }
 
+/* A number that is hard to guess, the same on every machine. */
+static inline uint32_t kith_random_secure_u32(const struct kith_random *r) {
+    uint8_t b[4];
+    kith_random_secure(r, b, sizeof(b));
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
 /* 0 .. bound - 1; bound > 0. The bias is below 2^-32 for the small bounds in use. */
 static inline uint64_t kith_random_below(const struct kith_random *r, uint64_t bound) {
     return r->uniform(r->context) % bound;

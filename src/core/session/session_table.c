@@ -329,10 +329,7 @@ static int make_room(struct kith_sessions *s) {
 
 /* Random above the slot number. */
 static uint32_t new_index(struct kith_sessions *s, uint32_t slot) {
-    uint32_t random;
-
-    kith_random_secure(s->config.random, &random, sizeof(random));
-    return (uint32_t)((uint64_t)random << s->slot_bits) | slot;
+    return (uint32_t)((uint64_t)kith_random_secure_u32(s->config.random) << s->slot_bits) | slot;
 }
 
 static int timer_ensure(struct kith_sessions *s, enum session_class class, uint64_t now) {

@@ -80,12 +80,9 @@ void kith_rpcs_deinit(struct kith_rpcs *rpcs) {
 }
 
 uint32_t kith_rpcs_new_txn(struct kith_rpcs *rpcs) {
-    uint8_t b[KITH_TXN_SIZE];
     uint32_t txn;
     do {
-        kith_random_secure(&rpcs->env->random, b, sizeof(b));
-        txn = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-        txn = txn_base(rpcs, txn);
+        txn = txn_base(rpcs, kith_random_secure_u32(&rpcs->env->random));
     } while (find_txn(rpcs, txn) != NULL);
     return txn;
 }
