@@ -25,6 +25,7 @@ struct fixture {
     struct kith_store *store;
     struct kith_point own;
     unsigned n_added;
+    uint64_t told_until; /* the last that was added */
     unsigned n_removed;
     struct kith_point removed; /* the last */
 };
@@ -35,6 +36,7 @@ static inline void on_change(void *context, const struct kith_held *held,
 
     if (change == KITH_STORE_ADDED) {
         f->n_added++;
+        f->told_until = held->expires;
         return;
     }
     f->n_removed++;

@@ -176,6 +176,30 @@ static void test_expiry(void **state) {
     end(&f);
 }
 
+/* What is put again lives on, also on the disk: or whoever starts again would drop what was renewed
+ * by the hour for days. Not with every put: told now and then, a quarter of an hour short at most. */
+static void test_renewal_is_told(void **state) {
+    struct fixture f;
+    struct example e;
+
+    start(&f, 33, NULL);
+    example_init(&e, 1, 1, "1:a");
+    e.put.lifetime_ns = 24 * HOUR;
+    for (unsigned i = 0; i <= 72; i++) { /* three days */
+        assert_int_equal(put_at(&f, &e, SECOND + i * HOUR), i == 0 ? 0 : KITH_STORE_SAME);
+        assert_true(f.told_until >= SECOND + i * HOUR + 24 * HOUR - HOUR / 4);
+    }
+    unsigned n_told = f.n_added;
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(put_at(&f, &e, SECOND + 72 * HOUR + i), KITH_STORE_SAME);
+    }
+    assert_in_range(f.n_added, n_told, n_told + 1);
+    e.put.lifetime_ns = SECOND; /* nothing changes */
+    assert_int_equal(put_at(&f, &e, 2 * SECOND + 72 * HOUR), KITH_STORE_SAME);
+    assert_in_range(f.n_added, n_told, n_told + 1);
+    end(&f);
+}
+
 /* The farthest makes room for a nearer one; what is not nearer is refused. */
 static void test_eviction_by_distance(void **state) {
     const struct kith_store_limits limits = {3, 1 << 20, 100, 10};
@@ -622,6 +646,7 @@ int main(void) {
         cmocka_unit_test(test_replicas_converge),
         cmocka_unit_test(test_cas),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_renewal_is_told),
         cmocka_unit_test(test_eviction_by_distance),
         cmocka_unit_test(test_older_of_equal_distance_goes_first),
         cmocka_unit_test(test_bytes_limit),

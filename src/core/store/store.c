@@ -21,6 +21,9 @@
 #include <string.h>
 
 #include "core/store/store_internal.h"
+#include "util/timer.h"
+
+static const uint64_t RENEWAL_TOLD_NS = 900 * KITH_NS_PER_S;
 
 uint64_t kith_store_hash(const struct kith_store *store, char kind, const struct kith_point *point,
                          const uint8_t *tail, size_t tail_size) {
@@ -288,14 +291,20 @@ static int put_create(struct kith_store *store, const struct kith_store_put *put
     return 0;
 }
 
-/* A shorter lifetime does not cut a longer one already granted. */
+/* A shorter lifetime does not cut a longer one already granted. A longer one is told whenever it
+ * reaches into another quarter of an hour: the disk is so much short at most, and nobody makes us
+ * write with every put. */
 static void item_renew(struct kith_store *store, struct kith_store_item *item, uint64_t now,
                        uint64_t expires) {
     item->stored = now;
     kith_store_room_update(store, item);
     if (expires > item->expires) {
+        bool tell = expires / RENEWAL_TOLD_NS != item->expires / RENEWAL_TOLD_NS;
         item->expires = expires;
         kith_heap_update(&store->by_expiry, &item->by_expiry);
+        if (tell) {
+            notify(store, item, KITH_STORE_ADDED);
+        }
     }
 }
 

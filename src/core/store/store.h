@@ -28,7 +28,7 @@ struct kith_store_limits {
 };
 
 enum kith_store_change {
-    KITH_STORE_ADDED, /* new or newer: persist it */
+    KITH_STORE_ADDED, /* new, newer, or to be held for longer: persist it */
     KITH_STORE_REMOVED,
 };
 
