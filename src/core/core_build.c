@@ -362,6 +362,7 @@ static void init_asking(struct kith_core *core, const struct kith_core_config *c
         .reach = &core->reach,
         .gossip = &core->gossip,
         .repair = &core->repair,
+        .unlimited = config->unlimited,
     };
     kith_serve_init(&core->serve);
 }

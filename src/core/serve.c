@@ -14,6 +14,9 @@ enum {
     TALK_PENDING_S = 30,     /* an answer of the application is awaited so long */
     EXCHANGE_SIGNED_MAX = 1, /* others' records in an answer: 170 bytes each, a contact has 38 */
     EXCHANGE_BASE = 96,      /* of an answer without peers */
+    WRITES_PER_S = 2000,     /* of which signatures are verified, 50 us each */
+    WRITES_PER_PREFIX = 250, /* an eighth, as of handshakes */
+    WRITES_BURST_S = 2,
     RECORD_OVERHEAD = 40 + KITH_KEY_SIZE + KITH_SIGNATURE_SIZE, /* beside salt and value */
 };
 
@@ -179,6 +182,33 @@ static void check_failed(const struct request *q, int error) {
     }
 }
 
+/* Keys and prefixes are told apart by 64 bits of theirs: those of a chosen key cannot be met. */
+static uint64_t prefix_tag(const struct kith_endpoint *from) {
+    struct kith_prefix prefix;
+    uint64_t tag;
+    kith_endpoint_prefix(from, &prefix);
+    memcpy(&tag, prefix.bytes, sizeof(tag));
+    return tag;
+}
+
+/* Whether a write may cost us a signature now. Whoever sends it has a session, and a share of his
+ * prefix's; else one host could have us do nothing but verify. */
+static bool may_write(const struct request *q) {
+    struct kith_serve *serve = q->serve;
+    struct kith_pace_limit all = kith_pace_limit(WRITES_PER_S, WRITES_BURST_S * WRITES_PER_S);
+    const struct kith_endpoint *from = &q->delivery->from;
+    if (serve->unlimited) {
+        return true;
+    }
+    if (kith_pace_ready(&serve->writes, &all, 1, q->now) &&
+        (kith_endpoint_exempt(from) ||
+         kith_quota_take(&serve->write_prefixes, prefix_tag(from), q->now))) {
+        return kith_pace_take(&serve->writes, &all, 1, q->now);
+    }
+    fail(q, KITH_WIRE_SERVER, "too many writes");
+    return false;
+}
+
 /* Stores a verified record and tells how it went. */
 static void store(const struct request *q, const struct kith_point *point, bool is_announcement) {
     uint64_t lifetime_s = is_announcement ? 7200 : KITH_RECORD_LIFETIME_S;
@@ -230,6 +260,9 @@ static void serve_put(const struct request *q) {
     struct kith_point point;
     const struct kith_record_view *view = &q->args->record;
     int r = kith_record_check(view);
+    if (r == 0 && view->is_mutable && !may_write(q)) {
+        return;
+    }
     if (r == 0) {
         kith_record_point(view, &point);
         r = kith_record_verify(view, q->serve->env->curve, &point);
@@ -249,6 +282,9 @@ static void serve_announce(const struct request *q) {
     if (r == 0 && (!view->is_mutable || !kith_span_equal(view->salt, kith_span(salt, salt_size)))) {
         r = KITH_EINVALID;
     }
+    if (r == 0 && !may_write(q)) {
+        return;
+    }
     if (r == 0) {
         r = kith_record_verify(view, q->serve->env->curve, NULL);
     }
@@ -266,31 +302,28 @@ void kith_serve_init(struct kith_serve *serve) {
     serve->exchange_peers.limit = (struct kith_pace_limit){.interval_ns = 5 * KITH_NS_PER_S,
                                                            .burst_ns = 3 * 5 * KITH_NS_PER_S};
     serve->exchange_prefixes.limit = kith_pace_limit(4, 32);
+    serve->write_prefixes.limit =
+        kith_pace_limit(WRITES_PER_PREFIX, WRITES_BURST_S * WRITES_PER_PREFIX);
 }
 
 void kith_serve_deinit(struct kith_serve *serve) {
     kith_quota_deinit(&serve->exchange_peers);
     kith_quota_deinit(&serve->exchange_prefixes);
+    kith_quota_deinit(&serve->write_prefixes);
     free(serve->pending);
     free(serve->names);
     serve->pending = NULL;
     serve->names = NULL;
 }
 
-/* Keys and prefixes are told apart by 64 bits of theirs: those of a chosen key cannot be met. */
 static bool may_exchange(const struct request *q) {
-    struct kith_prefix prefix;
     uint64_t tag;
     memcpy(&tag, q->delivery->key.bytes, sizeof(tag));
     if (!kith_quota_take(&q->serve->exchange_peers, tag, q->now)) {
         return false;
     }
-    if (kith_endpoint_exempt(&q->delivery->from)) {
-        return true;
-    }
-    kith_endpoint_prefix(&q->delivery->from, &prefix);
-    memcpy(&tag, prefix.bytes, sizeof(tag));
-    return kith_quota_take(&q->serve->exchange_prefixes, tag, q->now);
+    return kith_endpoint_exempt(&q->delivery->from) ||
+           kith_quota_take(&q->serve->exchange_prefixes, prefix_tag(&q->delivery->from), q->now);
 }
 
 /* Puts a record into the answer if there is room for it. */

@@ -41,6 +41,9 @@ struct kith_serve {
     struct kith_book *book;           /* what an exchange samples */
     struct kith_quota exchange_peers; /* by key */
     struct kith_quota exchange_prefixes;
+    struct kith_pace writes; /* whose signatures are verified */
+    struct kith_quota write_prefixes;
+    bool unlimited;
     unsigned n_names;
     char (*names)[KITH_PROTOCOL_NAME_MAX + 1]; /* KITH_TALK_NAMES_MAX, made for the first */
     uint64_t next_token;

@@ -415,6 +415,60 @@ static void test_unproven_write(void **state) {
     net_deinit(&net);
 }
 
+/* ---- signatures cost time ---- */
+
+static unsigned n_verified;
+
+static int count_verify(const uint8_t signature[64], const void *message, size_t size,
+                        const uint8_t public_key[32]) {
+    n_verified++;
+    return kith_curve_sodium.verify(signature, message, size, public_key);
+}
+
+/* How many of `n` puts at once are verified. */
+static unsigned verified_of(struct net *net, const struct kith_endpoint *from, unsigned n) {
+    struct kith_core *core = net->nodes[SERVER].core;
+    struct kith_record record;
+    struct kith_message message = {.kind = KITH_MESSAGE_REQUEST,
+                                   .u = {.request = put_of(&record, "s", 1, "1:a")}};
+    struct kith_delivery delivery = {.kind = KITH_DELIVERY_DATA,
+                                     .key = net->nodes[ASKER].key,
+                                     .from = *from,
+                                     .allowance = {.proven = true},
+                                     .answer_max = 1000};
+    n_verified = 0;
+    for (unsigned i = 0; i < n; i++) {
+        kith_serve_request(&core->serve, &delivery, &message, net->now);
+    }
+    return n_verified;
+}
+
+/* Whoever has a session could have any number of signatures verified, at 50 us each. What one
+ * network may is not all there is, and comes back. */
+static void test_flood_of_writes(void **state) {
+    struct kith_curve counting = kith_curve_sodium;
+    struct net net;
+    net_swarm(&net, 2);
+    counting.verify = count_verify;
+    net.nodes[SERVER].core->env.curve = &counting;
+    struct kith_endpoint neighbour = net.nodes[ASKER].endpoint;
+    struct kith_endpoint other = net_endpoint(40);
+    neighbour.ip[3]++;
+    assert_int_equal(verified_of(&net, &net.nodes[ASKER].endpoint, 3000), 500);
+    assert_int_equal(verified_of(&net, &neighbour, 10), 0);
+    assert_int_equal(verified_of(&net, &other, 10), 10);
+    net.now += KITH_NS_PER_S;
+    assert_int_equal(verified_of(&net, &neighbour, 1000), 250);
+    unsigned n_all = 0;
+    for (unsigned i = 0; i < 20; i++) { /* all networks together */
+        other = net_endpoint(50 + i);
+        n_all += verified_of(&net, &other, 500);
+    }
+    assert_in_range(n_all, 3000, 4000 - 250);
+    net.nodes[SERVER].core->env.curve = &kith_curve_sodium;
+    net_deinit(&net);
+}
+
 /* ---- talk ---- */
 
 static void test_talk_names(void **state) {
@@ -494,6 +548,7 @@ int main(void) {
         cmocka_unit_test(test_known_contacts),
         cmocka_unit_test(test_client_serves_itself),
         cmocka_unit_test(test_unproven_write),
+        cmocka_unit_test(test_flood_of_writes),
         cmocka_unit_test(test_talk_names),
         cmocka_unit_test(test_talk_pending),
     };
