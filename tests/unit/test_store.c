@@ -548,6 +548,29 @@ static void test_restored_topic_is_shared(void **state) {
     end(&f);
 }
 
+/* Who has a /48 has 256 /56s, as many as a topic has places: it is one prefix here as in the whole
+ * store. */
+static void test_topic_of_a_wide_prefix(void **state) {
+    const struct kith_store_limits limits = {1000, 1 << 20, 500, 64};
+    struct fixture f;
+    struct example e;
+    unsigned n_stored = 0;
+
+    start(&f, 34, &limits);
+    for (uint8_t who = 0; who < 100; who++) {
+        char from[64];
+        snprintf(from, sizeof(from), "[2001:db8:1:%x00::1]:1", who + 1u);
+        example_announce(&e, 50, who);
+        example_from(&e, from);
+        n_stored += put(&f, &e) == 0;
+    }
+    example_announce(&e, 50, 200);
+    example_from(&e, "192.0.2.1:1");
+    assert_int_equal(put(&f, &e), 0);
+    assert_int_equal(n_stored, 16);
+    end(&f);
+}
+
 /* A record and a topic at one point do not see each other. */
 static void test_topic_is_not_a_record(void **state) {
     struct fixture f;
@@ -655,6 +678,7 @@ int main(void) {
         cmocka_unit_test(test_shares_of_the_store),
         cmocka_unit_test(test_topic_limits),
         cmocka_unit_test(test_full_topic_is_shared),
+        cmocka_unit_test(test_topic_of_a_wide_prefix),
         cmocka_unit_test(test_restored_topic_is_shared),
         cmocka_unit_test(test_topic_is_not_a_record),
         cmocka_unit_test(test_topic_sample),

@@ -10,9 +10,9 @@
  * changes places with his like. What was restored from disk has no source any more and counts as
  * one prefix in its topic. Exempt addresses have no share there: they come in as a prefix without
  * any, and are not displaced. The whole store is shared in the same way, with distance in the place
- * of expiry (store_room.c); there a /48 of IPv6 is one prefix, as easy to come by as a /56 is, and
- * exempt addresses are one together with what was restored. The counters live in a hash under
- * (topic, prefix), exist only while they are not zero, and an item points at its own, so that
+ * of expiry (store_room.c); there exempt addresses are one prefix together with what was restored.
+ * In both a /48 of IPv6 is one: it is as easy to come by as a /56, and has as many of those as a
+ * topic has places. The counters live in a hash under (topic, prefix), exist only while they are not zero, and an item points at its own, so that
  * leaving is O(1). There are at most two per item: what strangers can make us allocate here is
  * bounded by the records.
  *
@@ -255,17 +255,15 @@ static int topic_fit(const struct kith_store *store, const struct kith_store_acc
 static int shares_join(struct kith_store *store, const struct kith_endpoint *from,
                        struct kith_store_account *account) {
     struct kith_prefix prefix = {{0}};
-    struct kith_prefix wide = {{0}};
     bool exempt = from != NULL && kith_endpoint_exempt(from);
     bool has_cap = from != NULL && !exempt;
     int r;
 
     if (has_cap) {
         kith_endpoint_prefix(from, &prefix);
-        wide = prefix;
-        wide.bytes[7] = 0; /* /48; nothing in one of IPv4 */
+        prefix.bytes[7] = 0; /* /48; nothing in one of IPv4 */
     }
-    r = share_join(store, NULL, &wide,
+    r = share_join(store, NULL, &prefix,
                    has_cap ? store->config.limits.records_per_prefix : UINT32_MAX, &account->share);
     if (r == 0 && account->in.topic != NULL && !exempt) {
         r = share_join(store, account->in.topic, &prefix, topic_share_max(store, &prefix),
