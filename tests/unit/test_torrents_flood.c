@@ -104,6 +104,26 @@ static void test_flood_of_near_info_hashes(void **state) {
     end(&f);
 }
 
+/* The same by one /48 of IPv6, which has 256 /56s: a few info-hashes of each. */
+static void test_flood_by_a_wide_prefix(void **state) {
+    struct fixture f;
+    struct kith_point hashes[HONEST / 5];
+
+    start(&f, 19, (struct kith_torrents_config){0});
+    announce_honest(&f, hashes);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct kith_endpoint peer = {
+            .family = 6,
+            .port = 1,
+            .ip = {0x20, 1, 0xd, 0xb8, 0, 1, (uint8_t)i, [15] = (uint8_t)(i >> 8)}};
+        struct kith_point hash = {{[16] = 1, [18] = (uint8_t)(i >> 8), [19] = (uint8_t)i}};
+        int r = kith_torrents_announce(f.torrents, &hash, &peer, false, START + i);
+        assert_true(r == 0 || r == KITH_EFULL);
+    }
+    assert_int_equal(count_honest(&f, hashes, HONEST / 5, START + SECOND), HONEST);
+    end(&f);
+}
+
 /* Four /24s have a swarm for themselves, and go on announcing: whoever else comes stays. */
 static void test_full_info_hash_is_shared(void **state) {
     struct fixture f;
@@ -160,6 +180,7 @@ int main(void) {
         cmocka_unit_test(test_flood_of_one_info_hash),
         cmocka_unit_test(test_full_info_hash_is_shared),
         cmocka_unit_test(test_flood_of_near_info_hashes),
+        cmocka_unit_test(test_flood_by_a_wide_prefix),
         cmocka_unit_test(test_flood_from_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ struct kith_torrents_config {
     uint32_t hashes;                  /* 0: 2,000 */
     uint32_t peers_per_hash;          /* 0: 500 */
     uint32_t peers;                   /* in all; 0: 50,000 */
-    uint32_t per_prefix;              /* in all, of one /24 or /56, exempt ranges aside; 0: 500 */
+    uint32_t per_prefix;              /* in all, of one /24 or /48, exempt ranges aside; 0: 500 */
     const struct kith_random *random; /* borrowed */
 };
 
