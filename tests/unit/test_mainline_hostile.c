@@ -121,6 +121,34 @@ static void test_largest_answer(void **state) {
     net_deinit(&net);
 }
 
+/* The hundreds of hashes of a scrape are no cheaper where the question is as long as the answer. */
+static void test_padded_scrapes(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_point hash;
+    struct kith_endpoint peer = {.family = 4, .port = 6881, .ip = {101, 1, 1, 1}};
+    uint8_t answer[KITH_WIRE_MAX];
+    char pad[800];
+    char question[1200];
+    unsigned n_filters = 0;
+    mainline(&net, 3);
+    kith_target_from_bytes((const uint8_t *)HASH, &hash);
+    assert_int_equal(kith_torrents_announce(torrents_of(&net, 0), &hash, &peer, false, net.now), 0);
+    memset(pad, 'x', sizeof(pad));
+    pad[sizeof(pad) - 1] = '\0';
+    int n = snprintf(question, sizeof(question),
+                     "d1:ad2:id20:" ID "9:info_hash20:" HASH
+                     "6:scrapei1ee1:q9:get_peers1:t2:aa1:y1:q2:zz799:%se",
+                     pad);
+    for (unsigned i = 0; i < 1000; i++) {
+        size_t size = ask_raw(&net, &stranger, question, (size_t)n, answer);
+        assert_true(size > 0);
+        n_filters += contains(answer, size, "4:BFpe256:");
+    }
+    assert_in_range(n_filters, 1, 40); /* 16 KiB at once, 8 KiB a second */
+    net_deinit(&net);
+}
+
 /* ---- writes ---- */
 
 /* Signatures that anybody with an address can have us look at are counted on his prefix. */
@@ -459,6 +487,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forged_strangers),    cmocka_unit_test(test_forged_from_everywhere),
         cmocka_unit_test(test_forged_member),       cmocka_unit_test(test_largest_answer),
+        cmocka_unit_test(test_padded_scrapes),
         cmocka_unit_test(test_flood_of_puts),       cmocka_unit_test(test_one_host_is_many_nodes),
         cmocka_unit_test(test_enforced_ids),
 

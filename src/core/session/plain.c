@@ -130,9 +130,11 @@ bool kith_plain_would_grant(struct kith_plain *plain, const struct kith_delivery
                             size_t size, uint64_t now) {
     struct kith_pace *share;
     struct budget *budget = answer_budget(plain, delivery, now, &share);
-    return size <= delivery->allowance.question_size ||
-           (kith_pace_ready(&budget->all, &budget->all_limit, size, now) &&
-            kith_pace_ready(share, &budget->share_limit, size, now));
+    if (size <= delivery->allowance.question_size) {
+        return take(budget, share, size, now); /* kith_plain_grant() takes nothing for it */
+    }
+    return kith_pace_ready(&budget->all, &budget->all_limit, size, now) &&
+           kith_pace_ready(share, &budget->share_limit, size, now);
 }
 
 size_t kith_plain_grant(struct kith_plain *plain, const struct kith_delivery *delivery, size_t size,
