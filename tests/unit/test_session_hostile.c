@@ -438,6 +438,45 @@ static void noise_is_dropped(void **state) {
     stop_pair();
 }
 
+static unsigned n_agreements;
+
+static int count_dh(uint8_t shared[32], const uint8_t secret[32], const uint8_t public_key[32]) {
+    n_agreements++;
+    return kith_curve_sodium.dh(shared, secret, public_key);
+}
+
+/* Whoever we asked knows the index, and each forged response costs two key agreements: of those one
+ * handshake takes a few, and the peer is asked again as if it had not answered. */
+static void a_flood_of_responses_is_not_tried(void **state) {
+    static struct held d;
+    struct kith_curve counting = kith_curve_sodium;
+
+    host_init(&a, 1, "192.0.2.1:7001");
+    host_init(&b, 2, "198.51.100.2:7002");
+    counting.dh = count_dh;
+    a.config.curve = &counting;
+    a.config.handshakes_per_s = 2000;
+    host_start(&a);
+    host_start(&b);
+    ask(&a, &b, 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_INITIATION);
+    answer(&b, "found", 0);
+    host_must_take(&b, &d, 2);
+    size_t covered = d.size - SESSION_MACS;
+    n_agreements = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        d.bytes[covered - 1]++;
+        if (i % 256 == 255) {
+            d.bytes[covered - 2]++;
+        }
+        session_macs_write(&kith_cipher_sodium, d.bytes, covered, &a.identity.key, NULL);
+        assert_int_equal(host_give(&a, &b.at, d.bytes, d.size, 0), KITH_DELIVERY_NONE);
+    }
+    assert_in_range(n_agreements, 2, 64);
+    establish(&a, &b, KITH_NS_PER_S);
+    stop_pair();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replayed_initiation_is_dropped),
@@ -452,6 +491,7 @@ int main(void) {
         cmocka_unit_test(keys_that_do_not_fit_or_are_ours),
         cmocka_unit_test(every_bit_and_length_of_a_handshake),
         cmocka_unit_test(every_bit_and_length_of_the_rest),
+        cmocka_unit_test(a_flood_of_responses_is_not_tried),
         cmocka_unit_test(noise_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,7 +272,12 @@ void session_receive_response(struct kith_sessions *s, const struct kith_endpoin
                                          datagram.size - SESSION_RESP_HEADER - SESSION_MACS);
     struct session_handshake *handshake = session_handshake(session);
     struct kith_noise_keys keys;
+    if (s->guard.limited && handshake->responses_failed >= SESSION_RESPONSES_MAX) {
+        stats->drop_load++;
+        return;
+    }
     if (kith_noise_read_2(&handshake->noise, message, s->payload, &size, &keys) < 0) {
+        handshake->responses_failed += handshake->responses_failed < SESSION_RESPONSES_MAX;
         stats->drop_handshake++;
         return;
     }

@@ -49,6 +49,7 @@ enum {
 
     SESSION_COOKIE_S = 120,  /* as WireGuard */
     SESSION_COOKIES_MAX = 3, /* taken by one handshake: a forger cannot make us repeat for ever */
+    SESSION_RESPONSES_MAX = 16, /* that do not authenticate, likewise: each is two key agreements */
     SESSION_PER_PEER_MAX =
         2,                 /* of each state: a rekey or crossing initiations need two, not three */
     SESSION_WINDOW = 2048, /* counters a datagram may be late */
@@ -98,6 +99,7 @@ struct session_handshake {
     uint8_t cookie[SESSION_MAC];
     uint64_t cookie_until; /* 0: no cookie */
     uint8_t cookies_taken;
+    uint8_t responses_failed;
     uint8_t n_queued;
     uint16_t answer_hope;
     uint16_t request_size;
