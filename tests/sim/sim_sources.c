@@ -57,9 +57,10 @@ static struct kith_sim_source *find(const struct kith_sim_sources *sources, uint
     return NULL;
 }
 
-static void add(struct kith_sim_sources *sources, uint64_t item, uint64_t net, uint64_t ends) {
+static void add(struct kith_sim_sources *sources, uint64_t item, uint64_t net, uint64_t ends,
+                int64_t seq) {
     sources->of = kith_sim_resize(sources->of, (sources->n + 1) * sizeof(struct kith_sim_source));
-    sources->of[sources->n++] = (struct kith_sim_source){item, net, ends};
+    sources->of[sources->n++] = (struct kith_sim_source){item, net, ends, seq};
 }
 
 struct restoring {
@@ -71,7 +72,7 @@ static int add_restored(const struct kith_record_info *info, void *user) {
     const struct restoring *restoring = user;
     if (!info->own) {
         add(restoring->sources, item_of(&info->point, info->is_mutable, &info->key), 0,
-            restoring->now + info->expires_ns);
+            restoring->now + info->expires_ns, info->seq);
     }
     return 0;
 }
@@ -88,10 +89,14 @@ void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_
     struct kith_point point = point_of(saved);
     uint64_t item = item_of(&point, saved->record->is_mutable, &saved->record->key);
     struct kith_sim_source *source = find(sources, item);
-    if (source != NULL) { /* a newer version is on the account of the first */
+    if (source != NULL) { /* a newer version is on the account of the first, if that was told */
+        bool adopts = source->net == 0 && from != NULL && saved->record->seq != source->seq;
+        source->net = adopts ? net_of(from) : source->net;
+        source->seq = saved->record->seq;
         source->ends = now + saved->lifetime_ns;
     } else {
-        add(sources, item, from == NULL ? 0 : net_of(from), now + saved->lifetime_ns);
+        add(sources, item, from == NULL ? 0 : net_of(from), now + saved->lifetime_ns,
+            saved->record->seq);
     }
 }
 

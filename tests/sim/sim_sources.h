@@ -13,6 +13,7 @@ struct kith_sim_source {
     uint64_t item; /* hash of what it is */
     uint64_t net;  /* 0: restored */
     uint64_t ends; /* its life, as it was granted with this version; not before */
+    int64_t seq;
 };
 
 /* Of one host. */

@@ -387,6 +387,42 @@ static void test_full_store_is_shared(void **state) {
     end(&f);
 }
 
+/* Fifty publishers with a prefix each, who renew what they have; four prefixes next to our id. That
+ * the node was restarted in between makes no difference. */
+static unsigned left_after_flood(bool restarted) {
+    const struct kith_store_limits limits = {100, 1 << 20, 60, 10};
+    struct fixture f;
+    struct example e;
+    unsigned n = 0;
+
+    start(&f, 42, &limits);
+    for (int64_t seq = 1; seq <= 3; seq++) { /* published three times */
+        for (uint8_t i = 0; i < 50; i++) {
+            example_of(&e, 100 + i, 240);
+            e.view.seq = seq;
+            e.put.from = restarted && seq == 1 ? NULL : e.put.from;
+            assert_int_equal(put(&f, &e), 0);
+        }
+    }
+    for (uint8_t where = 0; where < 50; where++) {
+        for (uint8_t prefix = 1; prefix <= 4; prefix++) {
+            example_of(&e, prefix, where);
+            int r = put(&f, &e);
+            assert_true(r == 0 || r == KITH_STORE_FULL);
+        }
+    }
+    for (uint8_t i = 0; i < 50; i++) {
+        n += holds_of(&f, 100 + i, 240);
+    }
+    end(&f);
+    return n;
+}
+
+static void test_restart_keeps_shares(void **state) {
+    assert_int_equal(left_after_flood(false), 50);
+    assert_int_equal(left_after_flood(true), 50);
+}
+
 /* What has no address is one share; large records count as many small ones; a /48 is one prefix. */
 static void test_shares_of_the_store(void **state) {
     struct kith_store_limits limits = {8, 1 << 20, 6, 10};
@@ -675,6 +711,7 @@ int main(void) {
         cmocka_unit_test(test_bytes_limit),
         cmocka_unit_test(test_share_of_a_prefix),
         cmocka_unit_test(test_full_store_is_shared),
+        cmocka_unit_test(test_restart_keeps_shares),
         cmocka_unit_test(test_shares_of_the_store),
         cmocka_unit_test(test_topic_limits),
         cmocka_unit_test(test_full_topic_is_shared),

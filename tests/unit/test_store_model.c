@@ -167,6 +167,22 @@ static int model_admit(struct model *m, const struct model_item *new) {
     return 0;
 }
 
+/* Whether what has no prefix goes over to that of who brings a newer version. */
+static bool model_adopts(const struct model *m, const struct model_item *held,
+                         const struct model_item *new) {
+    unsigned n = 0;
+    unsigned n_in_topic = 0;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        bool same = m->items[i].prefix == new->prefix;
+        n += same;
+        n_in_topic += same && m->items[i].is_announcement && m->items[i].where == new->where;
+    }
+    return (held->prefix == 0 || held->prefix == UNKNOWN) && new->prefix != 0 &&
+           new->prefix != UNKNOWN && n < m->limits.records_per_prefix &&
+           (!new->is_announcement || n_in_topic < m->limits.topic_peers / 4);
+}
+
 static int model_put(struct model *m, struct model_item new, bool has_cas, int64_t cas) {
     model_expire(m, new.stored);
     struct model_item *held = model_find(m, &new);
@@ -187,7 +203,7 @@ static int model_put(struct model *m, struct model_item new, bool has_cas, int64
     if (new.seq < held->seq) {
         return KITH_STORE_OUTDATED;
     }
-    new.prefix = held->prefix;
+    new.prefix = model_adopts(m, held, &new) ? new.prefix : held->prefix;
     new.serial = m->serial++;
     *held = new;
     return 0;

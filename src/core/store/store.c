@@ -253,12 +253,14 @@ static int put_new(struct kith_store *store, const struct kith_store_put *put,
 }
 
 /* Puts a newer version into the place and on the account of the one held. */
-static int put_newer(struct kith_store *store, struct kith_store_item *held,
-                     struct kith_store_item *item) {
-    struct kith_store_account account = kith_store_account_of(held);
+static int put_newer(struct kith_store *store, const struct kith_endpoint *from,
+                     struct kith_store_item *held, struct kith_store_item *item) {
+    struct kith_store_account account;
     struct kith_store_victims victims;
     int r;
 
+    kith_store_account_adopt(store, held, from);
+    account = kith_store_account_of(held);
     item->share = held->share;
     if (!kith_store_room_make(store, item, held, NULL, &victims)) {
         return KITH_STORE_FULL;
@@ -282,7 +284,7 @@ static int put_create(struct kith_store *store, const struct kith_store_put *put
     if (item == NULL) {
         return KITH_ENOMEM;
     }
-    r = held == NULL ? put_new(store, put, item) : put_newer(store, held, item);
+    r = held == NULL ? put_new(store, put, item) : put_newer(store, put->from, held, item);
     if (r != 0) {
         free(item);
         return r;

@@ -72,7 +72,7 @@ enum {
 };
 
 /* A record that is held already is SAME before cas is looked at, so a put can be repeated. A newer
- * version stays on the share of who brought the first one.
+ * version stays on the share of who brought the first one, if that had one.
  * -> KITH_STORE_*, KITH_ENOMEM, KITH_EINVALID (over record limits, or an announcement without key)
  */
 KITH_MUST_CHECK int kith_store_put(struct kith_store *store, const struct kith_store_put *put,

@@ -18,11 +18,13 @@
  *
  * A record that is renewed or replaced by a newer version stays on the account of who brought it
  * first: only its owner can make a newer version, and an update must not be refused because of
- * where it comes from today.
+ * where it comes from today. What has no prefix, after a restart above all, goes over to that of who
+ * brings a newer version, if it has room there: or all who were here before would be one for ever.
  *
  * A topic's items are an array, since a uniform sample needs an index: a partial Fisher-Yates
  * shuffle of the array itself, O(sample), no scratch memory.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,6 +252,11 @@ static int topic_fit(const struct kith_store *store, const struct kith_store_acc
     return *ret == NULL ? KITH_STORE_FULL : 0;
 }
 
+static void wide_prefix(const struct kith_endpoint *from, struct kith_prefix *ret) {
+    kith_endpoint_prefix(from, ret);
+    ret->bytes[7] = 0; /* /48; nothing in one of IPv4 */
+}
+
 /* Joins the shares that an address has; NULL is an unknown one. In the whole store the exempt and
  * the unknown are one that has no cap. */
 static int shares_join(struct kith_store *store, const struct kith_endpoint *from,
@@ -260,8 +267,7 @@ static int shares_join(struct kith_store *store, const struct kith_endpoint *fro
     int r;
 
     if (has_cap) {
-        kith_endpoint_prefix(from, &prefix);
-        prefix.bytes[7] = 0; /* /48; nothing in one of IPv4 */
+        wide_prefix(from, &prefix);
     }
     r = share_join(store, NULL, &prefix,
                    has_cap ? store->config.limits.records_per_prefix : UINT32_MAX, &account->share);
@@ -321,6 +327,57 @@ void kith_store_account_close(struct kith_store *store, const struct kith_store_
     if (account->in.topic != NULL) {
         topic_leave(store, &account->in);
     }
+}
+
+/* Joins what a newcomer of this prefix would. Both or none. */
+static int adopting_join(struct kith_store *store, const struct kith_store_item *item,
+                         const struct kith_prefix *prefix, struct kith_store_account *ret) {
+    *ret = (struct kith_store_account){.share = NULL};
+    int r = share_join(store, NULL, prefix, store->config.limits.records_per_prefix, &ret->share);
+    if (r == 0 && item->is_announcement) {
+        r = share_join(store, kith_store_in_topic(item)->topic, prefix,
+                       topic_share_max(store, prefix), &ret->in.share);
+        if (r != 0) {
+            share_leave(store, ret->share);
+        }
+    }
+    return r;
+}
+
+static void adopting_leave(struct kith_store *store, const struct kith_store_account *account) {
+    if (account->in.share != NULL) {
+        share_leave(store, account->in.share);
+    }
+    share_leave(store, account->share);
+}
+
+void kith_store_account_adopt(struct kith_store *store, struct kith_store_item *item,
+                              const struct kith_endpoint *from) {
+    struct kith_store_account before = kith_store_account_of(item);
+    struct kith_store_account account;
+    struct kith_prefix prefix;
+
+    if (from == NULL || kith_endpoint_exempt(from) || before.share->prefix.bytes[0] != 0) {
+        return;
+    }
+    wide_prefix(from, &prefix);
+    if (adopting_join(store, item, &prefix, &account) != 0) {
+        return;
+    }
+    kith_store_room_leave(store, item);
+    item->share = account.share;
+    if (kith_store_room_take(store, item) < 0) {
+        item->share = before.share;
+        int r = kith_store_room_take(store, item);
+        assert(r == 0); /* its slot is still there */
+        (void)r;
+        adopting_leave(store, &account);
+        return;
+    }
+    if (item->is_announcement) {
+        kith_store_in_topic(item)->share = account.in.share;
+    }
+    adopting_leave(store, &before);
 }
 
 static void topic_swap(struct kith_store_topic *topic, uint32_t a, uint32_t b) {

@@ -149,6 +149,9 @@ struct kith_store_account kith_store_account_of(const struct kith_store_item *it
 /* The account now pays for this item. */
 void kith_store_account_assign(struct kith_store_item *item,
                                const struct kith_store_account *account);
+/* An item without a prefix goes over to the account of this address, if it has one with room. */
+void kith_store_account_adopt(struct kith_store *store, struct kith_store_item *item,
+                              const struct kith_endpoint *from);
 /* Gives back what kith_store_account_open() took, assigned or not. */
 void kith_store_account_close(struct kith_store *store, const struct kith_store_account *account);
 /* The part of kith_store_check() that concerns one item's accounts. */
