@@ -9,6 +9,8 @@
 
 #include "core_net.h"
 
+#include "core/core_internal.h"
+
 enum { N = 6 };
 
 static int take_own(const struct kith_record_info *info, void *user) {
@@ -103,10 +105,57 @@ static void young_peer_records_live_shortly(void **state) {
     net_deinit(&net);
 }
 
+static unsigned own_topics(const struct net *net, unsigned i) {
+    const struct kith_own *own = &net->nodes[i].core->publish.own;
+    unsigned n = 0;
+    struct kith_list *l = kith_list_first(&own->all);
+    for (; l != NULL; l = kith_list_next(&own->all, l)) {
+        n += kith_container_of(l, struct kith_own_record, all)->kind == KITH_OWN_TOPIC;
+    }
+    return n;
+}
+
+static bool topic_is_announced_again(const struct net *net, unsigned i) {
+    const struct kith_ops *ops = &net->nodes[i].core->ops;
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        const struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (op->internal && op->kind == KITH_QUERY_ANNOUNCE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is withdrawn while it is just being announced again is not announced any more. */
+static void withdrawn_while_announced_again(void **state) {
+    struct net net;
+    (void)state;
+
+    net_swarm(&net, N);
+    struct kith_query q = {.kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT};
+    kith_topic_from_text("chess", &q.point);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_int_equal(own_topics(&net, 1), 1);
+    uint64_t limit = net.now + 4200 * KITH_NS_PER_S;
+    while (!topic_is_announced_again(&net, 1) && net_step(&net, limit)) {
+    }
+    assert_true(topic_is_announced_again(&net, 1));
+    q.kind = KITH_QUERY_UNANNOUNCE;
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_int_equal(own_topics(&net, 1), 0);
+    net.n_saved = 0;
+    net_run(&net, 10 * KITH_NS_PER_S);
+    assert_int_equal(own_topics(&net, 1), 0);
+    assert_int_equal(net.n_saved, 0);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_own_record_is_adopted),
         cmocka_unit_test(young_peer_records_live_shortly),
+        cmocka_unit_test(withdrawn_while_announced_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

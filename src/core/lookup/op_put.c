@@ -422,6 +422,11 @@ static bool is_overtaken(const struct kith_op *op, const struct kith_record *new
            kith_key_equal(&newer->key, &op->ops->env->identity.key);
 }
 
+/* Whether what was to be announced again was withdrawn while the op walked. */
+static bool is_withdrawn(const struct kith_op *op) {
+    return op->internal && is_announce(op) && kith_own_find(op->ops->own, &op->point, true) == NULL;
+}
+
 /* The walk is over (or there was nobody to ask): sign, save, store. */
 static void publish(struct kith_op *op, uint64_t now) {
     struct kith_leg *kith = &op->legs[KITH_LEG_KITH];
@@ -429,7 +434,7 @@ static void publish(struct kith_op *op, uint64_t now) {
     struct kith_record seen = op->best;
     bool has_seen = op->has_best;
     op->has_best = false;
-    int r = ready_made ? 0 : check_conflicts(op);
+    int r = is_withdrawn(op) ? KITH_ECANCELED : ready_made ? 0 : check_conflicts(op);
     if (r == 0 && (op->flags & KITH_FLAG_HAS_RECORD) != 0) {
         op->best = *op->record;
     } else if (r == 0 && (op->flags & KITH_FLAG_IMMUTABLE) != 0) {
