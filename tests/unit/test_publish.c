@@ -105,6 +105,88 @@ static void young_peer_records_live_shortly(void **state) {
     net_deinit(&net);
 }
 
+static unsigned held_back; /* the node whose datagrams are lost */
+
+static bool hold_back(struct net *net, struct net_packet *packet) {
+    return !kith_endpoint_equal(&packet->from, &net->nodes[held_back].endpoint);
+}
+
+/* Whether the put that this node runs is past its walk. */
+static bool is_storing(const struct net *net, unsigned i) {
+    const struct kith_ops *ops = &net->nodes[i].core->ops;
+    struct kith_list *l = kith_list_first(&ops->running);
+    for (; l != NULL; l = kith_list_next(&ops->running, l)) {
+        const struct kith_op *op = kith_container_of(l, struct kith_op, all);
+        if (!op->internal && op->kind == KITH_QUERY_PUT && op->legs[KITH_LEG_KITH].asked > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct kith_query cas_query(const char *text, int64_t cas, uint8_t *value) {
+    struct kith_query put = net_put_query(text, value);
+    put.flags = KITH_FLAG_HAS_CAS;
+    put.cas = cas;
+    put.salt_size = 1;
+    put.salt[0] = 's';
+    return put;
+}
+
+/* Two devices with one key put at the same time, and both expect the same: who is told that he lost
+ * does not put his record again, which would win by its seq. */
+static void lost_cas_stays_lost(void **state) {
+    struct net net;
+    uint8_t value[KITH_VALUE_MAX];
+    uint8_t seed[KITH_SEED_SIZE];
+    uint64_t op;
+    (void)state;
+
+    net_swarm(&net, N);
+    struct kith_core_config config = net_config(&net, 1, seed);
+    config.random = kith_test_random(net.nodes[net.n].random, 999);
+    config.wall_us += 60 * 1000000; /* its clock is ahead */
+    unsigned twin = net_add_config(&net, &config);
+    net_join(&net, twin, 0, true);
+    net_run(&net, 5 * KITH_NS_PER_S);
+    struct kith_query put = cas_query("first", 0, value);
+    put.flags = KITH_FLAG_HAS_SEQ;
+    put.seq = 10;
+    assert_int_equal(net_ask(&net, twin, &put), 0);
+    net_run(&net, 5 * KITH_NS_PER_S);
+
+    held_back = twin;
+    put = cas_query("loser", 10, value);
+    assert_int_equal(kith_core_start(net.nodes[twin].core, &put, net.now, &op), 0);
+    net_drain(&net, twin);
+    while (!is_storing(&net, twin)) {
+        net.hook = NULL;
+        assert_true(net_step(&net, KITH_NEVER));
+    }
+    net.head = net.tail; /* its writes are lost, and sent again when the other's have arrived */
+    net.hook = hold_back;
+    put = cas_query("winner", 10, value);
+    assert_int_equal(net_ask(&net, 1, &put), 0);
+    net.hook = NULL;
+    net.seen = (struct net_seen){.op = op};
+    uint64_t limit = net.now + 30 * KITH_NS_PER_S;
+    while (!net.seen.done && net_step(&net, limit)) {
+    }
+    assert_int_equal(net.seen.result.status, KITH_ECAS_MISMATCH);
+    struct kith_query get = net_key_query(KITH_QUERY_GET, &net.nodes[1].key);
+    get.flags |= KITH_FLAG_NEWEST;
+    get.salt_size = 1;
+    get.salt[0] = 's';
+    assert_int_equal(net_ask(&net, 3, &get), 0);
+    assert_memory_equal(net.seen.record.value, "6:winner", 8);
+
+    net_run(&net, 2 * 4200 * KITH_NS_PER_S);
+    assert_int_equal(net_ask(&net, 3, &get), 0);
+    assert_memory_equal(net.seen.record.value, "6:winner", 8);
+    assert_int_equal(own_seq(&net, twin), own_seq(&net, 1)); /* it goes on with what won */
+    net_deinit(&net);
+}
+
 static unsigned own_topics(const struct net *net, unsigned i) {
     const struct kith_own *own = &net->nodes[i].core->publish.own;
     unsigned n = 0;
@@ -155,6 +237,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_own_record_is_adopted),
         cmocka_unit_test(young_peer_records_live_shortly),
+        cmocka_unit_test(lost_cas_stays_lost),
         cmocka_unit_test(withdrawn_while_announced_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

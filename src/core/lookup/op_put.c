@@ -13,7 +13,8 @@
  * there is one.
  *
  * A record goes to our disk before it goes to the swarm; a conflict found on the way changes
- * nothing.
+ * nothing. One that is put with a cas goes there when the holders have decided: put again without
+ * it, a loser would win by its seq.
  */
 #include "core/lookup/op.h"
 
@@ -95,6 +96,38 @@ static int partial_status(struct kith_op *op, uint32_t missing) {
     return KITH_EQUORUM;
 }
 
+static int save(struct kith_op *op, uint64_t now);
+
+/* Whether the record is saved when it is known how the put ends, not before. */
+static bool is_saved_late(const struct kith_op *op) {
+    return (op->flags & KITH_FLAG_HAS_CAS) != 0 && op->newest_seen >= 0;
+}
+
+/* What the storing says about the record that is kept. */
+static void note_standing(const struct kith_op *op, const struct standing *standing, uint64_t now) {
+    struct kith_own_record *own = op->kind == KITH_QUERY_ANNOUNCE_PEER
+                                      ? NULL
+                                      : kith_own_find(op->ops->own, &op->point, is_announce(op));
+    if (own != NULL) {
+        own->pending = standing->missing != 0; /* goes out once that swarm is joined */
+        if (kith_op_in_mainline(op) && (standing->missing & KITH_SWARM_MAINLINE) == 0) {
+            own->mainline_at = now;
+        }
+    }
+}
+
+static void tell_end(struct kith_op *op, const struct standing *standing, int status, bool more,
+                     uint64_t now) {
+    const struct kith_own_record *kept = kith_own_find(op->ops->own, &op->point, false);
+    bool is_newest = kept == NULL || kept->record.seq <= op->best.seq; /* another put may be over */
+    if (is_saved_late(op) && is_newest && status != KITH_ECAS_MISMATCH) {
+        int r = save(op, now);
+        status = r < 0 ? r : status;
+        note_standing(op, standing, now);
+    }
+    kith_op_finish(op, status, more, now);
+}
+
 /* Tells the end as soon as it is certain; ends the op when no answer is awaited any more. */
 static void check_end(struct kith_op *op, uint64_t now) {
     struct standing standing = count_acks(op);
@@ -107,9 +140,10 @@ static void check_end(struct kith_op *op, uint64_t now) {
     bool open = standing.open || walking;
     if (!op->told && standing.enough) {
         op->result.seq = op->best.seq;
-        kith_op_finish(op, partial_status(op, standing.missing), open, now);
+        tell_end(op, &standing, partial_status(op, standing.missing), open, now);
     } else if (!op->told && !walking && (refused ? resolved : !standing.open)) {
-        kith_op_finish(op, failure_status(op), open, now); /* late answers may still be enough */
+        /* late answers may still be enough */
+        tell_end(op, &standing, failure_status(op), open, now);
     } else if (!open) {
         kith_op_end(op);
     }
@@ -460,7 +494,7 @@ static void publish(struct kith_op *op, uint64_t now) {
     if (r == 0) {
         op->has_best = true;
         op->result.seq = op->best.seq;
-        r = save(op, now);
+        r = is_saved_late(op) ? 0 : save(op, now);
     }
     if (r < 0) {
         kith_op_finish(op, r, false, now);
@@ -484,22 +518,16 @@ static void publish(struct kith_op *op, uint64_t now) {
 
 void kith_op_stored(struct kith_op *op, uint64_t now) {
     struct standing standing = count_acks(op);
-    struct kith_own_record *own = op->kind == KITH_QUERY_ANNOUNCE_PEER
-                                      ? NULL
-                                      : kith_own_find(op->ops->own, &op->point, is_announce(op));
-    if (own != NULL) {
-        own->pending = standing.missing != 0; /* goes out once that swarm is joined */
-        if (kith_op_in_mainline(op) && (standing.missing & KITH_SWARM_MAINLINE) == 0) {
-            own->mainline_at = now;
-        }
+    if (!is_saved_late(op)) {
+        note_standing(op, &standing, now);
     }
     bool well_held =
         op->legs[KITH_LEG_MAINLINE4].well_held || op->legs[KITH_LEG_MAINLINE6].well_held;
     if (standing.n_targets == 0 && well_held) {
-        kith_op_finish(op, partial_status(op, standing.missing), false, now);
+        tell_end(op, &standing, partial_status(op, standing.missing), false, now);
     } else if (standing.n_targets == 0) { /* there is nobody to wait for */
         op->result.text = "kept here; it will be published when the network can be reached";
-        kith_op_finish(op, KITH_ENO_NETWORK, false, now);
+        tell_end(op, &standing, KITH_ENO_NETWORK, false, now);
     }
 }
 
