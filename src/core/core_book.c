@@ -88,6 +88,9 @@ int kith_core_ban(struct kith_core *core, const struct kith_ban_info *info, uint
     int r = kith_book_ban(core->keeper.book, &ban, wall_of(core, now));
     if (r >= 0) {
         kith_keeper_bans_changed(&core->keeper, now);
+        if (core->mainline != NULL) {
+            kith_mainline_bans_changed(core->mainline, now);
+        }
         r = 0;
     }
     return r;

@@ -434,6 +434,14 @@ void kith_mainline_network_changed(struct kith_mainline *m, uint64_t now) {
     }
 }
 
+void kith_mainline_bans_changed(struct kith_mainline *m, uint64_t now) {
+    for (size_t i = 0; i < 2; i++) {
+        if (m->families[i] != NULL) {
+            kith_swarm_drop_banned(&m->families[i]->swarm, now);
+        }
+    }
+}
+
 /* ---- the whole ---- */
 
 static void on_request(void *context, const struct kith_delivery *delivery,

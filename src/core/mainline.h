@@ -100,6 +100,8 @@ void kith_mainline_reachable(struct kith_mainline *mainline, enum kith_reachable
                              uint64_t now);
 /* The network changed: who we are is asked anew. */
 void kith_mainline_network_changed(struct kith_mainline *mainline, uint64_t now);
+/* A ban came: what is banned leaves the tables. */
+void kith_mainline_bans_changed(struct kith_mainline *mainline, uint64_t now);
 /* The endpoints of a family to remember, best first. Returns their number. */
 size_t kith_mainline_known(const struct kith_mainline *mainline, uint8_t family, size_t n,
                            struct kith_endpoint *out);

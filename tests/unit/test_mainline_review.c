@@ -283,6 +283,38 @@ static void test_lost_and_found(void **state) {
     net_deinit(&net);
 }
 
+/* ---- bans ---- */
+
+static int count_at(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                    void *user) {
+    const struct kith_endpoint *banned = user;
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    (void)bucket;
+    (void)replacement;
+    return kith_endpoint_equal(&endpoint, banned);
+}
+
+/* Who is banned leaves the tables of Mainline, too: it would be named to others, and, as it cannot
+ * be asked any more, stand before all those whom upkeep is to find gone. */
+static void test_banned_leaves(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 12);
+    struct kith_endpoint banned = net.nodes[3].endpoint;
+    const struct kith_routing *table = net.nodes[0].core->mainline->families[0]->swarm.v4;
+    assert_int_equal(kith_routing_each(table, count_at, &banned), 1);
+    struct kith_ban_info ban = {.prefix = banned, .bits = 32, .left_s = UINT64_MAX};
+    assert_int_equal(kith_core_ban(net.nodes[0].core, &ban, net.now), 0);
+    assert_int_equal(kith_routing_each(table, count_at, &banned), 0);
+    for (unsigned i = 1; i < net.n; i++) {
+        net.nodes[i].dead = true;
+    }
+    net_run(&net, 1800 * KITH_NS_PER_S);
+    assert_int_equal(kith_routing_count(table), 0);
+    assert_false(status_of(&net, 0).families[0].ready);
+    net_deinit(&net);
+}
+
 /* ---- republishing ---- */
 
 static bool count_puts(struct net *net, struct net_packet *packet) {
@@ -380,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_waits_for_first_rendezvous),
         cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_lost_and_found),
+        cmocka_unit_test(test_banned_leaves),
         cmocka_unit_test(test_alone_in_its_network),
         cmocka_unit_test(test_republished_hourly),
     };

@@ -242,6 +242,35 @@ int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id, uin
     return 0;
 }
 
+struct banned_walk {
+    const struct kith_swarm *swarm;
+    uint64_t now;
+    struct kith_point found;
+};
+
+static int find_banned(const struct kith_entry *entry, unsigned bucket, bool replacement,
+                       void *user) {
+    struct banned_walk *walk = user;
+    (void)bucket;
+    (void)replacement;
+    struct kith_node_ref node = kith_entry_node(entry);
+    if (!is_banned(walk->swarm, &node, walk->now)) {
+        return 0;
+    }
+    walk->found = node.id;
+    return 1;
+}
+
+void kith_swarm_drop_banned(struct kith_swarm *swarm, uint64_t now) {
+    struct kith_routing *tables[] = {swarm->v4, swarm->v6};
+    for (size_t i = 0; i < 2; i++) {
+        struct banned_walk walk = {.swarm = swarm, .now = now};
+        while (tables[i] != NULL && kith_routing_each(tables[i], find_banned, &walk) != 0) {
+            kith_routing_remove(tables[i], &walk.found);
+        }
+    }
+}
+
 /* Whether this answer is by whom the request went to: over a session its key says so; in the clear
  * the endpoint, beside the random txn, is all there is. */
 static bool from_whom_was_asked(const struct kith_swarm *swarm, const struct kith_rpc *rpc,

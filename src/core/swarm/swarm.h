@@ -103,6 +103,9 @@ void kith_swarm_keep_usable(struct kith_swarm *swarm, struct kith_response *resp
 /* Starts over under another id, with the entries there are. -> KITH_ENOMEM: nothing changed */
 KITH_MUST_CHECK int kith_swarm_set_id(struct kith_swarm *swarm, const struct kith_point *id,
                                       uint64_t now);
+/* A ban came: what is banned leaves the tables. It cannot be asked, so nothing else would find it
+ * gone. */
+void kith_swarm_drop_banned(struct kith_swarm *swarm, uint64_t now);
 /* The node, known by its session, is to blame for something that nobody else can have done. */
 void kith_swarm_blame(const struct kith_swarm *swarm, const struct kith_node_ref *node,
                       enum kith_book_outcome what, uint64_t now);

@@ -147,36 +147,11 @@ bool kith_keeper_banned(const struct kith_keeper *keeper, const struct kith_key 
     return keeper->has_bans && kith_book_banned(keeper->book, key, endpoint, wall(keeper, now));
 }
 
-struct banned_walk {
-    const struct kith_keeper *keeper;
-    uint64_t now;
-    struct kith_point found;
-};
-
-static int find_banned(const struct kith_entry *entry, unsigned bucket, bool replacement,
-                       void *user) {
-    struct banned_walk *walk = user;
-    (void)bucket;
-    (void)replacement;
-    struct kith_node_ref node = kith_entry_node(entry);
-    if (!kith_keeper_banned(walk->keeper, &node.key, &node.endpoint, walk->now)) {
-        return 0;
-    }
-    walk->found = node.id;
-    return 1;
-}
-
 void kith_keeper_bans_changed(struct kith_keeper *keeper, uint64_t now) {
     struct kith_book_counts counts;
     kith_book_count(keeper->book, wall(keeper, now), &counts);
     keeper->has_bans = counts.n_bans > 0;
-    struct kith_routing *tables[] = {keeper->swarm->v4, keeper->swarm->v6};
-    for (size_t i = 0; i < 2; i++) {
-        struct banned_walk walk = {.keeper = keeper, .now = now};
-        while (tables[i] != NULL && kith_routing_each(tables[i], find_banned, &walk) != 0) {
-            kith_routing_remove(tables[i], &walk.found);
-        }
-    }
+    kith_swarm_drop_banned(keeper->swarm, now);
 }
 
 /* ---- the rounds ---- */
