@@ -118,6 +118,28 @@ static void test_refused_reports(void **state) {
     net_deinit(&net);
 }
 
+/* While one is asked, its name is given another key: its answer says nothing of that one. */
+static void test_key_changes_while_asked(void **state) {
+    (void)state;
+    struct net net;
+    net_init(&net);
+    net_add(&net);
+    net_add(&net);
+    net_add(&net);
+    struct kith_core *core = net.nodes[0].core;
+    struct kith_local_report report = report_of(&net, 1, true);
+    appear(&net, 0, &report);
+    kith_core_tick(core, net.now); /* asks */
+    net_drain(&net, 0);
+    report.key = net.nodes[2].key;
+    appear(&net, 0, &report);
+    net_run(&net, KITH_NS_PER_S);
+    const struct kith_local *local = kith_locals_find(&core->locals, &net.nodes[2].key);
+    assert_non_null(local);
+    assert_false(local->confirmed);
+    net_deinit(&net);
+}
+
 /* Lies that were told first keep nobody out, and nobody who answered is put out. */
 static void test_liars_first(void **state) {
     (void)state;
@@ -457,6 +479,7 @@ int main(void) {
         cmocka_unit_test(test_lookup_at_once),
         cmocka_unit_test(test_several_endpoints),
         cmocka_unit_test(test_refused_reports),
+        cmocka_unit_test(test_key_changes_while_asked),
         cmocka_unit_test(test_liars_first),
         cmocka_unit_test(test_full_of_true_ones),
         cmocka_unit_test(test_silent_peer),

@@ -222,6 +222,10 @@ static void take_report(struct kith_local *local, const struct kith_local_report
         local->has_key = true;
         local->key = report->key;
         local->confirmed = false;
+        if (local->rpc != NULL) { /* its answer would be another's */
+            kith_rpc_detach(local->rpc);
+            local->rpc = NULL;
+        }
     }
 }
 
