@@ -35,6 +35,8 @@ enum {
     MEET_ENOUGH = 4,     /* kith contacts */
     MEET_TRY = 64,       /* of those that a meeting found: anybody can announce anything, */
     MEET_PER_PREFIX = 4, /* also that we should ask somebody else's network */
+    AGAIN_TRY = 8, /* of those remembered, while nobody answers; a router may not be there */
+    AGAIN_S = 60,
     ITEMS_MAX = 4096,
     ITEM_BYTES_MAX = 8 * 1024 * 1024,
     ITEMS_PER_PREFIX = 256,
@@ -353,6 +355,20 @@ static void on_ready(void *context, uint64_t now) {
     }
 }
 
+/* While nobody answers: some of those who did are tried, by lot, until one does. */
+static void try_known(struct kith_mainline_family *family, uint64_t now) {
+    if (family->n_known == 0 || now < family->again_at ||
+        kith_swarm_count_live(&family->swarm) > 0) {
+        return;
+    }
+    family->again_at = now + AGAIN_S * KITH_NS_PER_S;
+    for (unsigned i = 0; i < AGAIN_TRY; i++) {
+        uint64_t drawn = kith_random_below(&family->owner->config.env->random, family->n_known);
+        int r = kith_mainline_add(family->owner, &family->known[drawn], KITH_CONTACT_KNOWN, now);
+        (void)r; /* the others, or the next time */
+    }
+}
+
 /* Joining starts over by itself. */
 static void on_lost(void *context, uint64_t now) {
     const struct kith_mainline_family *family = context;
@@ -410,6 +426,7 @@ void kith_mainline_look(struct kith_mainline *m, uint64_t now) {
     for (size_t i = 0; i < 2; i++) {
         if (m->families[i] != NULL) {
             kith_maintain_look(&m->families[i]->maintain, now);
+            try_known(m->families[i], now);
             ready = ready || m->families[i]->maintain.ready;
         }
     }

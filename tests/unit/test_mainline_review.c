@@ -283,6 +283,33 @@ static void test_lost_and_found(void **state) {
     net_deinit(&net);
 }
 
+static bool cut_off_last(struct net *net, struct net_packet *packet) {
+    const struct kith_endpoint *last = &net->nodes[net->n - 1].endpoint;
+    return !kith_endpoint_equal(&packet->to, last) && !kith_endpoint_equal(&packet->from, last);
+}
+
+/* Its network was down for hours. Who joined through nodes of its own disk, where no router can be
+ * reached, comes back through those that it remembers. */
+static void test_back_without_routers(void **state) {
+    (void)state;
+    struct net net;
+    mainline(&net, 12);
+    unsigned i = add_node(&net, "another");
+    assert_int_equal(kith_core_mainline_add(net.nodes[i].core, &net.nodes[2].endpoint,
+                                            KITH_CONTACT_KNOWN, net.now),
+                     0);
+    net_drain(&net, i);
+    net_run(&net, 600 * KITH_NS_PER_S);
+    assert_true(status_of(&net, i).families[0].ready);
+    net.hook = cut_off_last;
+    net_run(&net, 4 * 3600 * KITH_NS_PER_S);
+    assert_false(status_of(&net, i).families[0].ready);
+    net.hook = NULL;
+    net_run(&net, 600 * KITH_NS_PER_S);
+    assert_true(status_of(&net, i).families[0].ready);
+    net_deinit(&net);
+}
+
 /* ---- bans ---- */
 
 static int count_at(const struct kith_entry *entry, unsigned bucket, bool replacement,
@@ -412,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_waits_for_first_rendezvous),
         cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_lost_and_found),
+        cmocka_unit_test(test_back_without_routers),
         cmocka_unit_test(test_banned_leaves),
         cmocka_unit_test(test_alone_in_its_network),
         cmocka_unit_test(test_republished_hourly),
