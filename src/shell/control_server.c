@@ -38,6 +38,7 @@ struct client {
     struct kith_control_server *server;
     struct kith_control *control;
     uv_pipe_t pipe;
+    size_t owed;  /* memory of the answers that wait for the client */
     bool busy;    /* inside kith_control_receive() */
     bool closing; /* nothing is read or written any more */
     bool drains;  /* is closed when what was written has gone out */
@@ -60,6 +61,7 @@ struct kith_control_server {
 
 struct pending_write {
     uv_write_t request;
+    size_t size; /* of all this: an answer of a few bytes costs more than them */
     char bytes[];
 };
 
@@ -102,7 +104,9 @@ static void close_client(struct client *client) {
 
 static void on_written(uv_write_t *request, int status) {
     struct client *client = request->data;
-    free(kith_container_of(request, struct pending_write, request));
+    struct pending_write *pending = kith_container_of(request, struct pending_write, request);
+    client->owed -= pending->size;
+    free(pending);
     if (client->closing) {
         return;
     }
@@ -118,13 +122,16 @@ static void queue_write(struct client *client, const uint8_t *bytes, size_t size
         close_client(client);
         return;
     }
+    pending->size = sizeof(*pending) + size;
     memcpy(pending->bytes, bytes, size);
     pending->request.data = client;
     uv_buf_t buffer = uv_buf_init(pending->bytes, (unsigned)size);
     if (uv_write(&pending->request, (uv_stream_t *)&client->pipe, &buffer, 1, on_written) != 0) {
         free(pending);
         close_client(client);
+        return;
     }
+    client->owed += pending->size;
 }
 
 static void write_to_client(void *context, struct kith_span bytes) {
@@ -133,12 +140,12 @@ static void write_to_client(void *context, struct kith_span bytes) {
     if (client->closing) {
         return;
     }
-    size_t waiting = uv_stream_get_write_queue_size(stream);
-    if (bytes.size > KITH_CONTROL_BACKLOG_MAX || waiting > KITH_CONTROL_BACKLOG_MAX - bytes.size) {
+    if (bytes.size > KITH_CONTROL_BACKLOG_MAX ||
+        client->owed > KITH_CONTROL_BACKLOG_MAX - bytes.size) {
         close_client(client);
         return;
     }
-    if (waiting == 0) {
+    if (uv_stream_get_write_queue_size(stream) == 0) {
         uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
         int n = uv_try_write(stream, &buffer, 1);
         size_t sent = n > 0 ? (size_t)n : 0;
@@ -211,6 +218,7 @@ static struct client *accept_client(struct kith_control_server *server) {
     (void)uv_pipe_init(server->loop, &client->pipe, 0); /* cannot fail */
     client->server = server;
     client->control = NULL;
+    client->owed = 0;
     client->busy = client->closing = client->drains = false;
     client->pipe.data = client;
     server->n_open++;

@@ -533,6 +533,34 @@ static void test_stop(void **state) {
     (void)close(late);
 }
 
+/* Answers of a few bytes each are bounded by what it takes to keep them, not by their bytes. */
+static void test_slow_reader_of_little(void **state) {
+    struct fixture *f = *state;
+    enum { ANSWERS_MAX = KITH_CONTROL_BACKLOG_MAX / sizeof(uv_write_t), SOCKET_HOLDS = 100 * 1024 };
+    static const char request[] = "\x94\x00\x01\xa6"
+                                  "cancel\x81\xa2id\x02";
+    enum { REQUEST_SIZE = sizeof(request) - 1 };
+    char requests[100 * REQUEST_SIZE];
+    size_t n_sent = 0;
+    open_server(f);
+    int slow = connect_client(f);
+    assert_int_equal(fcntl(slow, F_SETFL, O_NONBLOCK), 0);
+    for (size_t i = 0; i < sizeof(requests); i++) {
+        requests[i] = request[i % REQUEST_SIZE];
+    }
+    while (n_sent / REQUEST_SIZE < 2 * (ANSWERS_MAX + SOCKET_HOLDS)) {
+        size_t begun = n_sent % REQUEST_SIZE;
+        ssize_t n = send(slow, requests + begun, sizeof(requests) - begun, MSG_NOSIGNAL);
+        if (n < 0 && errno == EPIPE) {
+            break;
+        }
+        n_sent += n < 0 ? 0 : (size_t)n;
+        turn(f);
+    }
+    assert_true(n_sent / REQUEST_SIZE < ANSWERS_MAX + SOCKET_HOLDS); /* it was disconnected */
+    (void)close(slow);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -549,6 +577,7 @@ int main(void) {
         CASE(test_too_many),
         CASE(test_garbage),
         CASE(test_slow_reader),
+        CASE(test_slow_reader_of_little),
         CASE(test_late_reader),
         CASE(test_disconnect_cancels),
         CASE(test_close_with_clients),
