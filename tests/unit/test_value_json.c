@@ -155,11 +155,49 @@ static void test_pkarr(void **state) {
                 "\"value_hex\":\"000084000000000100000000016100000100010000012c0004c0000207\"}");
 }
 
+/* An answer of the daemon, msgpack, as `--json` shows it. */
+static void check_answer(const void *bytes, size_t size, const char *expected) {
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    assert_int_equal(msgpack_unpack_next(&unpacked, bytes, size, NULL), MSGPACK_UNPACK_SUCCESS);
+    json_t *json = json_from_result(&unpacked.data);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(json);
+    msgpack_unpacked_destroy(&unpacked);
+}
+
+#define CHECK_ANSWER(bytes, expected) check_answer(bytes, sizeof(bytes) - 1, expected)
+#define CAPABILITIES                                                                               \
+    "\xac"                                                                                         \
+    "capabilities"
+
+/* Strangers choose their capabilities: what JSON cannot say is hex, and harms no other entry. */
+static void test_capabilities(void **state) {
+    CHECK_ANSWER("\x81" CAPABILITIES "\x81\xa1"
+                 "a\x07",
+                 "{\"capabilities\":{\"a\":7}}");
+    CHECK_ANSWER("\x81" CAPABILITIES "\x81\xa1"
+                 "a\xcb\x7f\xf8\0\0\0\0\0\0",
+                 "{\"capabilities_hex\":\"81a161cb7ff8000000000000\"}"); /* not a number */
+    CHECK_ANSWER("\x81" CAPABILITIES "\x81\xa1"
+                 "a\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+                 "{\"capabilities_hex\":\"81a161cfffffffffffffffff\"}");
+    CHECK_ANSWER("\x81" CAPABILITIES "\x81\xa1\xff\x07", "{\"capabilities_hex\":\"81a1ff07\"}");
+    CHECK_ANSWER("\x81" CAPABILITIES "\x81\x01\x02", "{\"capabilities_hex\":\"810102\"}");
+    CHECK_ANSWER("\x81\xa5peers\x92\x81" CAPABILITIES "\x81\xa1"
+                 "a\xd4\x01\x02\x81" CAPABILITIES "\x80",
+                 "{\"peers\":[{\"capabilities_hex\":\"81a161d40102\"},{\"capabilities\":{}}]}");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),      cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_msgpack),     cmocka_unit_test(test_dns),
-        cmocka_unit_test(test_dns_refused), cmocka_unit_test(test_pkarr),
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_msgpack),      cmocka_unit_test(test_dns),
+        cmocka_unit_test(test_dns_refused),  cmocka_unit_test(test_pkarr),
+        cmocka_unit_test(test_capabilities),
     };
     return cmocka_run_group_tests_name("value_json", tests, NULL, NULL);
 }

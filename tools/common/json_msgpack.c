@@ -187,7 +187,33 @@ static int add_bytes(json_t *object, const char *name, const uint8_t *bytes, siz
     return json_object_set_new(object, hex_name, json_hex(bytes, size));
 }
 
-static int add_pair(json_t *object, const msgpack_object_kv *pair, bool is_result) {
+/* Where a map was found. */
+enum place {
+    IN_VALUE,  /* that somebody stored */
+    IN_ANSWER, /* of the daemon, somewhere below */
+    IN_RESULT, /* the answer itself */
+};
+
+static json_t *from_object(const msgpack_object *object, enum place place);
+
+/* Any msgpack map may be a peer's capabilities. What JSON cannot say of them is hex, or one
+ * stranger's would cost the whole answer. */
+static int add_capabilities(json_t *object, const msgpack_object *value) {
+    json_t *json = from_object(value, IN_VALUE);
+    msgpack_sbuffer packed;
+    msgpack_packer packer;
+
+    if (json)
+        return json_object_set_new(object, "capabilities", json);
+    msgpack_sbuffer_init(&packed);
+    msgpack_packer_init(&packer, &packed, msgpack_sbuffer_write);
+    if (msgpack_pack_object(&packer, *value) == 0)
+        json = json_hex((const uint8_t *)packed.data, packed.size);
+    msgpack_sbuffer_destroy(&packed);
+    return json ? json_object_set_new(object, "capabilities_hex", json) : -1;
+}
+
+static int add_pair(json_t *object, const msgpack_object_kv *pair, enum place place) {
     char name[256];
     json_t *item;
 
@@ -200,16 +226,18 @@ static int add_pair(json_t *object, const msgpack_object_kv *pair, bool is_resul
         return -1;
     if (pair->val.type == MSGPACK_OBJECT_BIN)
         return add_bytes(object, name, (const uint8_t *)pair->val.via.bin.ptr,
-                         pair->val.via.bin.size, is_result);
-    item = json_from_msgpack(&pair->val);
+                         pair->val.via.bin.size, place == IN_RESULT);
+    if (place != IN_VALUE && strcmp(name, "capabilities") == 0)
+        return add_capabilities(object, &pair->val);
+    item = from_object(&pair->val, place == IN_VALUE ? IN_VALUE : IN_ANSWER);
     return item ? json_object_set_new(object, name, item) : -1;
 }
 
-static json_t *from_map(const msgpack_object_map *map, bool is_result) {
+static json_t *from_map(const msgpack_object_map *map, enum place place) {
     json_t *json = json_object();
 
     for (uint32_t i = 0; json && i < map->size; i++) {
-        if (add_pair(json, &map->ptr[i], is_result) < 0) {
+        if (add_pair(json, &map->ptr[i], place) < 0) {
             json_decref(json);
             return NULL;
         }
@@ -217,11 +245,11 @@ static json_t *from_map(const msgpack_object_map *map, bool is_result) {
     return json;
 }
 
-static json_t *from_array(const msgpack_object_array *array) {
+static json_t *from_array(const msgpack_object_array *array, enum place place) {
     json_t *json = json_array();
 
     for (uint32_t i = 0; json && i < array->size; i++) {
-        json_t *item = json_from_msgpack(&array->ptr[i]);
+        json_t *item = from_object(&array->ptr[i], place);
         if (!item || json_array_append_new(json, item) < 0) {
             json_decref(json);
             return NULL;
@@ -236,7 +264,7 @@ static json_t *from_bytes(const uint8_t *bytes, size_t size) {
     return json ? json : json_hex(bytes, size);
 }
 
-json_t *json_from_msgpack(const msgpack_object *object) {
+static json_t *from_object(const msgpack_object *object, enum place place) {
     switch (object->type) {
     case MSGPACK_OBJECT_NIL:
         return json_null();
@@ -254,15 +282,19 @@ json_t *json_from_msgpack(const msgpack_object *object) {
     case MSGPACK_OBJECT_BIN:
         return from_bytes((const uint8_t *)object->via.bin.ptr, object->via.bin.size);
     case MSGPACK_OBJECT_ARRAY:
-        return from_array(&object->via.array);
+        return from_array(&object->via.array, place);
     case MSGPACK_OBJECT_MAP:
-        return from_map(&object->via.map, false);
+        return from_map(&object->via.map, place);
     case MSGPACK_OBJECT_EXT:
         return NULL;
     }
     return NULL;
 }
 
+json_t *json_from_msgpack(const msgpack_object *object) {
+    return from_object(object, IN_VALUE);
+}
+
 json_t *json_from_result(const msgpack_object *object) {
-    return object->type == MSGPACK_OBJECT_MAP ? from_map(&object->via.map, true) : NULL;
+    return object->type == MSGPACK_OBJECT_MAP ? from_map(&object->via.map, IN_RESULT) : NULL;
 }
