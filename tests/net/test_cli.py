@@ -281,6 +281,18 @@ def case_immutable():
     expect(node_cli(3, "get", "--immutable", "0" * 64), 1)
 
 
+def case_hex_key():
+    expect(node_cli(0, "put", "hello"), 0)
+    value = 0
+    for character in NODES[0].key:
+        value = value * 32 + "ybndrfg8ejkmcpqxot1uwisza345h769".index(character)
+    key = f"{value >> 4:064x}"
+    check(expect(node_cli(1, "get", key, "--raw"), 0).out == "hello", "no value under the key in hex")
+    # Only a swarm that has keys but no such hashes was named: it is a key.
+    expect(node_cli(1, "get", key, "--swarm", "both"), 3, "takes no part in Mainline")
+    expect(node_cli(1, "get", key, "--swarm", "both", "--immutable"), 2, "arg 'point'")
+
+
 def case_conflict():
     args = ("put", "--salt", "c")
     expect(node_cli(0, *args, "--seq", "10", "ten"), 0)

@@ -136,7 +136,9 @@ static bool is_hex64(const char *text) {
  * decide it.
  */
 int cmd_get(struct cli *cli) {
-    bool try_hash = is_hex64(cli->args[0]) && !cli->salt, try_key = !cli->immutable;
+    bool in_kith = !cli->swarm || strcmp(cli->swarm, "kith") == 0; /* hashes are of it alone */
+    bool try_key = !cli->immutable;
+    bool try_hash = is_hex64(cli->args[0]) && !cli->salt && (in_kith || !try_key);
     char text[KITH_KEY_TEXT_SIZE];
     struct client_reply reply = {0};
     struct kith_key key;
