@@ -269,6 +269,11 @@ def case_put_bytes():
     expect(node_cli(0, "put", "--salt", "b", "@" + path), 0)
     data = fields(expect(node_cli(2, "--json", "get", NODES[0].key, "--salt", "b"), 0), "value_hex")
     check(bytes.fromhex(data["value_hex"]) == bytes(range(256)) * 3, "other bytes")
+    with open(path, "wb") as file:
+        file.write(b"abc\0def")
+    expect(node_cli(0, "put", "--salt", "z", "@" + path), 0)
+    check(expect(node_cli(2, "get", NODES[0].key, "--salt", "z"), 0).out == "abc\0def\n", "the text ends at its NUL")
+    check(expect(node_cli(3, "talk", NODES[0].key, "echo", "@" + path), 0).out == "abc\0def\n", "the answer ends at its NUL")
     largest = "x" * 996
     expect(node_cli(0, "put", "--salt", "m", "-", stdin=largest), 0)
     check(expect(node_cli(1, "get", NODES[0].key, "--salt", "m", "--raw"), 0).out == largest, "the largest value")

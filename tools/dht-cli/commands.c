@@ -91,20 +91,17 @@ static void print_dns(json_t *records) {
 }
 
 static void print_record(struct cli *cli, json_t *record) {
-    char *value = show_value(record);
-
     if (json_object_get(record, "dns"))
         print_dns(json_object_get(record, "dns"));
     else if (json_object_get(record, "infohash"))
         show_fact(cli, "info-hash", "%s", show_text(record, "infohash"));
     else
-        printf("%s\n", value ? value : "");
+        show_value(record);
     if (!cli->quiet && json_is_string(json_object_get(record, "key")) &&
         json_object_get(record, "seq"))
         fprintf(stderr, "seq %" JSON_INTEGER_FORMAT ", %s, found by %s; %s\n",
                 show_integer(record, "seq"), show_count(record, "holders", "holder"),
                 show_list(json_object_get(record, "sources"), "-"), show_walk(record));
-    free(value);
 }
 
 int cli_finish_get(struct cli *cli, struct client_reply *reply) {
@@ -368,10 +365,9 @@ static void on_record(const char *event, json_t *fields, void *user) {
     if (watching->cli->json) {
         show_json(fields);
     } else {
-        char *value = show_value(fields);
-        printf("%" JSON_INTEGER_FORMAT "\t%s\n", show_integer(fields, "seq"), value ? value : "");
+        printf("%" JSON_INTEGER_FORMAT "\t", show_integer(fields, "seq"));
+        show_value(fields);
         show_flush();
-        free(value);
     }
 }
 

@@ -157,12 +157,8 @@ int cmd_talk(struct cli *cli) {
     if (status == CLI_OK && cli->json) {
         show_json(reply.result);
     } else if (status == CLI_OK) {
-        const char *answer = json_string_value(json_object_get(reply.result, "bytes"));
-        char *text = strdup(answer ? answer : show_text(reply.result, "bytes_hex"));
-        if (text)
-            show_blunt(text);
-        printf("%s\n", text ? text : "");
-        free(text);
+        json_t *answer = json_object_get(reply.result, "bytes");
+        show_string(answer ? answer : json_object_get(reply.result, "bytes_hex"));
     }
     client_reply_deinit(&reply);
     return status;

@@ -126,27 +126,39 @@ const char *show_age(double seconds) {
     return show_ms(seconds * 1e3);
 }
 
-void show_blunt(char *text) {
+static void blunt_text(char *text, size_t size) {
     if (!isatty(STDOUT_FILENO))
         return;
-    for (; *text; text++) {
-        if (((unsigned char)*text < ' ' && *text != '\n' && *text != '\t') || *text == 0x7f)
-            *text = '?';
+    for (size_t i = 0; i < size; i++) {
+        if (((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 0x7f)
+            text[i] = '?';
     }
 }
 
-char *show_value(json_t *record) {
+void show_string(json_t *string) {
+    size_t size = json_string_length(string);
+    char *text = malloc(size + 1);
+
+    if (text && size > 0) {
+        memcpy(text, json_string_value(string), size);
+        blunt_text(text, size);
+        fwrite(text, 1, size, stdout);
+    }
+    free(text);
+    putchar('\n');
+}
+
+void show_value(json_t *record) {
     json_t *value = json_object_get(record, "value");
+    char *text;
 
     if (json_is_string(value)) {
-        char *text = strdup(json_string_value(value));
-        if (text)
-            show_blunt(text);
-        return text;
+        show_string(value);
+        return;
     }
-    if (value)
-        return json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    return strdup(show_text(record, "value_hex"));
+    text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+    printf("%s\n", text ? text : show_text(record, "value_hex"));
+    free(text);
 }
 
 /* ---- tables ---- */

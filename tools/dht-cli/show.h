@@ -28,11 +28,11 @@ const char *show_list(json_t *array, const char *none);
 const char *show_ms(double ms);
 const char *show_age(double seconds);
 const char *show_count(json_t *object, const char *name, const char *thing);
-/* A record's value for a person: JSON, text, or hex. Free it. On a terminal, control characters of
- * text become '?': it comes from strangers. */
-char *show_value(json_t *record);
-/* The same for any text of a stranger, in place. */
-void show_blunt(char *text);
+/* Prints text of a stranger and a newline: all of its bytes, also behind a NUL. On a terminal,
+ * control characters become '?'. */
+void show_string(json_t *string);
+/* The same for a record's value: JSON, text, or hex. */
+void show_value(json_t *record);
 
 enum show_kind { SHOW_TEXT, SHOW_NUMBER, SHOW_BOOL, SHOW_MS, SHOW_AGE };
 
