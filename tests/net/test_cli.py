@@ -357,6 +357,20 @@ def case_hung_daemon():
         os.kill(pid, signal.SIGCONT)
 
 
+def case_too_many_clients():
+    clients = []
+    try:
+        for _ in range(64):
+            clients.append(kt.Control(NODES[1].control_path))
+            clients[-1].call("version")
+        for _ in range(5):  # turned away before or after its request was sent
+            expect(node_cli(1, "id"), 70, "id: too many clients are connected")
+    finally:
+        for client in clients:
+            client.close()
+    kt.wait_until(lambda: node_cli(1, "id").code == 0, 5, "served again")
+
+
 def case_watch():
     expect(node_cli(1, "-t", "0.2", "watch", ABSENT), 3, "no record within 0.2 s")
     watcher = subprocess.Popen([kt.DHT_CLI, "--control", NODES[3].control_path, "--json", "watch", NODES[0].key,

@@ -30,8 +30,8 @@ static int socket_send(void *self, const void *bytes, size_t size) {
         ssize_t n = send(transport->fd, bytes, size, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return KITH_EUNREACHABLE;
+        if (n < 0) /* why it hung up may be there to read */
+            return errno == EPIPE ? 0 : KITH_EUNREACHABLE;
         bytes = (const char *)bytes + n;
         size -= (size_t)n;
     }
