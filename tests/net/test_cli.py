@@ -348,13 +348,39 @@ def case_talk():
     expect(node_cli(3, "talk", NODES[0].key, "echo", "x" * 961), 2, "961 bytes")
 
 
+def fill_queue(path):
+    queue = []
+    while len(queue) < 1000:
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.setblocking(False)
+        queue.append(client)
+        try:
+            client.connect(path)
+        except BlockingIOError:
+            return queue
+    raise kt.Failed("the queue has no end")
+
+
 def case_hung_daemon():
     pid = node_cli(1, "--json", "status").json["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
         expect(node_cli(1, "-t", "0.2", "id"), 3, "id: no answer of the node itself in time")
+        queue = fill_queue(NODES[1].control_path)
+        expect(node_cli(1, "-t", "0.2", "id"), 5, "it takes no connections: stopped, or hanging")
+        waiting = subprocess.Popen([kt.DHT_CLI, "--control", NODES[1].control_path, "id"], stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        waiting.send_signal(signal.SIGINT)
+        try:
+            check(waiting.wait(5) == 130, f"exit {waiting.returncode}")
+        finally:
+            waiting.kill()
+            waiting.wait()
+            for client in queue:
+                client.close()
     finally:
         os.kill(pid, signal.SIGCONT)
+    expect(node_cli(1, "id"), 0)  # what waited in the queue is gone
 
 
 def case_too_many_clients():

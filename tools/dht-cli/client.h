@@ -78,9 +78,10 @@ uint64_t client_now_ms(void);
 /* ---- the two ways to a node; each returns 0 or a negative enum kith_error and says in `info` what
  * was wrong ---- */
 
-/* At the default path, which the user did not name, only a daemon of this user or root is asked. */
+/* At the default path, which the user did not name, only a daemon of this user or root is asked.
+ * One that takes no connections is waited for `patience_ms`. */
 int client_open_socket(struct client **ret_client, const char *path, bool is_default,
-                       struct kith_error_info *info);
+                       uint64_t patience_ms, struct kith_error_info *info);
 
 struct client_node_options {
     const char *network;

@@ -5,6 +5,7 @@
  * than its work.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,10 @@
 
 #include "client.h"
 
-enum { READ_SIZE = 64 * 1024 };
+enum {
+    READ_SIZE = 64 * 1024,
+    CONNECT_STEP_NS = 10000000,
+};
 
 struct socket_transport {
     int fd;
@@ -107,10 +111,39 @@ static bool is_ours(int fd, struct kith_error_info *info) {
 #endif
 }
 
-static int connect_to(const char *path, bool is_default, struct kith_error_info *info) {
+/* A daemon that is stopped or hangs takes no connections, and once its queue is full connect(2)
+ * would wait for ever, deaf to signals. Returns 0 or an errno; EINTR: interrupted. */
+static int connect_within(int fd, const struct sockaddr_un *address, uint64_t patience_ms) {
+    const struct timespec step = {.tv_nsec = CONNECT_STEP_NS};
+    uint64_t deadline = client_now_ms() + patience_ms;
+    sigset_t none;
+
+    sigemptyset(&none);
+    while (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+        if (errno != EAGAIN)
+            return errno;
+        if (client_now_ms() >= deadline)
+            return ETIMEDOUT;
+        ppoll(NULL, 0, &step, &none);
+        if (client_interrupted)
+            return EINTR;
+    }
+    return fcntl(fd, F_SETFL, 0) < 0 ? errno : 0; /* requests are sent whole */
+}
+
+static void refuse_connection(int error, struct kith_error_info *info) {
+    info->code = error == EACCES  ? KITH_EPERMISSION
+                 : error == EINTR ? KITH_ECANCELED
+                                  : KITH_EUNREACHABLE;
+    snprintf(info->message, sizeof(info->message), "%s",
+             error == ETIMEDOUT ? "it takes no connections: stopped, or hanging" : strerror(error));
+}
+
+static int connect_to(const char *path, bool is_default, uint64_t patience_ms,
+                      struct kith_error_info *info) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
-    int fd;
+    int fd, error;
 
     if (length >= sizeof(address.sun_path)) {
         info->code = KITH_ETOO_LARGE;
@@ -120,25 +153,22 @@ static int connect_to(const char *path, bool is_default, struct kith_error_info 
         return -1;
     }
     memcpy(address.sun_path, path, length);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
-        if (!is_default || is_ours(fd, info))
-            return fd;
-        close(fd);
-        return -1;
-    }
-    info->code = fd >= 0 && errno == EACCES ? KITH_EPERMISSION : KITH_EUNREACHABLE;
-    snprintf(info->message, sizeof(info->message), "%s", strerror(errno));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    error = fd < 0 ? errno : connect_within(fd, &address, patience_ms);
+    if (error == 0 && (!is_default || is_ours(fd, info)))
+        return fd;
+    if (error != 0)
+        refuse_connection(error, info);
     if (fd >= 0)
         close(fd);
     return -1;
 }
 
 int client_open_socket(struct client **ret_client, const char *path, bool is_default,
-                       struct kith_error_info *info) {
+                       uint64_t patience_ms, struct kith_error_info *info) {
     struct socket_transport *transport;
     struct client *client;
-    int fd = connect_to(path, is_default, info);
+    int fd = connect_to(path, is_default, patience_ms, info);
 
     if (fd < 0)
         return info->code;

@@ -14,7 +14,8 @@
 #include "client.h"
 
 enum {
-    JOIN_MS = 8000 /* for the first contact of a short-lived node: a few retries of a handshake */
+    JOIN_MS = 8000,     /* for the first contact of a short-lived node: a few retries of a handshake */
+    CONNECT_MS = 10000, /* for a daemon that has more to do than to take connections */
 };
 
 static int open_ephemeral(struct cli *cli) {
@@ -64,6 +65,7 @@ int cli_open(struct cli *cli) {
     struct kith_error_info info = {0};
     const char *path = cli->control;
     char fallback[256];
+    double connect_ms = cli->timeout_s > 0 ? cli->timeout_s * 1e3 : CONNECT_MS;
     int r;
 
     if (cli->client)
@@ -79,9 +81,9 @@ int cli_open(struct cli *cli) {
         }
         path = fallback;
     }
-    r = client_open_socket(&cli->client, path, !cli->control, &info);
-    if (r == 0)
-        return CLI_OK;
+    r = client_open_socket(&cli->client, path, !cli->control, (uint64_t)connect_ms, &info);
+    if (r == 0 || r == KITH_ECANCELED)
+        return cli_exit_of(r);
     if (r == KITH_ETOO_LARGE) {
         cli_complain("%s", info.message);
         return CLI_USAGE;
