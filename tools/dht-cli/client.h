@@ -98,6 +98,9 @@ struct client_node_options {
 int client_open_node(struct client **ret_client, const struct client_node_options *options,
                      struct kith_error_info *info);
 
+/* A thread of this process still asks DNS: exit(3) would wait for it, _exit(2) does not. */
+extern bool client_left_behind;
+
 /* Set by SIGINT and SIGTERM once client_catch_signals() was called; they are blocked but in ppoll()
  * then. */
 extern volatile sig_atomic_t client_interrupted;

@@ -26,6 +26,7 @@ enum {
     N_SIGNALS = 2,
     LAN_MS =
         2500, /* browsing takes a quarter of a second; a lost multicast is repeated after one */
+    LEFT_MS = 100, /* for the resolver, once the node is closed */
 };
 
 struct node_transport {
@@ -41,6 +42,8 @@ struct node_transport {
     bool fed;
     bool late;
 };
+
+bool client_left_behind;
 
 static void on_write(void *context, struct kith_span bytes) {
     struct node_transport *transport = context;
@@ -102,10 +105,19 @@ static int node_wait(void *self, uint64_t deadline_ms) {
     return run_until(transport, &transport->fed, deadline_ms);
 }
 
+static void on_left(uv_timer_t *timer) {
+    client_left_behind = true;
+    uv_stop(timer->loop);
+}
+
+/* What may still keep the loop is the resolver: a call cannot be taken back and may take a minute.
+ * The timer does not keep the loop, but ends it. */
 static void on_closed(void *user) {
     struct node_transport *transport = user;
 
-    uv_close((uv_handle_t *)&transport->timer, NULL);
+    uv_update_time(&transport->loop);
+    uv_timer_start(&transport->timer, on_left, LEFT_MS, 0);
+    uv_unref((uv_handle_t *)&transport->timer);
     for (unsigned i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&transport->signals[i], NULL);
 }
@@ -120,8 +132,12 @@ static void node_free(void *self) {
     else
         on_closed(transport);
     uv_run(&transport->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&transport->loop);
     seeds_deinit(&transport->seeds);
+    if (client_left_behind)
+        return; /* the resolver's thread uses the loop */
+    uv_close((uv_handle_t *)&transport->timer, NULL);
+    uv_run(&transport->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&transport->loop);
     free(transport);
 }
 

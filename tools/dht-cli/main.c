@@ -683,6 +683,8 @@ int main(int argc, char **argv) {
     if (status == CLI_OK)
         status = obey(&cli);
     if (stdio_check_end("dht-cli") < 0 && (status == CLI_OK || status == CLI_INTERRUPTED))
-        return CLI_INTERNAL;
+        status = CLI_INTERNAL;
+    if (client_left_behind)
+        _exit(status);
     return status;
 }
