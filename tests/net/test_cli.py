@@ -221,6 +221,10 @@ def case_status():
     check("rx_datagrams" in expect(node_cli(1, "stats"), 0).out, "stats for people")
 
 
+def case_long_timeout():
+    expect(node_cli(1, "-t", "1000000", "lookup", NODES[0].key), 0)
+
+
 def case_lookup():
     run = expect(node_cli(4, "--json", "lookup", NODES[2].key), 0)
     data = fields(run, "key", "found", "seq", "endpoints", "capabilities", "network", "sources", "first_ms", *WALK)

@@ -25,6 +25,7 @@ enum {
     GRACE_MS = 500,     /* the node's own answer to the timeout comes first */
     SILENCE_MS = 60000, /* a node that says nothing for so long after its own 30 s limit hangs */
     SHOWN_MAX = 100,    /* longer arguments are not quoted */
+    TIMEOUT_MAX_S = 24 * 3600, /* the node takes no more; nothing runs for so long */
 };
 
 /* Points at the bad character: the argument again, and a caret below it. */
@@ -169,7 +170,9 @@ void request_options(const struct cli *cli, struct client_args *args) {
     if (cli->swarm)
         client_args_text(args, "swarm", cli->swarm);
     if (cli->timeout_s > 0)
-        client_args_int(args, "timeout_ms", (int64_t)(cli->timeout_s * 1e3));
+        client_args_int(
+            args, "timeout_ms",
+            (int64_t)(1e3 * (cli->timeout_s < TIMEOUT_MAX_S ? cli->timeout_s : TIMEOUT_MAX_S)));
 }
 
 struct listener {
