@@ -581,6 +581,10 @@ def case_ephemeral():
     check(expect(node_cli(0, "get", key, "--salt", "e", "--raw"), 0).out == "mine", "not stored")
     expect(kt.cli(*base, "put", "x"), 0, "throwaway")
     expect(kt.cli("--ephemeral", "--peer", NODES[1].endpoint, "get", key, "--salt", "e"), 0)
+    bad = ("--peer", NODES[1].contact, "--identity")
+    expect(kt.cli(*bad, PLACE.file("nobody"), "lookup", NODES[2].key), 2, "does not exist")
+    os.chmod(path, 0o644)
+    expect(kt.cli(*bad, path, "lookup", NODES[2].key), 2, "chmod 600")
     expect(kt.cli("--peer", NODES[1].contact, "-n", "another", "-t", "2", "lookup", NODES[2].key), 3)
 
 

@@ -14,9 +14,18 @@
 #include "client.h"
 
 enum {
-    JOIN_MS = 8000,     /* for the first contact of a short-lived node: a few retries of a handshake */
+    JOIN_MS = 8000, /* for the first contact of a short-lived node: a few retries of a handshake */
     CONNECT_MS = 10000, /* for a daemon that has more to do than to take connections */
 };
+
+/* A file that is no identity is an error of the command line: 1 would say that nothing was found.
+ */
+static int exit_of_open(const struct cli *cli, int error) {
+    bool bad_file = error == KITH_ENOT_FOUND || error == KITH_EPERMISSION ||
+                    error == KITH_ECORRUPT || error == KITH_EVERSION;
+
+    return cli->identity && bad_file ? CLI_USAGE : cli_exit_of(error);
+}
 
 static int open_ephemeral(struct cli *cli) {
     struct kith_error_info info = {0};
@@ -46,7 +55,7 @@ static int open_ephemeral(struct cli *cli) {
     r = client_open_node(&cli->client, &wanted, &info);
     if (r < 0 && r != KITH_ECANCELED)
         cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
-    return cli_exit_of(r);
+    return exit_of_open(cli, r);
 }
 
 static int unreachable(const char *path, const struct kith_error_info *info) {
