@@ -618,6 +618,8 @@ def case_kithd_usage():
     expect(kithd("--version"), 0)
     expect(kithd("--lisen", "x"), 2, "did you mean --listen")
     expect(kithd("stray"), 2, "stray")
+    expect(kithd("-xn", "home"), 2, "unknown option '-x'")
+    expect(kithd("--no-lan=x"), 2, "unknown option '--no-lan=x'")
     expect(kithd("--log-level", "loud"), 2, "error, warn, info or debug")
     expect(kithd("-d", PLACE.file("x"), "--control", "/tmp/" + "x" * 120), 2, "125 bytes")
     expect(kithd("-d", PLACE.file("x"), "--control", PLACE.file("xc"), "-l", "nonsense"), 2)

@@ -84,9 +84,13 @@ static int usage_error(const char *what, const char *word) {
     return EXIT_USAGE;
 }
 
-static int unknown_flag(const char *word) {
+/* `letter`: of a short flag, which may stand in a word with others; `word` was read last. */
+static int unknown_flag(int letter, const char *word) {
+    const char short_flag[] = {'-', (char)letter, '\0'};
     struct suggest suggest;
 
+    if (letter > 0 && letter < FLAG_NO_LAN)
+        return usage_error("unknown option", short_flag);
     suggest_init(&suggest, word + strspn(word, "-"));
     for (const struct option *flag = long_flags; flag->name; flag++)
         suggest_offer(&suggest, flag->name);
@@ -133,7 +137,7 @@ static int end_early(int flag, char **argv) {
     case ':':
         return usage_error("an argument is missing behind", argv[optind - 1]);
     case '?':
-        return unknown_flag(argv[optind - 1]);
+        return unknown_flag(optopt, argv[optind - 1]);
     default:
         return -1;
     }
