@@ -697,6 +697,10 @@ def case_daemon_life():
     check(mode == 0o600, f"control socket has mode {mode:o}")
     daemon.process.send_signal(signal.SIGHUP)
     kt.wait_until(lambda: "read again" in daemon.log(), 5, "seeds read again")
+    late = PLACE.daemon()
+    write(os.path.join(late.directory, "d", "seeds"), NODES[0].contact + "\n")
+    late.process.send_signal(signal.SIGHUP)
+    kt.wait_ready([late])
     start = time.monotonic()
     for _ in range(20):  # an impatient service manager must not spoil the clean end
         daemon.process.send_signal(signal.SIGTERM)

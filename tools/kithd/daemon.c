@@ -154,9 +154,11 @@ static void reload_seeds(struct daemon *daemon) {
     const char *items[CONFIG_LIST_MAX + SEEDS_MAX];
     struct kith_error_info info = {0};
     struct seeds file = {0};
+    char error[CONFIG_ERROR_SIZE];
     size_t n;
 
-    if (!daemon->config->seeds_file)
+    /* The one in the data directory may be there by now. */
+    if (config_complete(daemon->config, error) < 0 || !daemon->config->seeds_file)
         return;
     if (gather_seeds(daemon, &file, items, &n) == 0) {
         if (kith_node_set_seeds(daemon->node, items, n, &info) < 0)
