@@ -715,6 +715,24 @@ def case_daemon_life():
     check(daemon.process.wait(5) == 0, "stop")
 
 
+def case_file_size_limit():
+    limited = write("limited", f'#!/bin/sh\nulimit -f 128\nexec {kt.KITHD} "$@"\n')
+    os.chmod(limited, 0o755)
+    program, kt.KITHD = kt.KITHD, limited
+    try:
+        daemon = PLACE.daemon("-p", NODES[0].contact)
+    finally:
+        kt.KITHD = program
+    kt.wait_ready([daemon])
+    for i in range(200):
+        run = kt.cli("--control", daemon.control_path, "put", "--salt", str(i), "x" * 900)
+        if run.code != 0:
+            break
+    expect(run, 70, "could not be kept on disk: no space left")
+    expect(kt.cli("--control", daemon.control_path, "id"), 0)  # it lives
+    check(daemon.end() == 0, f"exit {daemon.process.returncode}: {daemon.log()}")
+
+
 def case_log_of_any_bytes():
     """A name that is no UTF-8, or has a line's end in it, is one line of the log like any other."""
     for form in ("json", "text"):

@@ -423,6 +423,7 @@ static int start_signals(struct daemon *daemon) {
     static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not an end */
     uv_timer_init(&daemon->loop, &daemon->patience);
     daemon->patience.data = daemon;
     uv_timer_init(&daemon->loop, &daemon->watchdog);
