@@ -4,7 +4,8 @@
  * daemon fails before it can disturb the first one's socket), then the control socket, then the
  * facts on standard error and READY=1. Running: everything happens in libuv callbacks. Ending:
  * close the control server, then the node; handles close in later iterations and the loop runs dry.
- * A timer bounds that: a disk that hangs must not keep a service manager waiting.
+ * A timer bounds that, and an alarm behind it where the last writes block the loop: a disk that
+ * hangs must not keep a service manager waiting.
  *
  * A service manager may ask for signs of life. They are given by a timer of the same loop that does
  * the work: a loop that hangs gives none, and the daemon is started anew.
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -31,6 +33,7 @@
 
 enum {
     CLOSE_MAX_MS = 1900, /* SIGTERM to exit: a promise of 2 s, with room for the exit itself */
+    ALARM_MS = 1950,     /* a loop that is blocked fires no timer */
     SAVED_MAX_MS = 100,  /* for the resolver */
     N_SIGNALS = 3,
 };
@@ -199,12 +202,30 @@ static void on_patience(uv_timer_t *timer) {
     _exit(EXIT_INTERNAL);
 }
 
+static void on_alarm(int number) {
+    static const char text[] = "error: the disk takes too long; giving up\n";
+
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)ignored;
+    _exit(EXIT_INTERNAL);
+}
+
+static void set_alarm(long ms) {
+    const struct itimerval once = {
+        .it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000},
+    };
+
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &once, NULL);
+}
+
 static void on_closed(void *user) {
     struct daemon *daemon = user;
 
     /* All is saved. What may still keep the loop is the resolver: a call cannot be taken back and
      * may take a minute. The timer does not keep the loop, but ends it. */
     daemon->saved = true;
+    set_alarm(0);
     uv_timer_start(&daemon->patience, on_patience, SAVED_MAX_MS, 0);
     uv_unref((uv_handle_t *)&daemon->patience);
     uv_close((uv_handle_t *)&daemon->watchdog, NULL);
@@ -237,6 +258,7 @@ static void daemon_close(struct daemon *daemon) {
         return;
     daemon->closing = true;
     uv_timer_start(&daemon->patience, on_patience, CLOSE_MAX_MS, 0);
+    set_alarm(ALARM_MS);
     if (daemon->control)
         kith_control_server_close(daemon->control);
     if (daemon->node)
