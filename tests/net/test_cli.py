@@ -331,6 +331,8 @@ def case_ping():
     check(data["received"] == 2 and len(data["pongs"]) == 2, f"{data}")
     expect(node_cli(3, "ping", NODES[0].endpoint), 0)
     expect(node_cli(3, "ping", NODES[0].contact), 0)
+    expect(node_cli(3, "ping", NODES[3].key), 2, "that is this node's own key")
+    expect(node_cli(3, "talk", NODES[3].key, "echo", "hi"), 2, "that is this node's own key")
     expect(node_cli(3, "-t", "0.2", "ping", "127.0.0.1:1"), 3, "ping 127.0.0.1:1: timed out; --timeout S waits longer")
 
 

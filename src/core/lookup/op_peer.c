@@ -203,6 +203,7 @@ void kith_op_begin_peer(struct kith_op *op, uint64_t now) {
     if (contact->endpoint.family == 0) {
         if (kith_key_equal(&op->query.key, &op->ops->env->identity.key)) {
             op->peer.key = op->query.key;
+            op->peer.has_key = true;
             kith_op_peer_resolved(op, now);
             return;
         }
