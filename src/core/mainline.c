@@ -35,7 +35,7 @@ enum {
     MEET_ENOUGH = 4,     /* kith contacts */
     MEET_TRY = 64,       /* of those that a meeting found: anybody can announce anything, */
     MEET_PER_PREFIX = 4, /* also that we should ask somebody else's network */
-    AGAIN_TRY = 8, /* of those remembered, while nobody answers; a router may not be there */
+    AGAIN_TRY = 8,       /* of those remembered, while nobody answers; a router may not be there */
     AGAIN_S = 60,
     ITEMS_MAX = 4096,
     ITEM_BYTES_MAX = 8 * 1024 * 1024,

@@ -18,7 +18,8 @@
 #include "core/upkeep/maintain.h"
 
 enum {
-    KITH_MAINLINE_KNOWN_MAX = 512, /* contacts of a family worth remembering over a restart or an outage */
+    KITH_MAINLINE_KNOWN_MAX =
+        512, /* contacts of a family worth remembering over a restart or an outage */
 };
 
 struct kith_mainline;
@@ -51,7 +52,7 @@ struct kith_mainline_family {
     uint64_t id_bound; /* when the id was last bound to an address; 0: not on this network */
     uint32_t n_known;  /* who answered lately, oldest first */
     uint32_t next_known;
-    uint64_t again_at; /* when they are tried again, if nobody answers */
+    uint64_t again_at;           /* when they are tried again, if nobody answers */
     struct kith_endpoint *known; /* KITH_MAINLINE_KNOWN_MAX */
 };
 

@@ -485,14 +485,19 @@ static void test_private_peers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forged_strangers),    cmocka_unit_test(test_forged_from_everywhere),
-        cmocka_unit_test(test_forged_member),       cmocka_unit_test(test_largest_answer),
+        cmocka_unit_test(test_forged_strangers),
+        cmocka_unit_test(test_forged_from_everywhere),
+        cmocka_unit_test(test_forged_member),
+        cmocka_unit_test(test_largest_answer),
         cmocka_unit_test(test_padded_scrapes),
-        cmocka_unit_test(test_flood_of_puts),       cmocka_unit_test(test_one_host_is_many_nodes),
+        cmocka_unit_test(test_flood_of_puts),
+        cmocka_unit_test(test_one_host_is_many_nodes),
         cmocka_unit_test(test_enforced_ids),
 
-        cmocka_unit_test(test_made_up_peers),       cmocka_unit_test(test_crowded_rendezvous),
-        cmocka_unit_test(test_nat_with_many_ports), cmocka_unit_test(test_two_addresses),
+        cmocka_unit_test(test_made_up_peers),
+        cmocka_unit_test(test_crowded_rendezvous),
+        cmocka_unit_test(test_nat_with_many_ports),
+        cmocka_unit_test(test_two_addresses),
         cmocka_unit_test(test_private_peers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,8 +312,7 @@ static void test_back_without_routers(void **state) {
 
 /* ---- bans ---- */
 
-static int count_at(const struct kith_entry *entry, unsigned bucket, bool replacement,
-                    void *user) {
+static int count_at(const struct kith_entry *entry, unsigned bucket, bool replacement, void *user) {
     const struct kith_endpoint *banned = user;
     struct kith_endpoint endpoint = kith_entry_endpoint(entry);
     (void)bucket;

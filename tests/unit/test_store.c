@@ -177,7 +177,8 @@ static void test_expiry(void **state) {
 }
 
 /* What is put again lives on, also on the disk: or whoever starts again would drop what was renewed
- * by the hour for days. Not with every put: told now and then, a quarter of an hour short at most. */
+ * by the hour for days. Not with every put: told now and then, a quarter of an hour short at most.
+ */
 static void test_renewal_is_told(void **state) {
     struct fixture f;
     struct example e;

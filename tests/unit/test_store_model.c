@@ -179,7 +179,7 @@ static bool model_adopts(const struct model *m, const struct model_item *held,
         n_in_topic += same && m->items[i].is_announcement && m->items[i].where == new->where;
     }
     return (held->prefix == 0 || held->prefix == UNKNOWN) && new->prefix != 0 &&
-           new->prefix != UNKNOWN && n < m->limits.records_per_prefix &&
+           new->prefix != UNKNOWN &&n < m->limits.records_per_prefix &&
            (!new->is_announcement || n_in_topic < m->limits.topic_peers / 4);
 }
 

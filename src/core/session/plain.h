@@ -52,8 +52,8 @@ void kith_plain_ask(struct kith_plain *plain, const struct kith_endpoint *to,
  * is paid for then, or as much as its question. */
 size_t kith_plain_grant(struct kith_plain *plain, const struct kith_delivery *delivery, size_t size,
                         uint64_t now);
-/* Whether what makes an answer so long is worth its work: if it would be granted, and paid for; that
- * is done here if the question is as long, which says nothing of the work. */
+/* Whether what makes an answer so long is worth its work: if it would be granted, and paid for;
+ * that is done here if the question is as long, which says nothing of the work. */
 bool kith_plain_would_grant(struct kith_plain *plain, const struct kith_delivery *delivery,
                             size_t size, uint64_t now);
 /* Answers it; what is longer than `granted` and than the question is dropped. */

@@ -12,14 +12,15 @@
  * any, and are not displaced. The whole store is shared in the same way, with distance in the place
  * of expiry (store_room.c); there exempt addresses are one prefix together with what was restored.
  * In both a /48 of IPv6 is one: it is as easy to come by as a /56, and has as many of those as a
- * topic has places. The counters live in a hash under (topic, prefix), exist only while they are not zero, and an item points at its own, so that
- * leaving is O(1). There are at most two per item: what strangers can make us allocate here is
- * bounded by the records.
+ * topic has places. The counters live in a hash under (topic, prefix), exist only while they are
+ * not zero, and an item points at its own, so that leaving is O(1). There are at most two per item:
+ * what strangers can make us allocate here is bounded by the records.
  *
  * A record that is renewed or replaced by a newer version stays on the account of who brought it
  * first: only its owner can make a newer version, and an update must not be refused because of
- * where it comes from today. What has no prefix, after a restart above all, goes over to that of who
- * brings a newer version, if it has room there: or all who were here before would be one for ever.
+ * where it comes from today. What has no prefix, after a restart above all, goes over to that of
+ * who brings a newer version, if it has room there: or all who were here before would be one for
+ * ever.
  *
  * A topic's items are an array, since a uniform sample needs an index: a partial Fisher-Yates
  * shuffle of the array itself, O(sample), no scratch memory.
