@@ -13,7 +13,7 @@ enum { SWARM = 40, HIDDEN = 39 };
 
 static unsigned index_of(const struct net *net, const struct kith_endpoint *e) {
     for (unsigned i = 0; i < net->n; i++) {
-        if (memcmp(net->nodes[i].endpoint.ip, e->ip, 4) == 0) {
+        if (memcmp(net->nodes[i].endpoint.ip, e->ip, sizeof(e->ip)) == 0) {
             return i;
         }
     }
@@ -67,6 +67,33 @@ static void test_behind_nat(void **state) {
     net_deinit(&net);
 }
 
+/* Bound to both families, as by default, where only IPv6 leads anywhere. */
+static void test_behind_a_filter_of_ipv6(void **state) {
+    (void)state;
+    struct net net;
+    struct nat nat = {.open = false};
+    uint8_t seed[KITH_SEED_SIZE];
+    net_init(&net);
+    for (unsigned i = 0; i < SWARM; i++) {
+        struct kith_core_config config = net_config(&net, i, seed);
+        config.has_v6 = true;
+        net_add_config(&net, &config);
+        net.nodes[i].endpoint = net_endpoint6(i);
+        kith_core_set_bound(net.nodes[i].core, &net.nodes[i].endpoint, 1, net.now);
+        if (i == HIDDEN) {
+            net.hook = through_nat;
+            net.hook_context = &nat;
+        }
+        if (i > 0) {
+            net_join(&net, i, 0, true);
+        }
+    }
+    net_run(&net, 1800 * KITH_NS_PER_S);
+    assert_true(net_status(&net, HIDDEN).ready);
+    assert_int_equal(net_status(&net, HIDDEN).reachable, KITH_REACHABLE_NO);
+    net_deinit(&net);
+}
+
 struct search {
     struct kith_key key;
     bool found;
@@ -103,6 +130,7 @@ static void test_in_the_open(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_behind_nat),
+        cmocka_unit_test(test_behind_a_filter_of_ipv6),
         cmocka_unit_test(test_in_the_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

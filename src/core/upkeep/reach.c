@@ -58,8 +58,11 @@ static void set_state(struct kith_reach *reach, enum kith_reachable state, uint6
     }
 }
 
+/* Of IPv4, unless nobody is there: being bound to it does not mean that it leads anywhere. */
 static struct kith_routing *any_table(const struct kith_reach *reach) {
-    return reach->swarm->v4 != NULL ? reach->swarm->v4 : reach->swarm->v6;
+    struct kith_routing *v4 = reach->swarm->v4;
+    struct kith_routing *v6 = reach->swarm->v6;
+    return v6 == NULL || (v4 != NULL && kith_routing_count_live(v4) > 0) ? v4 : v6;
 }
 
 /* ---- the one who asks ---- */
