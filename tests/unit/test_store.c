@@ -162,6 +162,9 @@ static void test_expiry(void **state) {
     e.put.lifetime_ns = SECOND;
     assert_int_equal(put_at(&f, &e, 3 * SECOND), KITH_STORE_SAME);
     assert_int_equal(kith_store_deadline(f.store), 2 * SECOND + HOUR);
+    e.view.seq++; /* nor does a newer version, which anybody can pass on */
+    assert_int_equal(put_at(&f, &e, 4 * SECOND), 0);
+    assert_int_equal(kith_store_deadline(f.store), 2 * SECOND + HOUR);
     kith_store_expire(f.store, 2 * SECOND + HOUR - 1);
     assert_int_equal(kith_store_count(f.store), 1);
     kith_store_expire(f.store, 2 * SECOND + HOUR);

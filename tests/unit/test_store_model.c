@@ -205,6 +205,7 @@ static int model_put(struct model *m, struct model_item new, bool has_cas, int64
     }
     new.prefix = model_adopts(m, held, &new) ? new.prefix : held->prefix;
     new.serial = m->serial++;
+    new.expires = held->expires > new.expires ? held->expires : new.expires;
     *held = new;
     return 0;
 }

@@ -397,6 +397,9 @@ int kith_store_put(struct kith_store *store, const struct kith_store_put *put, u
     if (r == KITH_STORE_SAME) {
         item_renew(store, held, now, expires);
     } else if (r == 0) {
+        if (held != NULL && held->expires > expires) {
+            expires = held->expires; /* nobody ends a life by passing on a newer version */
+        }
         r = put_create(store, put, &distance, held, now, expires);
         seq = r == 0 ? put->view->seq : seq;
     }
