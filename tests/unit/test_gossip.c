@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/core_internal.h"
 #include "core_net.h"
 
 static uint64_t total(const struct net *net, size_t offset) {
@@ -54,9 +55,55 @@ static void test_change_spreads_and_stops(void **state) {
     net_deinit(&net);
 }
 
+/* The peer record that a node publishes. */
+static void own_record(const struct net *net, unsigned i, struct kith_record *ret) {
+    struct kith_list *l = kith_list_first(&net->nodes[i].core->publish.own.all);
+    for (; l != NULL; l = kith_list_next(&net->nodes[i].core->publish.own.all, l)) {
+        const struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        if (own->kind == KITH_OWN_PEER) {
+            kith_record_copy(ret, &own->record);
+            return;
+        }
+    }
+    fail();
+}
+
+/* Node 1 pushes a record to node 0. */
+static void push_record(struct net *net, const struct kith_record *record) {
+    struct kith_request request = {.method = KITH_METHOD_ARRIVE};
+    struct kith_delivery delivery = {
+        .kind = KITH_DELIVERY_DATA, .key = net->nodes[1].key, .from = net->nodes[1].endpoint};
+    kith_record_view(record, &request.record);
+    kith_gossip_receive(&net->nodes[0].core->gossip, &delivery, &request, net->now);
+}
+
+/* Who repeats a record uses up nothing that others need: no signature, and no place among the few
+ * that are looked at in a second. */
+static void test_repeats_silence_nobody(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_record first;
+    struct kith_record second;
+    net_swarm(&net, 4);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    own_record(&net, 2, &first);
+    own_record(&net, 3, &second);
+    const struct kith_stats *stats = kith_core_stats(net.nodes[0].core);
+    uint64_t received = stats->gossip_received;
+    uint64_t duplicates = stats->gossip_duplicates;
+    for (unsigned i = 0; i < 100; i++) {
+        push_record(&net, &first);
+    }
+    push_record(&net, &second);
+    assert_int_equal(stats->gossip_received - received, 2);
+    assert_int_equal(stats->gossip_duplicates - duplicates, 99);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_change_spreads_and_stops),
+        cmocka_unit_test(test_repeats_silence_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,8 @@ static uint64_t size_or_more(const struct kith_swarm *swarm) {
     return nodes;
 }
 
+enum { EXPECTED_MAX = 1000000 }; /* however near to us liars have ids */
+
 /* Of 15 expected, chance leaves fewer than half in 1 of 50 regions, fewer than two thirds in 1 of
  * 14: what the node publishes by itself would look around for that alone, at a twentieth of all
  * idle traffic. */
@@ -73,8 +75,8 @@ bool kith_swarm_looks_wrong(const struct kith_swarm *swarm, unsigned n) {
     if (nodes == 0) {
         return false;
     }
-    unsigned expected =
-        (unsigned)(expected_in_region(swarm) * (double)size_or_more(swarm) / (double)nodes);
+    double most = expected_in_region(swarm) * (double)size_or_more(swarm) / (double)nodes;
+    unsigned expected = most < EXPECTED_MAX ? (unsigned)most : EXPECTED_MAX;
     return 2 * n < expected || 5 * n > 9 * expected;
 }
 

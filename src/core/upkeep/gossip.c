@@ -29,6 +29,17 @@ static void seen_grow(struct kith_gossip *gossip) {
     }
 }
 
+/* Whether this record, or a newer one of its key, is remembered. */
+static bool is_remembered(const struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
+    for (uint32_t i = 0; i < gossip->n_seen; i++) {
+        const struct kith_gossip_seen *seen = &gossip->seen[i];
+        if (memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
+            return seq <= seen->seq;
+        }
+    }
+    return false;
+}
+
 /* Remembers a record; false if it, or a newer one of its key, is remembered already, or if it
  * cannot be. */
 static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
@@ -213,8 +224,15 @@ void kith_gossip_receive(struct kith_gossip *gossip, const struct kith_delivery 
         .key = delivery->key, .has_key = true, .endpoint = delivery->from};
     struct kith_peer peer;
     /* Inside a session, wherever it comes from now: who has just moved tells of that. */
-    if (delivery->kind != KITH_DELIVERY_DATA || !is_peer_record(gossip, view) ||
-        !within_rate(gossip, now)) {
+    if (delivery->kind != KITH_DELIVERY_DATA || !is_peer_record(gossip, view)) {
+        stats->gossip_dropped++;
+        return;
+    }
+    if (is_remembered(gossip, view->key, view->seq)) {
+        stats->gossip_duplicates++;
+        return;
+    }
+    if (!within_rate(gossip, now)) {
         stats->gossip_dropped++;
         return;
     }
