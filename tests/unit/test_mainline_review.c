@@ -427,6 +427,57 @@ static void test_republished_hourly(void **state) {
     net_deinit(&net);
 }
 
+/* What is kept alive in both swarms stays so when another device of ours puts a newer version,
+ * though that is noticed by a publication in kith's own swarm alone: there it is due more often. */
+static void test_adopted_in_both(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_identity identity;
+    struct kith_record newer;
+    struct kith_point point;
+    uint8_t value[KITH_VALUE_MAX];
+    uint16_t size;
+    net_init(&net);
+    for (unsigned i = 0; i < 12; i++) {
+        add_node(&net, "kith");
+        if (i > 0) {
+            net_join(&net, i, 0, true);
+            join_mainline(&net, i, 0);
+        }
+    }
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query q = put_query("old", both, value);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    kith_point_of_record(&net.nodes[1].key, kith_span(NULL, 0), &point);
+    const struct kith_own *own = &net.nodes[1].core->publish.own;
+    assert_int_equal(kith_own_find(own, &point, false)->swarms, both);
+
+    kith_test_identity(&identity, 2); /* of node 1 */
+    assert_int_equal(kith_value_wrap("new", 3, value, &size), 0);
+    int64_t seq = net.seen.result.seq + 1;
+    assert_int_equal(kith_record_sign(&newer, &identity, &kith_curve_sodium, kith_span(NULL, 0),
+                                      seq, kith_span(value, size)),
+                     0);
+    struct kith_query other = {.kind = KITH_QUERY_PUT,
+                               .flags = KITH_FLAG_HAS_RECORD | KITH_FLAG_FORGET,
+                               .swarms = KITH_SWARM_KITH,
+                               .record = &newer};
+    assert_int_equal(net_ask(&net, 3, &other), 0);
+    uint64_t limit = net.now + 2 * 4200 * KITH_NS_PER_S;
+    while (kith_own_find(own, &point, false)->record.seq != seq && net_step(&net, limit)) {
+    }
+    assert_int_equal(kith_own_find(own, &point, false)->record.seq, seq);
+    assert_int_equal(kith_own_find(own, &point, false)->swarms, both);
+    net_run(&net, 4200 * KITH_NS_PER_S);
+    struct kith_query get = {.kind = KITH_QUERY_GET,
+                             .flags = KITH_FLAG_HAS_KEY | KITH_FLAG_NEWEST,
+                             .swarms = KITH_SWARM_MAINLINE,
+                             .key = net.nodes[1].key};
+    assert_int_equal(net_ask(&net, 5, &get), 0);
+    assert_memory_equal(net.seen.record.value, "3:new", 5);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_private_network),
@@ -442,6 +493,7 @@ int main(void) {
         cmocka_unit_test(test_banned_leaves),
         cmocka_unit_test(test_alone_in_its_network),
         cmocka_unit_test(test_republished_hourly),
+        cmocka_unit_test(test_adopted_in_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

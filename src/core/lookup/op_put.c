@@ -423,6 +423,10 @@ static int save(struct kith_op *op, uint64_t now) {
     }
     uint32_t swarms = (op->legs[KITH_LEG_KITH].swarm != NULL ? KITH_SWARM_KITH : 0u) |
                       (kith_op_in_mainline(op) ? KITH_SWARM_MAINLINE : 0u);
+    const struct kith_own_record *kept = kith_own_find(ops->own, &op->point, is_announce(op));
+    if (op->internal && kept != NULL) {
+        swarms = kept->swarms; /* not all of them are due each time */
+    }
     int r = kith_own_set(ops->own, &op->best, &op->point, is_announce(op), swarms, now);
     if (r < 0) {
         return r;
