@@ -7,8 +7,9 @@
 
 #include <cmocka.h>
 
-#include "core/base/endpoint.h"
 #include "core_net.h"
+
+#include "core/core_internal.h"
 
 static void test_lookup(void **state) {
     (void)state;
@@ -459,6 +460,25 @@ static void test_watch(void **state) {
     net_deinit(&net);
 }
 
+/* A peer that is in no table any more, and whose record this node holds itself. */
+static void test_ping_by_held_record(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_point id;
+    net_swarm(&net, 6);
+    kith_point_of_node(&net.nodes[3].key, &id);
+    struct kith_query q = net_key_query(KITH_QUERY_PING, &net.nodes[3].key);
+    kith_routing_remove(net.nodes[1].core->swarm.v4, &id);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_true(net.seen.result.contact.has_key);
+    q.kind = KITH_QUERY_TALK;
+    q.protocol = "echo";
+    kith_routing_remove(net.nodes[1].core->swarm.v4, &id);
+    assert_int_equal(kith_core_talk_handle(net.nodes[3].core, "echo", true), 0);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookup),         cmocka_unit_test(test_lookup_without_record),
@@ -468,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_put_refusals),   cmocka_unit_test(test_put_foreign_record),
         cmocka_unit_test(test_topic),          cmocka_unit_test(test_ping),
         cmocka_unit_test(test_bad_questions),  cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_ping_by_held_record),
         cmocka_unit_test(test_trace),          cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -428,6 +428,9 @@ static void resolve_points(struct kith_op *op) {
     if (is_lookup(op)) {
         op->salt_size = (uint8_t)ops->own->peer_salt_size;
         memcpy(op->salt, ops->own->peer_salt, op->salt_size);
+        op->peer.key = op->query.key;
+        op->peer.has_key = true;
+        kith_point_of_node(&op->query.key, &op->peer.id);
     }
     struct kith_span salt = kith_span(op->salt, op->salt_size);
     if (by_point) {
@@ -496,9 +499,6 @@ static bool mainline_may_know(const struct kith_op *op) {
 
 /* A peer of the local network, or of a routing table, is asked for its own record at once. */
 static void ask_if_known(struct kith_op *op, uint64_t now) {
-    op->peer.key = op->query.key;
-    op->peer.has_key = true;
-    kith_point_of_node(&op->query.key, &op->peer.id);
     const struct kith_local *local = kith_locals_find(op->ops->locals, &op->query.key);
     const struct kith_entry *entry = kith_swarm_find(op->ops->swarm, &op->peer.id);
     struct kith_node_ref node = op->peer;
