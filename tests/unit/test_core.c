@@ -481,15 +481,23 @@ static void test_ping_by_held_record(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lookup),         cmocka_unit_test(test_lookup_without_record),
-        cmocka_unit_test(test_put_get),        cmocka_unit_test(test_slow_answer_counts),
-        cmocka_unit_test(test_put_immutable),  cmocka_unit_test(test_put_conflicts),
-        cmocka_unit_test(test_cas_over_older), cmocka_unit_test(test_put_behind_another_device),
-        cmocka_unit_test(test_put_refusals),   cmocka_unit_test(test_put_foreign_record),
-        cmocka_unit_test(test_topic),          cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_bad_questions),  cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_lookup_without_record),
+        cmocka_unit_test(test_put_get),
+        cmocka_unit_test(test_slow_answer_counts),
+        cmocka_unit_test(test_put_immutable),
+        cmocka_unit_test(test_put_conflicts),
+        cmocka_unit_test(test_cas_over_older),
+        cmocka_unit_test(test_put_behind_another_device),
+        cmocka_unit_test(test_put_refusals),
+        cmocka_unit_test(test_put_foreign_record),
+        cmocka_unit_test(test_topic),
+        cmocka_unit_test(test_ping),
+        cmocka_unit_test(test_bad_questions),
+        cmocka_unit_test(test_talk),
         cmocka_unit_test(test_ping_by_held_record),
-        cmocka_unit_test(test_trace),          cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
