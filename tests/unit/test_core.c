@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "core/base/endpoint.h"
 #include "core_net.h"
 
+#include "core/base/endpoint.h"
 #include "core/core_internal.h"
 
 static void test_lookup(void **state) {
@@ -479,6 +481,27 @@ static void test_ping_by_held_record(void **state) {
     net_deinit(&net);
 }
 
+/* A peer whose record names an endpoint first that does not reach us, and then one that does. */
+static void test_ping_second_endpoint(void **state) {
+    (void)state;
+    struct net net;
+    struct kith_point id;
+    net_swarm(&net, 6);
+    struct kith_endpoint bound[] = {net_endpoint(40), net.nodes[3].endpoint};
+    kith_core_set_bound(net.nodes[3].core, bound, 2, net.now);
+    net_run(&net, 20 * KITH_NS_PER_S);
+    struct kith_query q = net_key_query(KITH_QUERY_LOOKUP, &net.nodes[3].key);
+    kith_point_of_node(&net.nodes[3].key, &id);
+    kith_routing_remove(net.nodes[1].core->swarm.v4, &id);
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_int_equal(net.seen.peer.n_endpoints, 2);
+    kith_routing_remove(net.nodes[1].core->swarm.v4, &id);
+    q.kind = KITH_QUERY_PING;
+    assert_int_equal(net_ask(&net, 1, &q), 0);
+    assert_true(kith_endpoint_equal(&net.seen.result.contact.endpoint, &bound[1]));
+    net_deinit(&net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookup),
@@ -496,6 +519,7 @@ int main(void) {
         cmocka_unit_test(test_bad_questions),
         cmocka_unit_test(test_talk),
         cmocka_unit_test(test_ping_by_held_record),
+        cmocka_unit_test(test_ping_second_endpoint),
         cmocka_unit_test(test_trace),
         cmocka_unit_test(test_watch),
     };

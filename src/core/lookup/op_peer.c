@@ -9,6 +9,8 @@
  */
 #include "core/lookup/op.h"
 
+#include "core/base/endpoint.h"
+
 enum {
     PING_PAUSE_MS = 100, /* between an answer and the next ping */
     WHO_RETRY_MS = 700,
@@ -39,6 +41,25 @@ static void round_over(struct kith_op *op, int status, uint64_t rtt_ns, uint64_t
     }
 }
 
+/* Goes on to the next endpoint of the record that told where the peer is; false: there is none. */
+static bool try_elsewhere(struct kith_op *op) {
+    struct kith_peer peer;
+    if (op->rounds > 0 || kith_peer_from_record(&op->best, &peer) < 0) {
+        return false;
+    }
+    uint32_t at = 0;
+    while (at < peer.n_endpoints && !kith_endpoint_equal(&peer.endpoints[at], &op->peer.endpoint)) {
+        at++;
+    }
+    while (++at < peer.n_endpoints) {
+        if (kith_swarm_table(op->ops->swarm, peer.endpoints[at].family) != NULL) {
+            op->peer.endpoint = peer.endpoints[at];
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_ping(struct kith_rpc *rpc, const struct kith_rpc_event *event, void *context) {
     struct kith_op *op = context;
     switch (event->outcome) {
@@ -49,7 +70,11 @@ static void on_ping(struct kith_rpc *rpc, const struct kith_rpc_event *event, vo
         break;
     case KITH_RPC_TIMEOUT:
         op->direct = NULL;
-        round_over(op, KITH_ETIMEOUT, 0, event->now);
+        if (try_elsewhere(op)) {
+            kith_op_peer_resolved(op, event->now);
+        } else {
+            round_over(op, KITH_ETIMEOUT, 0, event->now);
+        }
         break;
     case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
@@ -129,7 +154,11 @@ static void on_greeted(struct kith_rpc *rpc, const struct kith_rpc_event *event,
         break;
     case KITH_RPC_TIMEOUT:
         op->direct = NULL;
-        kith_op_finish(op, KITH_ETIMEOUT, false, event->now);
+        if (try_elsewhere(op)) {
+            kith_op_peer_resolved(op, event->now);
+        } else {
+            kith_op_finish(op, KITH_ETIMEOUT, false, event->now);
+        }
         break;
     case KITH_RPC_LATE:
     case KITH_RPC_SLOW:
@@ -158,7 +187,10 @@ void kith_op_peer_resolved(struct kith_op *op, uint64_t now) {
         kith_op_finish(op, KITH_EINVALID, false, now);
         return;
     }
-    if (op->kind == KITH_QUERY_TALK && kith_sessions_has(op->ops->sessions, &op->peer.key)) {
+    struct kith_peer told; /* by its record: where of several places it is, a ping finds out */
+    bool unsure = kith_peer_from_record(&op->best, &told) == 0 && told.n_endpoints > 1;
+    if (op->kind == KITH_QUERY_TALK &&
+        (unsure || kith_sessions_has(op->ops->sessions, &op->peer.key))) {
         greet(op, now);
     } else {
         next_round(op, now);
