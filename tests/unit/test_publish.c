@@ -197,6 +197,31 @@ static unsigned own_topics(const struct net *net, unsigned i) {
     return n;
 }
 
+/* Who announces a topic says where he is: when he moves, he says so again, and not within the hour.
+ */
+static void announcements_follow_who_moves(void **state) {
+    struct net net;
+    struct kith_peer peer;
+    struct kith_endpoint moved = net_endpoint(44);
+    (void)state;
+
+    net_swarm(&net, 8);
+    net_run(&net, 60 * KITH_NS_PER_S);
+    struct kith_query q = {.kind = KITH_QUERY_ANNOUNCE, .flags = KITH_FLAG_HAS_POINT};
+    kith_topic_from_text("chess", &q.point);
+    assert_int_equal(net_ask(&net, 5, &q), 0);
+    net.nodes[5].endpoint = moved;
+    kith_core_set_bound(net.nodes[5].core, &moved, 1, net.now);
+    net_run(&net, 30 * KITH_NS_PER_S);
+    q.kind = KITH_QUERY_FIND;
+    assert_int_equal(net_ask(&net, 2, &q), 0);
+    assert_int_equal(net.seen.n_records, 1);
+    assert_int_equal(kith_peer_from_record(&net.seen.record, &peer), 0);
+    assert_int_equal(peer.n_endpoints, 1);
+    assert_true(kith_endpoint_equal(&peer.endpoints[0], &moved));
+    net_deinit(&net);
+}
+
 static bool topic_is_announced_again(const struct net *net, unsigned i) {
     const struct kith_ops *ops = &net->nodes[i].core->ops;
     struct kith_list *l = kith_list_first(&ops->running);
@@ -239,6 +264,7 @@ int main(void) {
         cmocka_unit_test(young_peer_records_live_shortly),
         cmocka_unit_test(lost_cas_stays_lost),
         cmocka_unit_test(withdrawn_while_announced_again),
+        cmocka_unit_test(announcements_follow_who_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

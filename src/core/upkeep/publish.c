@@ -309,6 +309,16 @@ static bool is_due_in_mainline(uint64_t last, uint64_t now) {
     return last == 0 || now - last >= KITH_REPUBLISH_S * 9 / 10 * KITH_NS_PER_S;
 }
 
+/* Announcements say where we are, too: after a change they follow, spread. */
+static void renew_topics(struct kith_publish *publish, uint64_t now) {
+    struct kith_list *l = kith_list_first(&publish->own.all);
+    for (; l != NULL; l = kith_list_next(&publish->own.all, l)) {
+        struct kith_own_record *own = kith_container_of(l, struct kith_own_record, all);
+        own->pending = own->pending || own->kind == KITH_OWN_TOPIC;
+    }
+    send_pending(publish, now);
+}
+
 /* The peer record reached nobody: again before the hour is over. */
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
@@ -318,6 +328,11 @@ static void on_peer_published(struct kith_op *op, int status, uint64_t now, void
         put_in_mainline(publish, &op->best, now);
     }
     if (status == 0) {
+        uint64_t said = digest_of(&op->best);
+        if (publish->said_digest != 0 && publish->said_digest != said) {
+            renew_topics(publish, now);
+        }
+        publish->said_digest = said;
         kith_gossip_own(publish->gossip, &op->best, now);
     }
     bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT;

@@ -32,6 +32,7 @@ struct kith_publish {
     bool in_mainline;     /* which has been joined */
     uint64_t told_at;     /* when the peer record was last put there, 0: never */
     uint64_t told_digest; /* of what it said */
+    uint64_t said_digest; /* of what it said when it was last put in kith's own swarm */
     /* What we think our endpoints are changed. */
     void (*on_endpoints)(void *context);
     void *context;
