@@ -66,8 +66,14 @@ struct page_header {
 };
 
 struct node_header {
-    uint16_t low; /* of the value's size, or of the child's number */
+    /* Of the value's size, or of the child's number. LMDB has them in the order of the machine. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     uint16_t high;
+    uint16_t low;
+#else
+    uint16_t low;
+    uint16_t high;
+#endif
     uint16_t flags; /* a branch: the child's number, bits 32..47 */
     uint16_t key_size;
 };
@@ -298,7 +304,8 @@ static int check_page_header(struct check *c, const uint8_t *page, size_t number
 static int check_page(const struct walk *w, size_t number, unsigned levels);
 
 static int check_branch(const struct walk *w, const uint8_t *page, unsigned n, unsigned levels) {
-    /* LMDB joins such a page with its neighbour, and asserts it; not so in the list of free pages. */
+    /* LMDB joins such a page with its neighbour, and asserts it; not so in the list of free pages.
+     */
     if (n < 2 && (w->table->flags & TABLE_INTEGER_KEYS) == 0) {
         return damaged(w->c, "a page branches to one other only");
     }
