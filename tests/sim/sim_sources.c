@@ -84,14 +84,18 @@ void kith_sim_sources_restored(struct kith_sim_sources *sources, const struct ki
     kith_core_each_record(host->core, now, add_restored, &restoring);
 }
 
+/* Of the item, now that it is held with this seq. */
+static uint64_t net_since(const struct kith_sim_source *source, int64_t seq) {
+    return source->net == 0 && source->seq != seq ? KITH_SIM_NET_UNKNOWN : source->net;
+}
+
 void kith_sim_sources_saved(struct kith_sim_sources *sources, const struct kith_core_saved *saved,
                             const struct kith_endpoint *from, uint64_t now) {
     struct kith_point point = point_of(saved);
     uint64_t item = item_of(&point, saved->record->is_mutable, &saved->record->key);
     struct kith_sim_source *source = find(sources, item);
     if (source != NULL) { /* a newer version is on the account of the first, if that was told */
-        bool adopts = source->net == 0 && from != NULL && saved->record->seq != source->seq;
-        source->net = adopts ? net_of(from) : source->net;
+        source->net = net_since(source, saved->record->seq);
         source->seq = saved->record->seq;
         source->ends = now + saved->lifetime_ns;
     } else {
@@ -116,7 +120,7 @@ static int look_at_kept(const struct kith_record_info *info, void *user) {
     struct kept *kept = user;
     const struct kith_sim_source *source =
         find(kept->sources, item_of(&info->point, info->is_mutable, &info->key));
-    uint64_t net = source == NULL ? kept->newcomer : source->net;
+    uint64_t net = source == NULL ? kept->newcomer : net_since(source, info->seq);
     if (info->own) {
         return 0;
     }
@@ -136,11 +140,11 @@ static uint32_t count_net(const struct kept *kept, uint64_t net) {
     return n;
 }
 
-/* The most that any net is left with. */
+/* The most that any net is left with, at least. */
 static uint32_t count_largest(const struct kept *kept) {
     uint32_t most = 0;
     for (uint32_t i = 0; i < kept->n; i++) {
-        uint32_t n = count_net(kept, kept->nets[i]);
+        uint32_t n = kept->nets[i] == KITH_SIM_NET_UNKNOWN ? 0 : count_net(kept, kept->nets[i]);
         most = n > most ? n : most;
     }
     return most;
@@ -166,9 +170,10 @@ const char *kith_sim_sources_forgotten(struct kith_sim_sources *sources,
     *source = sources->of[--sources->n];
     kith_core_each_record(host->core, now, look_at_kept, &kept);
     uint32_t most = count_largest(&kept);
-    uint32_t had = count_net(&kept, kept.net) + 1;
+    uint32_t had = count_net(&kept, kept.net) + count_net(&kept, KITH_SIM_NET_UNKNOWN) + 1;
     free(kept.nets);
-    if (is_over || (saved->is_announcement && kept.n_same >= topic_peers)) {
+    if (is_over || kept.net == KITH_SIM_NET_UNKNOWN ||
+        (saved->is_announcement && kept.n_same >= topic_peers)) {
         return NULL;
     }
     return kept.farther ? "gave up a record and kept one of the same source that is farther from it"

@@ -9,9 +9,13 @@
 
 #include "sim/world.h"
 
+/* What was restored goes over to who brings a newer version, if he has room, which the wire does
+ * not tell: not even who brought it, for others may have been asked for it. */
+#define KITH_SIM_NET_UNKNOWN UINT64_MAX
+
 struct kith_sim_source {
     uint64_t item; /* hash of what it is */
-    uint64_t net;  /* 0: restored */
+    uint64_t net;  /* 0: restored; KITH_SIM_NET_UNKNOWN */
     uint64_t ends; /* its life, as it was granted with this version; not before */
     int64_t seq;
 };
