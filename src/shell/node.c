@@ -280,6 +280,7 @@ static void one_closed(struct kith_node *node) {
     void *user = node->done_user;
     kith_core_free(node->core);
     kith_hash_deinit(&node->ops_by_number);
+    free(node->book_removals);
     sodium_memzero(node, sizeof(*node));
     free(node);
     if (done != NULL) {

@@ -14,8 +14,11 @@
  * the disk, a book of any size gets through its queue, and a book that always changes a little
  * costs one commit per period. While closing, the disk waits for the callbacks' writes too, which
  * makes the same chain of batches the final save. What could not be written is dirty again as a
- * whole: the core does not know which change was lost.
+ * whole: the core does not know which change was lost. It has forgotten what it gave as removed, so
+ * the removals of a batch are kept here until they are on disk, and go before all else in the next
+ * one: the same key may be in the book again by then.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "shell/node_internal.h"
@@ -24,6 +27,11 @@ enum {
     BATCH_MAX = 1024, /* writes; a quarter of what the disk lets wait */
     SAVE_EVERY_MS = 10 * 1000,
     SAVE_SOON_MS = 1000, /* after joining, or after the user's command */
+};
+
+struct kith_node_book_removal {
+    uint8_t key[KITH_BOOK_BLOB_KEY_MAX];
+    uint8_t key_size;
 };
 
 /* ---- loading ---- */
@@ -47,6 +55,10 @@ static void on_header_blob(void *user, struct kith_span key, struct kith_span va
 
 int kith_node_book_open(struct kith_node *node) {
     struct header header = {.node = node};
+    node->book_removals = calloc(BATCH_MAX, sizeof(*node->book_removals));
+    if (node->book_removals == NULL) {
+        return KITH_ENOMEM;
+    }
     int r = kith_disk_load_blobs(node->disk, on_header_blob, &header);
     if (r < 0) {
         return r;
@@ -92,30 +104,63 @@ static void on_blob_saved(void *user, int status) {
     if (--node->n_book_saving > 0) {
         return;
     }
+    bool again = node->book_more || node->closing;
     if (node->book_failed) {
-        kith_core_book_mark_dirty(node->core); /* the timer tries again */
-    } else if (node->book_more || node->closing) {
+        kith_core_book_mark_dirty(node->core);
+        again = node->closing && !node->book_final; /* else the timer tries again */
+    }
+    if (again) {
         kith_node_book_save(node);
     }
 }
 
-void kith_node_book_save(struct kith_node *node) {
+static int save_blob(struct kith_node *node, struct kith_span key, struct kith_span value,
+                     bool removed) {
+    int r = kith_disk_save_blob(node->disk, key, value, removed, on_blob_saved, node);
+    node->n_book_saving += r == 0;
+    return r;
+}
+
+static void keep_removal(struct kith_node *node, const struct kith_book_blob *blob) {
+    struct kith_node_book_removal *removal = &node->book_removals[node->n_book_removals++];
+    memcpy(removal->key, blob->key, blob->key_size);
+    removal->key_size = blob->key_size;
+}
+
+static int save_batch(struct kith_node *node) {
     struct kith_book_blob blob;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < node->n_book_removals; i++) {
+        const struct kith_node_book_removal *removal = &node->book_removals[i];
+        r = save_blob(node, kith_span(removal->key, removal->key_size), kith_span(NULL, 0), true);
+    }
+    while (r == 0 && node->n_book_saving < BATCH_MAX &&
+           kith_core_book_next_dirty(node->core, &blob)) {
+        if (blob.removed) {
+            keep_removal(node, &blob);
+        }
+        r = save_blob(node, kith_span(blob.key, blob.key_size),
+                      kith_span(blob.value, blob.value_size), blob.removed);
+    }
+    return r;
+}
+
+void kith_node_book_save(struct kith_node *node) {
     if (node->core == NULL || !node->book_kept || node->n_book_saving > 0) {
         return; /* a running batch is followed by another one if need be */
     }
+    if (!node->book_failed) {
+        node->n_book_removals = 0;
+    }
     node->book_failed = false;
-    while (node->n_book_saving < BATCH_MAX && kith_core_book_next_dirty(node->core, &blob)) {
-        int r = kith_disk_save_blob(node->disk, kith_span(blob.key, blob.key_size),
-                                    kith_span(blob.value, blob.value_size), blob.removed,
-                                    on_blob_saved, node);
-        if (r < 0) {
-            kith_node_log(node, KITH_LOG_WARN, "the address book cannot be kept on disk: %s",
-                          kith_strerror(r));
-            kith_core_book_mark_dirty(node->core);
-            return;
-        }
-        node->n_book_saving++;
+    node->book_final = node->closing;
+    int r = save_batch(node);
+    if (r < 0) {
+        kith_node_log(node, KITH_LOG_WARN, "the address book cannot be kept on disk: %s",
+                      kith_strerror(r));
+        kith_core_book_mark_dirty(node->core);
+        node->book_failed = true;
+        return;
     }
     node->book_more = node->n_book_saving == BATCH_MAX;
 }

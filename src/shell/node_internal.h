@@ -90,7 +90,11 @@ struct kith_node {
     bool book_kept;         /* the book is on the disk, or shall be */
     bool book_more;         /* the batch was full: more is to be saved */
     bool book_failed;       /* a write of the batch failed */
+    bool book_final;        /* the batch was begun while closing */
     unsigned n_book_saving; /* writes of the batch that are on their way */
+    /* Removals of the batch. */
+    struct kith_node_book_removal *book_removals;
+    unsigned n_book_removals;
     struct kith_node_random random;
     struct kith_random chance; /* the core's and our own: a CSPRNG, and `random` */
     kith_event_fn on_event;

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "disk_testing.h"
 #include "kith/kith.h"
 
@@ -198,6 +201,48 @@ static void test_damaged_entry(void **state) {
     close_node(&place);
 }
 
+static void limit_files(rlim_t bytes) {
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The disk is full when two bans are lifted: with room again the one is gone for good, and the
+ * other is there, since it was made again by then. */
+static void test_removals_on_a_full_disk(void **state) {
+    struct place place = begin(state);
+    struct kith_ban_info lifted = {.prefix = kith_test_endpoint("203.0.113.0:0"), .bits = 24};
+    struct kith_ban_info again = {
+        .prefix = kith_test_endpoint("198.51.100.0:0"), .bits = 24, .left_s = 60};
+
+    fill(&place, 3);
+    open_node(&place);
+    assert_int_equal(kith_node_ban(place.node, &again), 0);
+    close_node(&place);
+    open_node(&place);
+    limit_files(0);
+    assert_int_equal(kith_node_unban(place.node, &lifted), 0);
+    assert_int_equal(kith_node_unban(place.node, &again), 0);
+    while (place.n_warnings == 0) {
+        (void)uv_run(&place.f->loop, UV_RUN_ONCE);
+    }
+    for (unsigned i = 0; i < 30; i++) { /* the first write alone failed so far */
+        (void)uv_run(&place.f->loop, UV_RUN_NOWAIT);
+        uv_sleep(10);
+    }
+    limit_files(RLIM_INFINITY);
+    assert_non_null(strstr(place.warning, "writing to"));
+    assert_int_equal(kith_node_ban(place.node, &again), 0);
+    close_node(&place);
+    open_node(&place);
+    count(&place);
+    close_node(&place);
+    assert_int_equal(place.n_bans, 1);
+    assert_int_equal(place.n_entries, 3);
+}
+
 static void test_arguments(void **state) {
     struct place place = begin(state);
     struct kith_contact contact = {.endpoint = kith_test_endpoint("198.51.100.1:7700")};
@@ -245,9 +290,11 @@ static void test_pace(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_kept),           TEST(test_many),          TEST(test_newer_header),
-        TEST(test_damaged_header), TEST(test_damaged_entry), TEST(test_arguments),
-        TEST(test_pace),
+        TEST(test_kept),          TEST(test_many),
+        TEST(test_newer_header),  TEST(test_damaged_header),
+        TEST(test_damaged_entry), TEST(test_arguments),
+        TEST(test_pace),          TEST(test_removals_on_a_full_disk),
     };
+    (void)signal(SIGXFSZ, SIG_IGN); /* writes fail instead */
     return cmocka_run_group_tests_name("node_book", tests, NULL, NULL);
 }
