@@ -8,6 +8,8 @@
  *
  * A daemon that died leaves its socket behind. Connecting tells the difference: refused means
  * nobody listens, and the name is taken over; accepted means a live daemon, which is left alone.
+ * Between bind and listen a live one looks like a dead one, so the directory is locked meanwhile.
+ * At the end the name is removed if it is still that of our socket.
  *
  * What a client is owed is bounded: answers go out at once while the client reads, wait in
  * libuv's queue while it does not, and over KITH_CONTROL_BACKLOG_MAX the client is disconnected. A
@@ -15,12 +17,15 @@
  * so its control is freed only where none of its code is running.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shell/control_internal.h"
@@ -31,6 +36,8 @@ enum {
     PATH_LENGTH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
     LISTEN_BACKLOG = 32,
     READ_SIZE = 64 * 1024,
+    LOCK_TRIES = 100, /* whoever holds the lock for a second is no starting daemon */
+    LOCK_STEP_NS = 10 * 1000 * 1000,
 };
 
 struct client {
@@ -48,6 +55,9 @@ struct kith_control_server {
     uv_loop_t *loop;
     struct kith_node *node;
     uv_pipe_t pipe;
+    char path[PATH_LENGTH_MAX + 1]; /* empty: no name was taken */
+    dev_t device;                   /* of our socket's name */
+    ino_t inode;
     struct kith_list clients;
     unsigned n_clients;
     unsigned n_open;      /* handles: the server is freed with the last one */
@@ -333,18 +343,58 @@ static int remove_stale(const char *path, struct kith_error_info *info) {
     return 0;
 }
 
-static int listen_on(struct kith_control_server *server, const char *path,
+/* A descriptor that holds the lock until it is closed. Negative: not to be had, and what it guards
+ * against is unlikely enough to go on. */
+static int lock_directory(const char *path) {
+    char directory[PATH_LENGTH_MAX + 1];
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(directory, sizeof(directory), "%.*s",
+                   slash == NULL ? 1 : (int)(slash - path + 1), slash == NULL ? "." : path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES) {
+            (void)close(fd);
+            return -1;
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    return fd;
+}
+
+/* libuv would unlink whatever has the name in the end, so the socket is made without it. -> errno
+ */
+static int bind_to(struct kith_control_server *server, int fd, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+        return errno;
+    }
+    if (lstat(path, &st) != 0) {
+        return errno;
+    }
+    memcpy(server->path, path, strlen(path) + 1);
+    server->device = st.st_dev;
+    server->inode = st.st_ino;
+    return chmod(path, 0600) != 0 ? errno : 0;
+}
+
+static int take_name(struct kith_control_server *server, const char *path,
                      struct kith_error_info *info) {
-    int r = uv_pipe_bind(&server->pipe, path);
-    if (r == UV_EADDRINUSE) {
-        r = remove_stale(path, info);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int number = fd < 0 ? errno : bind_to(server, fd, path);
+    if (number == EADDRINUSE) {
+        int r = remove_stale(path, info);
         if (r < 0) {
+            (void)close(fd);
             return r;
         }
-        r = uv_pipe_bind(&server->pipe, path);
+        number = bind_to(server, fd, path);
     }
-    if (r == 0 && chmod(path, 0600) != 0) {
-        r = uv_translate_sys_error(errno);
+    int r = number == 0 ? uv_pipe_open(&server->pipe, fd) : uv_translate_sys_error(number);
+    if (r != 0 && fd >= 0) {
+        (void)close(fd);
     }
     if (r == 0) {
         r = uv_listen((uv_stream_t *)&server->pipe, LISTEN_BACKLOG, on_connection);
@@ -354,6 +404,24 @@ static int listen_on(struct kith_control_server *server, const char *path,
         return kith_refuse(info, code, "control socket '%s': %s", path, uv_strerror(r));
     }
     return 0;
+}
+
+static int listen_on(struct kith_control_server *server, const char *path,
+                     struct kith_error_info *info) {
+    int lock = lock_directory(path);
+    int r = take_name(server, path, info);
+    if (lock >= 0) {
+        (void)close(lock);
+    }
+    return r;
+}
+
+static void remove_name(const struct kith_control_server *server) {
+    struct stat st;
+    if (server->path[0] != '\0' && lstat(server->path, &st) == 0 && st.st_dev == server->device &&
+        st.st_ino == server->inode) {
+        (void)unlink(server->path);
+    }
 }
 
 static void on_server_closed(uv_handle_t *handle) {
@@ -435,7 +503,7 @@ void kith_control_server_close(struct kith_control_server *server) {
             client->control = kith_control_free(client->control);
         }
     }
-    /* libuv removes the socket's name here. */
+    remove_name(server);
     uv_close((uv_handle_t *)&server->pipe, on_server_closed);
 }
 

@@ -19,9 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shell/control.h"
@@ -293,6 +296,68 @@ static void test_live_socket(void **state) {
     assert_served(f, second);
     (void)close(first);
     (void)close(second);
+}
+
+/* Another daemon that has bound and does not listen yet is no dead one. */
+static void test_starting_socket(void **state) {
+    struct fixture *f = *state;
+    struct sockaddr_un address = address_of(f->path);
+    struct kith_error_info info;
+    char byte;
+    int ready[2];
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct timespec moment = {.tv_nsec = 200 * 1000 * 1000};
+        int lock = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool good = flock(lock, LOCK_EX) == 0 &&
+                    bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+                    write(ready[1], "", 1) == 1 && nanosleep(&moment, NULL) == 0 &&
+                    listen(fd, 1) == 0 && close(lock) == 0;
+        (void)sleep(10); /* or until it is killed */
+        _exit(good);
+    }
+    assert_true(child > 0);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(open_fails(f, f->path, &info), KITH_ELOCKED);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    (void)close(fd);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    turn(f);
+}
+
+/* Somebody holds the lock for ever: that keeps nobody from starting. */
+static void test_lock_is_held(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    int lock = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    open_server(f);
+    (void)close(lock);
+    int fd = connect_client(f);
+    assert_served(f, fd);
+    (void)close(fd);
+}
+
+/* The name belongs to another socket by now: it is not ours to remove. */
+static void test_replaced_socket(void **state) {
+    struct fixture *f = *state;
+    struct sockaddr_un address = address_of(f->path);
+    struct stat st;
+    open_server(f);
+    assert_int_equal(unlink(f->path), 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    close_server(f);
+    turn(f);
+    assert_int_equal(lstat(f->path, &st), 0);
+    (void)close(fd);
 }
 
 static void test_not_a_socket(void **state) {
@@ -570,6 +635,9 @@ int main(void) {
         CASE(test_modes),
         CASE(test_stale_socket),
         CASE(test_live_socket),
+        CASE(test_starting_socket),
+        CASE(test_lock_is_held),
+        CASE(test_replaced_socket),
         CASE(test_not_a_socket),
         CASE(test_bad_paths),
         CASE(test_foreign_directory),
