@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """dht-cli and kithd as a script sees them: exit codes, JSON fields, messages. Against a swarm of five."""
 
+import fcntl
 import json
 import os
 import re
@@ -733,6 +734,38 @@ def case_file_size_limit():
     expect(run, 70, "could not be kept on disk: no space left")
     expect(kt.cli("--control", daemon.control_path, "id"), 0)  # it lives
     check(daemon.end() == 0, f"exit {daemon.process.returncode}: {daemon.log()}")
+
+
+def case_log_unread():
+    """A pipe that nobody reads costs lines of the log, which are counted, and neither the work nor the end."""
+    control_path = PLACE.file("unread-control")
+    seeds = write("unread-seeds", "")
+    process = subprocess.Popen([kt.KITHD, "-d", PLACE.file("unread"), "-l", "127.0.0.1:0", "--control", control_path,
+                                "-s", seeds], stderr=subprocess.PIPE)
+
+    def say_something():
+        process.send_signal(signal.SIGHUP)
+        with kt.Closing(kt.Control(control_path, timeout=5)) as control:
+            control.call("version")
+
+    try:
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 8192)
+        kt.wait_until(lambda: os.path.exists(control_path), 10, "the daemon listens")
+        for _ in range(300):
+            say_something()
+        log = os.read(process.stderr.fileno(), 65536)
+        say_something()
+        log += os.read(process.stderr.fileno(), 65536)
+        lost = re.search(rb"\nwarn: (\d+) lines of the log were lost: nobody read them\n", log)
+        check(lost and int(lost[1]) > 50, f"{log[-500:]!r}")
+        check(set(log.splitlines()[4:]) <= {lost[0].strip(), b"info: " + seeds.encode() + b": 0 seeds read again"}, f"{log!r}")
+        for _ in range(300):
+            say_something()
+        process.terminate()
+        check(process.wait(10) == 0, f"exit {process.returncode}")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def case_log_of_any_bytes():

@@ -205,7 +205,7 @@ static void on_patience(uv_timer_t *timer) {
 static void on_alarm(int number) {
     static const char text[] = "error: the disk takes too long; giving up\n";
 
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+    ssize_t ignored = log_has_room() ? write(STDERR_FILENO, text, sizeof(text) - 1) : 0;
     (void)ignored;
     _exit(EXIT_INTERNAL);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One write per line, so that lines of several daemons in one pipe stay whole. Text has no time
- * stamp: the journal adds its own, and a person at a terminal does not need one. JSON lines carry
- * one because they are stored. The notification protocol of sd_notify(3) is a single datagram, so
- * no library is needed.
+ * One write per line, so that lines of several daemons in one pipe stay whole. What standard error
+ * does not take at once, a pipe that nobody reads, is lost and counted: the loop must not wait for
+ * a reader. (The descriptor itself stays as it is: others may share it.) Text has no time stamp:
+ * the journal adds its own, and a person at a terminal does not need one. JSON lines carry one
+ * because they are stored. The notification protocol of sd_notify(3) is a single datagram, so no
+ * library is needed.
  */
 #include "log.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,6 +33,15 @@ void log_configure(struct log *log, const char *level, const char *format) {
             log->level = (enum kith_log_level)i;
     }
     log->json = format && strcmp(format, "json") == 0;
+}
+
+static unsigned long n_lost; /* lines, since this was said last */
+
+/* For a line: a pipe that has room at all has it for 4 KiB. Safe in a signal handler. */
+bool log_has_room(void) {
+    struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&err, 1, 0) != 0;
 }
 
 static void write_line(const char *line) {
@@ -78,11 +90,27 @@ static void blunt(char *text) {
     json_decref(json);
 }
 
+/* False: the line is lost. After such ones, the next that is not says how many. */
+static bool begin_line(const struct log *log) {
+    const struct log any = {.level = KITH_LOG_WARN, .json = log->json};
+    unsigned long n = n_lost;
+
+    if (!log_has_room()) {
+        n_lost++;
+        return false;
+    }
+    n_lost = 0;
+    if (n > 0)
+        log_say(&any, KITH_LOG_WARN, "%lu line%s of the log %s lost: nobody read %s", n,
+                n == 1 ? "" : "s", n == 1 ? "was" : "were", n == 1 ? "it" : "them");
+    return n == 0 || begin_line(log);
+}
+
 void log_say(const struct log *log, enum kith_log_level level, const char *format, ...) {
     char message[1024], line[1100], time[48];
     va_list args;
 
-    if (level > log->level)
+    if (level > log->level || !begin_line(log))
         return;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
@@ -101,6 +129,8 @@ void log_say(const struct log *log, enum kith_log_level level, const char *forma
 void log_fact(const struct log *log, const char *name, const char *value) {
     char line[1024], time[48];
 
+    if (!begin_line(log))
+        return;
     if (log->json) {
         stamp(time, sizeof(time));
         write_json(json_pack("{s:s, s:s, s:s, s:s*}", "time", time, "level", "info", "message",

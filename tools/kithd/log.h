@@ -23,6 +23,9 @@ void log_say(const struct log *log, enum kith_log_level level, const char *forma
 /* One of the lines that open the log whatever its level: "key       abc...". */
 void log_fact(const struct log *log, const char *name, const char *value);
 
+/* Whether standard error takes a line at once; if not, those above lose it and count. */
+bool log_has_room(void);
+
 /* Tells the service manager, if one listens on $NOTIFY_SOCKET: "READY=1", "STOPPING=1". */
 void log_notify(const char *state);
 
