@@ -66,6 +66,8 @@ def case_usage():
     expect(kt.cli("ping", "192.0.2.1"), 2, "PEER: expected KEY, KEY@HOST:PORT or HOST:PORT, got '192.0.2.1'")
     expect(kt.cli("put", "--immutable", "--cas", "1", "x"), 2, "no --cas")
     expect(kt.cli("--ephemeral", "--control", "/x", "id"), 2, "exclude")
+    for option in (["--peer", "127.0.0.1:1"], ["-n", "home"], ["--identity", "/x"], ["--mainline-bootstrap", "127.0.0.1:1"]):
+        expect(kt.cli("--control", "/x", *option, "id"), 2, "--[a-z-]+ and --control exclude each other")
     expect(kt.cli("mainline"), 2, "a command is missing")
 
 

@@ -613,6 +613,7 @@ static int parse(struct cli *cli, int argc, char **argv) {
 /* --peer, --network and --identity shape a short-lived node; a running daemon has its own. */
 static int check_use(struct cli *cli) {
     const struct cli_command *command = cli->command;
+    const char *shapes;
 
     if (command->flags & CLI_FLAG_GROUP) {
         cli_complain("%s: a command is missing; see dht-cli help %s", command->name, command->name);
@@ -629,8 +630,16 @@ static int check_use(struct cli *cli) {
         cli_complain("--ephemeral and --control exclude each other");
         return CLI_USAGE;
     }
-    if (cli->n_peers || cli->n_bootstrap || cli->network || cli->identity)
-        cli->ephemeral = cli->ephemeral || !cli->control;
+    shapes = cli->n_peers       ? "--peer"
+             : cli->n_bootstrap ? "--mainline-bootstrap"
+             : cli->network     ? "--network"
+             : cli->identity    ? "--identity"
+                                : NULL;
+    if (shapes && cli->control) {
+        cli_complain("%s and --control exclude each other: a daemon has its own", shapes);
+        return CLI_USAGE;
+    }
+    cli->ephemeral = cli->ephemeral || shapes;
     return CLI_OK;
 }
 
