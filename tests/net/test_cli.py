@@ -110,6 +110,10 @@ def case_unreachable():
     for command in (["id"], ["status"], ["lookup", ABSENT]):
         run = expect(kt.cli("--control", "/nowhere/control", *command), 5, "/nowhere/control")
         check("kithd" in run.err, "does not say how to start the daemon")
+        check(run.out == "", f"{run.out!r}")
+    for command in (["id"], ["watch", ABSENT], ["ban"]):
+        data = fields(expect(kt.cli("--json", "--control", "/nowhere/control", *command), 5), "error", "message")
+        check(data["error"] == "UNREACHABLE" and "/nowhere/control" in data["message"], f"{data}")
     expect(kt.cli("status", env={"XDG_RUNTIME_DIR": PLACE.path, "HOME": PLACE.path}), 5)
     expect(kt.cli("--control", "/" + "x" * 200, "id"), 2, "201 bytes")
     run = as_nobody("--control", NODES[0].control_path, "id")  # the daemon's directory is closed to him
@@ -141,6 +145,8 @@ def case_daemon_of_another():
 def case_no_network():
     home = {"XDG_STATE_HOME": PLACE.file("empty")}
     expect(kt.cli("--ephemeral", "lookup", ABSENT, env=home), 3, "no network")
+    data = fields(expect(kt.cli("--ephemeral", "--json", "lookup", ABSENT, env=home), 3), "error", "message")
+    check(data["error"] == "NO_NETWORK", f"{data}")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         peer = f"127.0.0.1:{silent.getsockname()[1]}"

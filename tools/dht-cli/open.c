@@ -4,6 +4,7 @@
  * asks for a node in this process; with neither, the daemon on the default socket is used if there
  * is one, and a short-lived node does the jobs that make sense without a daemon.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,26 @@
 
 #include "cli.h"
 #include "client.h"
+#include "show.h"
 
 enum {
     JOIN_MS = 8000, /* for the first contact of a short-lived node: a few retries of a handshake */
     CONNECT_MS = 10000, /* for a daemon that has more to do than to take connections */
 };
+
+/* With --json as an object, too: whoever reads that finds every failure there. */
+__attribute__((format(printf, 3, 4))) static void complain(const struct cli *cli, int error,
+                                                           const char *format, ...) {
+    char message[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    cli_complain("%s", message);
+    if (cli->json)
+        show_failure(error, message, NULL);
+}
 
 /* A file that is no identity is an error of the command line: 1 would say that nothing was found.
  */
@@ -53,18 +69,22 @@ static int open_ephemeral(struct cli *cli) {
         fputs("signing with a throwaway key (--identity FILE to keep one, or start kithd)\n",
               stderr);
     r = client_open_node(&cli->client, &wanted, &info);
-    if (r < 0 && r != KITH_ECANCELED)
-        cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
+    if (r == KITH_ECANCELED && cli->json)
+        show_failure(r, "interrupted", NULL);
+    else if (r < 0 && r != KITH_ECANCELED)
+        complain(cli, r, "%s", info.message[0] ? info.message : kith_strerror(r));
     return exit_of_open(cli, r);
 }
 
-static int unreachable(const char *path, const struct kith_error_info *info) {
+static int unreachable(const struct cli *cli, const char *path,
+                       const struct kith_error_info *info) {
     if (info->code == KITH_EPERMISSION) {
-        cli_complain("%s: %s; run this as the user that the daemon runs as, or as root", path,
-                     info->message);
+        complain(cli, info->code,
+                 "%s: %s; run this as the user that the daemon runs as, or as root", path,
+                 info->message);
         return CLI_NO_DAEMON;
     }
-    cli_complain("no daemon answers on %s: %s", path, info->message);
+    complain(cli, info->code, "no daemon answers on %s: %s", path, info->message);
     fprintf(stderr, "Start one with `kithd`%s, or use --ephemeral --peer KEY@HOST:PORT.\n",
             " (or name its socket with --control PATH)");
     return CLI_NO_DAEMON;
@@ -85,24 +105,22 @@ int cli_open(struct cli *cli) {
     if (!path) {
         r = kith_control_default_path(fallback, sizeof(fallback));
         if (r < 0) {
-            cli_complain("the default control path is too long: give one with --control");
+            complain(cli, r, "the default control path is too long: give one with --control");
             return CLI_USAGE;
         }
         path = fallback;
     }
     r = client_open_socket(&cli->client, path, !cli->control, (uint64_t)connect_ms, &info);
+    if (r == KITH_ECANCELED && cli->json)
+        show_failure(r, "interrupted", NULL);
     if (r == 0 || r == KITH_ECANCELED)
         return cli_exit_of(r);
-    if (r == KITH_ETOO_LARGE) {
-        cli_complain("%s", info.message);
-        return CLI_USAGE;
-    }
     if (r != KITH_EUNREACHABLE && r != KITH_EPERMISSION) {
-        cli_complain("%s", info.message[0] ? info.message : kith_strerror(r));
+        complain(cli, r, "%s", info.message[0] ? info.message : kith_strerror(r));
         return cli_exit_of(r);
     }
     if (cli->control || cli->command->flags & CLI_FLAG_DAEMON)
-        return unreachable(path, &info);
+        return unreachable(cli, path, &info);
     if (!cli->quiet)
         fprintf(stderr, "no daemon on %s%s; asking with a short-lived node\n", path,
                 r == KITH_EPERMISSION ? " that this user may ask" : "");

@@ -209,19 +209,14 @@ static void advise(const struct client_reply *reply, char *text, size_t size) {
 
 /* Says what was asked for, too, unless that is a value. */
 void request_explain(const struct cli *cli, const struct client_reply *reply) {
-    json_t *object = reply->result ? json_copy(reply->result) : json_object();
     const char *of = cli->n_args && !(cli->command->flags & CLI_FLAG_VALUE) ? cli->args[0] : "";
     char advice[80];
 
     advise(reply, advice, sizeof(advice));
     if (reply->code != KITH_ECANCELED || !client_interrupted)
         cli_complain("%s%s%s: %s%s", cli->command->name, *of ? " " : "", of, reply->text, advice);
-    if (cli->json) {
-        json_object_set_new(object, "error", json_string(kith_error_name(reply->code)));
-        json_object_set_new(object, "message", json_string(reply->text));
-        show_json(object);
-    }
-    json_decref(object);
+    if (cli->json)
+        show_failure(reply->code, reply->text, reply->result);
 }
 
 int request_run(struct cli *cli, const char *method, struct client_args *args,

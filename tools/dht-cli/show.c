@@ -39,6 +39,15 @@ void show_json(json_t *object) {
     json_decref(line);
 }
 
+void show_failure(int error, const char *message, json_t *result) {
+    json_t *object = result ? json_copy(result) : json_object();
+
+    json_object_set_new(object, "error", json_string(kith_error_name(error)));
+    json_object_set_new(object, "message", json_string(message));
+    show_json(object);
+    json_decref(object);
+}
+
 void show_fact(const struct cli *cli, const char *name, const char *format, ...) {
     va_list args;
 

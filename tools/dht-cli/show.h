@@ -11,6 +11,9 @@ void show_flush(void);
 
 /* Prints `object` on standard output as one line that starts with "schema":1. */
 void show_json(json_t *object);
+/* A failure as an object: `result`, as far as it is known (NULL: not at all), "error" and
+ * "message". */
+void show_failure(int error, const char *message, json_t *result);
 
 /* "name      text": one aligned line. */
 void show_fact(const struct cli *cli, const char *name, const char *format, ...)
