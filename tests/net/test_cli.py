@@ -463,6 +463,11 @@ def case_lists():
         plain = expect(node_cli(1, command, "--plain"), 0).out.splitlines()
         check(len({line.count("\t") for line in plain}) <= 1, "ragged")
         check(abs(len(plain) - len(data[command])) <= 3, f"{command}: {len(plain)} lines, {len(data[command])} objects")
+    with kt.Closing(kt.Control(NODES[1].control_path)) as control:
+        control.call("put", salt=b"\xfe\t\xff", value=b"1:x")
+    for form in ([], ["--plain"]):
+        check(any(re.search(r"\sfe09ff$", line) for line in expect(node_cli(1, "records", *form), 0).out.splitlines()),
+              f"{form}: the salt that is no text is not shown")
     peers = fields(node_cli(1, "--json", "peers"), "peers")["peers"]
     check({"key", "endpoint", "rtt_ms"} <= set(peers[0]), f"{peers[0]}")
 

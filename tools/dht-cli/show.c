@@ -204,9 +204,18 @@ static void blunt(char *cell) {
     }
 }
 
+/* Bytes that are no text have a name of their own, and are hex digits. */
+static json_t *field_of(json_t *row, const char *name) {
+    json_t *value = json_object_get(row, name);
+    char hex_name[40];
+
+    snprintf(hex_name, sizeof(hex_name), "%s_hex", name);
+    return value ? value : json_object_get(row, hex_name);
+}
+
 static void cell_of(const struct cli *cli, json_t *row, const struct show_column *column,
                     char *cell) {
-    json_t *value = json_object_get(row, column->field);
+    json_t *value = field_of(row, column->field);
 
     if (cli->plain)
         raw_cell(value, cell);
