@@ -566,6 +566,8 @@ def case_ban_usage():
     expect(kt.cli(*none, "ban", ABSENT, "--for", "2"), 2, "a number and s, m, h or d")
     expect(kt.cli(*none, "ban", ABSENT, "--for", "0s"), 2, "a number and s, m, h or d")
     expect(kt.cli(*none, "ban", ABSENT, "--for", "99999999d"), 2, "a number and s, m, h or d")
+    expect(kt.cli(*none, "ban", ABSENT, "--for", "49711d"), 2, "from 1s to 49710d")
+    expect(kt.cli(*none, "ban", ABSENT, "--for", "49710d"), 5)
     expect(kt.cli(*none, "ban", "--for", "2s"), 2, "is missing")
     expect(kt.cli(*none, "unban"), 2, "argument is missing")
 

@@ -405,7 +405,8 @@ static int parse_span(const struct option *option, const char *value, int64_t *r
     unit = *end && !end[1] ? strchr(units, *end) : NULL;
     if (value[0] < '0' || value[0] > '9' || !unit || errno || number == 0 ||
         number > UINT32_MAX / seconds[unit - units])
-        return bad_value(option, value, "a number and s, m, h or d, as in 30s, 10m, 2h, 7d");
+        return bad_value(option, value,
+                         "a number and s, m, h or d, from 1s to 49710d, as in 10m or 2h");
     *ret_seconds = number * seconds[unit - units];
     return CLI_OK;
 }
