@@ -37,6 +37,9 @@ def case_help():
     check("lookup" in kt.cli("--help").out, "no list of commands")
     check("--cas" in expect(kt.cli("help", "put"), 0).out, "no help of a command")
     check("--cas" in expect(kt.cli("put", "--help"), 0).out, "no --help of a command")
+    for command in ("lookup", "get", "put", "watch"):
+        check("--swarm" in expect(kt.cli("help", command), 0).out.splitlines()[0], f"{command}: an option is not told")
+    check("--immutable" in expect(kt.cli("help", "trace"), 0).out.splitlines()[0], "trace: an option is not told")
     # 10 ms is the promise; in CPU time a busy machine does not count, sanitizers do. The best of five is the program's.
     times = []
     for _ in range(5):

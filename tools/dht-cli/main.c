@@ -23,18 +23,24 @@
 
 enum { IN_MAINLINE = CLI_FLAG_NETWORK | CLI_FLAG_MAINLINE };
 
+#define WHERE_ASKED                                                                                \
+    "SWARM is kith, mainline (the public BitTorrent DHT) or both; without it, all that the node "  \
+    "takes part in are asked."
+
 static const struct cli_command commands[] = {
     {"keygen", "[FILE]", "make an identity, print its public key",
      "Never overwrites. Without FILE: identity.key in the data directory of this user's kithd.", 0,
      1, CLI_FLAG_LOCAL, cmd_keygen},
     {"key", "FILE", "print the public key of an identity", NULL, 1, 1, CLI_FLAG_LOCAL, cmd_key},
     {"id", "", "this node: key, node id, endpoints, network", NULL, 0, 0, CLI_FLAG_DAEMON, cmd_id},
-    {"lookup", "KEY", "find a peer: its current endpoints and capabilities", NULL, 1, 1,
-     CLI_FLAG_NETWORK, cmd_lookup},
+    {"lookup", "KEY [--swarm SWARM]", "find a peer: its current endpoints and capabilities",
+     WHERE_ASKED, 1, 1, CLI_FLAG_NETWORK, cmd_lookup},
     {"get", "KEY [--salt S] [--swarm SWARM] [--all] [--raw] | HASH [--immutable]",
      "a record's value",
-     "--all waits for the newest, --raw prints the bytes only. msgpack values are shown as JSON.\n"
-     "64 hex digits are tried as the hash of an immutable value first, then as a key.",
+     "--all waits for the newest, --raw prints the bytes only. A value that is one msgpack map or "
+     "array is shown as JSON.\n"
+     "64 hex digits are tried as the hash of an immutable value first, then as a "
+     "key.\n" WHERE_ASKED,
      1, 1, CLI_FLAG_NETWORK, cmd_get},
     {"put",
      "[--salt S] [--seq N] [--cas N] [--immutable] [--json-value] [--swarm SWARM] VALUE|@FILE|-",
@@ -52,10 +58,10 @@ static const struct cli_command commands[] = {
      "TOPIC is any text (hashed) or 64 hex digits.", 1, 1, CLI_FLAG_NETWORK, cmd_find},
     {"ping", "PEER [-n N]", "round-trip times", "PEER is KEY, KEY@HOST:PORT or HOST:PORT.", 1, 1,
      CLI_FLAG_NETWORK, cmd_ping},
-    {"trace", "KEY", "a walk hop by hop, live", "--immutable: KEY is a point, 64 hex digits.", 1, 1,
+    {"trace", "KEY | POINT --immutable", "a walk hop by hop, live", "POINT is 64 hex digits.", 1, 1,
      CLI_FLAG_NETWORK, cmd_trace},
-    {"watch", "KEY [--salt S]", "print each newer record as it appears", NULL, 1, 1,
-     CLI_FLAG_NETWORK, cmd_watch},
+    {"watch", "KEY [--salt S] [--swarm SWARM]", "print each newer record as it appears",
+     WHERE_ASKED, 1, 1, CLI_FLAG_NETWORK, cmd_watch},
     {"talk", "PEER PROTOCOL [TEXT|@FILE|-]", "send a small message, print the answer",
      "kithd answers the protocol 'echo'.", 2, 3, CLI_FLAG_NETWORK | CLI_FLAG_SIGNS, cmd_talk},
     {"peers", "[--capability NAME] [--plain]", "live contacts",
