@@ -679,6 +679,14 @@ def case_config():
         check(line in out.splitlines(), f"{line!r} is missing in {out}")
     again = write("i.conf", out)
     check(expect(kithd("-c", again, "--print-config"), 0).out == out, "the printed file reads differently")
+    # From the command line comes what a file cannot say.
+    for value in ("/a ;b", "/a\t;b", " /a", "/a ", "/a\n[log]", "/" + 200 * "a"):
+        out = expect(kithd("-d", value, "--control", "/c", "--print-config"), 0).out
+        check("# data_dir = (set, but a file cannot say it)" in out.splitlines(), f"{value!r}: {out}")
+        expect(kithd("-c", write("o.conf", out), "--print-config"), 0)
+    for value in (";b", "/a;b", "#b", "/" + 188 * "a"):
+        out = expect(kithd("-d", value, "--control", "/c", "--print-config"), 0).out
+        check(expect(kithd("-c", write("q.conf", out), "--print-config"), 0).out == out, f"{value!r} reads differently")
     secret = write("f.conf", "[node]\nnetwork_secret = " + "ab" * 32 + "\n")
     check("abab" not in expect(kithd("-c", secret, "--print-config"), 0).out, "the secret is printed")
 

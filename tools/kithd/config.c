@@ -491,10 +491,26 @@ static bool is_default(const struct config *config, const char *const *field) {
            (config->seeds_file_is_default && *field == config->seeds_file);
 }
 
+/* Whether a line of a file can say it: such a value came from the command line. */
+static bool is_sayable(const char *name, const char *value) {
+    size_t size = strlen(value);
+
+    if (strlen(name) + strlen("=") + size > LINE_MAX_SIZE || isspace((unsigned char)value[0]) ||
+        isspace((unsigned char)value[size - 1]))
+        return false;
+    for (const char *at = value; *at; at++) {
+        if ((isspace((unsigned char)*at) && at[1] == ';') || *at == '\n')
+            return false;
+    }
+    return true;
+}
+
 /* A blank before a semicolon would make a comment of the value. */
 static void print_text(const char *prefix, const char *name, const char *value) {
     size_t spaced = strlen(name) + strlen(" = ") + strlen(value);
-    if (spaced > LINE_MAX_SIZE) /* as it can be read again */
+    if (!is_sayable(name, value))
+        printf("# %s = (set, but a file cannot say it)\n", name);
+    else if (spaced > LINE_MAX_SIZE) /* as it can be read again */
         printf("%s%s=%s\n", prefix, name, value);
     else
         printf("%s%s =%s%s\n", prefix, name, value[0] == ';' ? "" : " ", value);
