@@ -36,6 +36,7 @@ static void deliver(struct kith_core *core, struct kith_delivery *delivery, uint
 static void look(struct kith_core *core, uint64_t now) {
     kith_maintain_look(&core->maintain, now);
     kith_repair_look(&core->repair, now);
+    kith_publish_look(&core->publish, now);
     if (core->mainline != NULL) {
         kith_mainline_look(core->mainline, now);
     }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/core_internal.h"
 #include "nomem_net.h"
 
 /* ---- scenarios ---- */
@@ -87,7 +88,13 @@ static void test_new(void **state) {
     nomem_births(false, 200);
 }
 
-/* Two nodes meet while an allocation fails: they find each other all the same, and say so. */
+static bool has_published(const struct net *net, unsigned i) {
+    const struct kith_own *own = &net->nodes[i].core->publish.own;
+    return kith_own_find(own, &own->peer_point, false) != NULL;
+}
+
+/* Two nodes meet while an allocation fails: they find each other all the same, and say so to the
+ * application and, in their records, to everybody. */
 static void test_join(void **state) {
     (void)state;
     bool failed = true;
@@ -109,6 +116,7 @@ static void test_join(void **state) {
         net_run(&net, 1000 * KITH_NS_PER_S); /* refresh and self-lookup go on */
         kith_core_status(net.nodes[1].core, net.now, &status);
         assert_true(r < 0 || (status.ready && net.n_ready == 2));
+        assert_true(r < 0 || (has_published(&net, 0) && has_published(&net, 1)));
         net_deinit(&net);
     }
 }

@@ -77,9 +77,8 @@ static void publish_soon(struct kith_publish *publish, uint64_t now) {
         at = earliest;
     }
     if (!kith_timer_is_set(&publish->soon) || publish->soon.deadline > at) {
-        /* Without memory the next change or the hourly publication makes up for it. */
-        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon, at);
-        (void)r;
+        /* Without memory kith_publish_look() makes up for it. */
+        publish->failed |= kith_timer_set(&publish->env->timers, &publish->soon, on_soon, at) < 0;
     }
 }
 
@@ -319,7 +318,23 @@ static void renew_topics(struct kith_publish *publish, uint64_t now) {
     send_pending(publish, now);
 }
 
-/* The peer record reached nobody: again before the hour is over. */
+/* The peer record reached nobody: again before the hour is over. Without a first publication there
+ * is none by the hour. */
+static void retry(struct kith_publish *publish, uint64_t now) {
+    publish->failed = true;
+    if (!kith_timer_is_set(&publish->soon)) {
+        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
+                               now + PUBLISH_RETRY_S * KITH_NS_PER_S);
+        (void)r; /* kith_publish_look() */
+    }
+}
+
+void kith_publish_look(struct kith_publish *publish, uint64_t now) {
+    if (publish->failed) {
+        retry(publish, now);
+    }
+}
+
 static void on_peer_published(struct kith_op *op, int status, uint64_t now, void *context) {
     struct kith_publish *publish = context;
     /* A node that is alone in kith's own swarm, or young, publishes there every minute or so. */
@@ -335,14 +350,13 @@ static void on_peer_published(struct kith_op *op, int status, uint64_t now, void
         publish->said_digest = said;
         kith_gossip_own(publish->gossip, &op->best, now);
     }
-    bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT;
+    bool failed = status == KITH_ENO_NETWORK || status == KITH_EQUORUM || status == KITH_ETIMEOUT ||
+                  status == KITH_ENOMEM;
     publish->failed = failed;
     if (failed && publish->joined > publish->published) {
         publish_anew(publish, now); /* it began before everybody was lost */
-    } else if (failed && !kith_timer_is_set(&publish->soon)) {
-        int r = kith_timer_set(&publish->env->timers, &publish->soon, on_soon,
-                               now + PUBLISH_RETRY_S * KITH_NS_PER_S);
-        (void)r;
+    } else if (failed) {
+        retry(publish, now);
     }
 }
 
@@ -350,6 +364,7 @@ static void publish_peer(struct kith_publish *publish, uint64_t now) {
     struct kith_peer peer;
     uint8_t value[KITH_VALUE_MAX];
     uint16_t size;
+    publish->failed = false;
     if (kith_publish_describe(publish, &peer) < 0 || kith_peer_encode(&peer, value, &size) < 0) {
         return; /* no endpoint is known yet: the first observation brings us back here */
     }
@@ -361,8 +376,9 @@ static void publish_peer(struct kith_publish *publish, uint64_t now) {
     };
     memcpy(query.salt, publish->own.peer_salt, publish->own.peer_salt_size);
     publish->published = now;
-    int r = kith_ops_start_internal(publish->ops, NULL, &query, on_peer_published, publish, now);
-    (void)r; /* without memory the hourly publication makes up for it */
+    if (kith_ops_start_internal(publish->ops, NULL, &query, on_peer_published, publish, now) < 0) {
+        retry(publish, now);
+    }
 }
 
 static void on_soon(struct kith_timer *timer, uint64_t now) {

@@ -28,7 +28,7 @@ struct kith_publish {
     uint64_t published;     /* when it did so last, or 0 */
     uint64_t joined;        /* when we did so last */
     bool started;
-    bool failed;          /* the last publication reached nobody, or too few */
+    bool failed;          /* the last publication reached nobody, or too few: it is repeated */
     bool in_mainline;     /* which has been joined */
     uint64_t told_at;     /* when the peer record was last put there, 0: never */
     uint64_t told_digest; /* of what it said */
@@ -60,6 +60,8 @@ void kith_publish_mainline(struct kith_publish *publish, uint64_t now);
 void kith_publish_question(struct kith_publish *publish, uint64_t now);
 /* Something that the peer record depends on changed. */
 void kith_publish_changed(struct kith_publish *publish, uint64_t now);
+/* Sets the timer that could not be set for want of memory. */
+void kith_publish_look(struct kith_publish *publish, uint64_t now);
 /* Our peer record as it would be published now. -> KITH_ENOT_FOUND: no endpoint is known */
 KITH_MUST_CHECK int kith_publish_describe(const struct kith_publish *publish,
                                           struct kith_peer *ret);
