@@ -90,6 +90,44 @@ static void test_several_endpoints(void **state) {
     net_deinit(&net);
 }
 
+static bool drop_all(struct net *net, struct net_packet *packet) {
+    (void)net;
+    (void)packet;
+    return false;
+}
+
+/* While it is asked in vain it is reported elsewhere, or the network changes: its first endpoint is
+ * tried as soon as that question is over. */
+static void test_news_while_asked(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct net net;
+        net_init(&net);
+        net_add(&net);
+        net_add(&net);
+        struct kith_core *core = net.nodes[0].core;
+        struct kith_local_report report = report_of(&net, 1, true);
+        appear(&net, 0, &report);
+        net.hook = drop_all;
+        kith_core_tick(core, net.now); /* asks */
+        net_drain(&net, 0);
+        net.hook = NULL;
+        if (i == 0) {
+            net.nodes[1].endpoint = net_endpoint(33);
+            report.endpoints[0] = net.nodes[1].endpoint;
+            appear(&net, 0, &report);
+        } else {
+            net.nodes[1].dead = true;
+            kith_locals_question(&core->locals, net.now);
+            net_run(&net, 310 * KITH_NS_PER_MS); /* the first question is slow: it is over */
+            net.nodes[1].dead = false;
+        }
+        net_run(&net, KITH_NS_PER_S);
+        assert_int_equal(net_status(&net, 0).lan_peers, 1);
+        net_deinit(&net);
+    }
+}
+
 static void test_refused_reports(void **state) {
     (void)state;
     struct net net;
@@ -478,6 +516,7 @@ int main(void) {
         cmocka_unit_test(test_swarm_from_reports_alone),
         cmocka_unit_test(test_lookup_at_once),
         cmocka_unit_test(test_several_endpoints),
+        cmocka_unit_test(test_news_while_asked),
         cmocka_unit_test(test_refused_reports),
         cmocka_unit_test(test_key_changes_while_asked),
         cmocka_unit_test(test_liars_first),

@@ -95,6 +95,7 @@ static void confirm(struct kith_local *local, const struct kith_endpoint *endpoi
     local->endpoint = *endpoint;
     local->seen = now;
     local->next = 0;
+    local->anew = false;
     local->failures = 0;
     set_timer(local, check_interval(locals, now), now);
     if (news && locals->on_confirmed != NULL) {
@@ -106,12 +107,21 @@ static void confirm(struct kith_local *local, const struct kith_endpoint *endpoi
 static void doubt(struct kith_local *local, uint64_t now) {
     local->confirmed = false;
     local->next = 0;
+    local->anew = false;
     set_timer(local, 0, now);
+}
+
+/* From the first endpoint on. A question under way is none of this round. */
+static void begin_round(struct kith_local *local) {
+    local->next = 0;
+    local->anew = local->rpc != NULL;
+    local->failures = 0;
 }
 
 /* Tries the next endpoint; after the last one the round is over. */
 static void advance(struct kith_local *local, uint64_t now) {
-    local->next++;
+    local->next += !local->anew;
+    local->anew = false;
     if (local->next < local->report.n_endpoints) {
         set_timer(local, 0, now);
         return;
@@ -280,8 +290,7 @@ int kith_locals_appeared(struct kith_locals *locals, const struct kith_local_rep
         drop(local);
         return KITH_EINVALID;
     }
-    local->next = 0;
-    local->failures = 0;
+    begin_round(local);
     if (!local->confirmed) {
         set_timer(local, 0, now);
     }
@@ -324,8 +333,7 @@ void kith_locals_question(struct kith_locals *locals, uint64_t now) {
     struct kith_list *l = kith_list_first(&locals->all);
     for (; l != NULL; l = kith_list_next(&locals->all, l)) {
         struct kith_local *local = local_of(l);
-        local->next = 0;
-        local->failures = 0;
+        begin_round(local);
         if (local->rpc == NULL) { /* else its end decides what is next */
             set_timer(local, wait, now);
             wait += SPREAD_MS * KITH_NS_PER_MS;

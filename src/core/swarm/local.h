@@ -29,6 +29,7 @@ struct kith_local {
     struct kith_endpoint endpoint;
     uint64_t seen;     /* last heard from there */
     uint32_t next;     /* endpoint to be tried next */
+    bool anew;         /* the round begins when the question under way is over */
     uint32_t failures; /* rounds over all endpoints without an answer */
     struct kith_rpc *rpc;
     struct kith_timer timer;
