@@ -308,6 +308,65 @@ static void test_stay(void **state) {
     end(&f);
 }
 
+static void die(struct fixture *f, const struct kith_node_ref *node, uint64_t now) {
+    for (unsigned i = 0; i < KITH_ROUTING_FAILURES_MAX; i++) {
+        kith_routing_failed(f->table, &node->id, now);
+    }
+}
+
+/* Our own network is down, and everybody falls silent: that says nothing of how long they stay. */
+static void test_stay_after_an_outage(void **state) {
+    for (uint8_t n = 3; n <= 30; n += 9) {
+        struct fixture f;
+
+        start(&f, 22, K, 256);
+        for (uint64_t minute = 0; minute <= 10; minute++) {
+            for (uint8_t i = 0; i < n; i++) {
+                (void)answered(&f, node_private(&f, 5u + i / K, i), (1 + 60 * minute) * SECOND);
+            }
+        }
+        uint64_t before = kith_routing_stay_ns(f.table, 900 * SECOND);
+        for (unsigned j = 0; j < KITH_ROUTING_FAILURES_MAX; j++) {
+            for (uint8_t i = 0; i < n; i++) {
+                struct kith_node_ref node = node_private(&f, 5u + i / K, i);
+                kith_routing_failed(f.table, &node.id, (700 + j) * SECOND);
+            }
+        }
+        assert_int_equal(kith_routing_count(f.table), 0);
+        for (uint8_t i = 0; i < n; i++) {
+            (void)answered(&f, node_private(&f, 5u + i / K, i), 800 * SECOND);
+        }
+        assert_int_equal(kith_routing_stay_ns(f.table, 900 * SECOND), before);
+        end(&f);
+    }
+}
+
+/* Hosts of one neighbourhood join and fall silent over and over: it counts once, until there have
+ * been as many others as are remembered. */
+static void test_stay_of_one_neighbourhood(void **state) {
+    static const char *const places[] = {"20.1.2.3:1", "[2001:db9:1::1]:1"};
+
+    for (size_t p = 0; p < 2; p++) {
+        struct fixture f;
+
+        start(&f, 23, K, 256);
+        for (uint64_t minute = 0; minute <= 60; minute++) {
+            for (uint8_t i = 0; i < K; i++) {
+                (void)answered(&f, node_private(&f, 5, i), (1 + 60 * minute) * SECOND);
+            }
+        }
+        uint64_t before = kith_routing_stay_ns(f.table, 900 * SECOND);
+        for (uint8_t i = 0; i < 100; i++) {
+            struct kith_node_ref bad = node_at(&f, 4, i, places[p]);
+            bad.endpoint.ip[p == 0 ? 3 : 7] = i; /* of its /24; another /56 of its /48 */
+            (void)answered(&f, bad, (3700 + i) * SECOND);
+            die(&f, &bad, (3700 + i) * SECOND);
+        }
+        assert_in_range(kith_routing_stay_ns(f.table, 900 * SECOND), before / 2, before);
+        end(&f);
+    }
+}
+
 /* Where nodes stay for some minutes, one that was last heard of long ago is not named before
  * others, unless there are too few of them. */
 static void test_closest_are_likely_there(void **state) {
@@ -354,6 +413,8 @@ int main(void) {
         cmocka_unit_test(test_size_estimate_counts_those_there),
         cmocka_unit_test(test_size_estimate_of_ground_ids),
         cmocka_unit_test(test_stay),
+        cmocka_unit_test(test_stay_after_an_outage),
+        cmocka_unit_test(test_stay_of_one_neighbourhood),
         cmocka_unit_test(test_closest_are_likely_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ enum {
     ENTRIES_STEP = 4, /* 368 bytes; most buckets are full or nearly empty */
     RTT_WEIGHT = 8,   /* srtt = 7/8 srtt + 1/8 rtt (RFC 6298) */
     FAILURES_LIMIT = 255,
-    DEATHS_MAX = 64, /* remembered: with twice as many, what was before counts half */
+    DEATHS_MAX = 64,      /* remembered: with twice as many, what was before counts half */
+    DEATHS_IN_A_ROW = 16, /* while nobody answers: with more of them it is our own outage */
 };
 
 static unsigned bucket_index(const struct kith_routing *r, const struct kith_point *id) {
@@ -493,6 +494,34 @@ static void observe(struct kith_routing *r, uint64_t ns, bool died, uint64_t now
     r->observed = now;
 }
 
+/* Whether a death says how long nodes stay. When all fall silent and nobody is heard any more, it
+ * is us, and those before are taken back; and of one neighbourhood (/24, IPv6 /48), whose hosts may
+ * come and go at will, one in so many counts. */
+static bool is_telling(struct kith_routing *r, const struct kith_entry *entry) {
+    struct kith_endpoint endpoint = kith_entry_endpoint(entry);
+    struct kith_nets nets;
+
+    if (r->deaths_in_a_row == 0) {
+        r->deaths_before = r->n_deaths;
+        r->exposure_before = r->exposure_ns;
+    }
+    r->deaths_in_a_row++;
+    if (r->deaths_in_a_row > DEATHS_IN_A_ROW || r->n_live == 0) {
+        r->n_deaths = r->deaths_before;
+        r->exposure_ns = r->exposure_before;
+        return false;
+    }
+    kith_endpoint_nets(&endpoint, &nets);
+    uint64_t net = nets.of[endpoint.family == 6];
+    for (unsigned i = 0; net != 0 && i < KITH_ROUTING_DEATH_NETS; i++) {
+        if (r->death_nets[i] == net) {
+            return false;
+        }
+    }
+    r->death_nets[r->next_death_net++ % KITH_ROUTING_DEATH_NETS] = net;
+    return true;
+}
+
 static int answered_known(struct kith_routing *r, struct kith_bucket *bucket,
                           struct kith_entry *entry, const struct kith_node_ref *node,
                           uint32_t rtt_us, uint64_t now) {
@@ -567,6 +596,7 @@ int kith_routing_answered(struct kith_routing *r, const struct kith_node_ref *no
     if (bucket_index(r, &node->id) >= r->config.id_bits || !is_of_family(r, &node->endpoint)) {
         return KITH_ROUTING_REFUSED;
     }
+    r->deaths_in_a_row = 0;
     bucket = bucket_of(r, &node->id);
     entry = bucket_find(r, bucket, &node->id);
     return entry == NULL ? answered_new(r, node, rtt_us, now)
@@ -584,7 +614,8 @@ void kith_routing_failed(struct kith_routing *r, const struct kith_point *id, ui
     r->n_live -= kith_entry_live(entry);
     entry->failures += entry->failures < FAILURES_LIMIT;
     entry->asked = now;
-    if (entry->failures == (bucket->n_cache > 0 ? 1 : KITH_ROUTING_FAILURES_MAX)) {
+    if (entry->failures == (bucket->n_cache > 0 ? 1 : KITH_ROUTING_FAILURES_MAX) &&
+        is_telling(r, entry)) {
         observe(r, now - entry->seen, true, now);
     }
     const struct kith_entry *next = cache_take(r, bucket, entry);

@@ -36,6 +36,8 @@ struct kith_bucket {
     uint8_t cache_capacity;
 };
 
+enum { KITH_ROUTING_DEATH_NETS = 16 };
+
 struct kith_routing {
     struct kith_routing_config config;
     struct kith_bucket *buckets; /* by common prefix with our id; deeper ones do not exist yet */
@@ -43,10 +45,15 @@ struct kith_routing {
     uint16_t entry_size;
     uint32_t n;
     uint32_t n_live;
-    uint64_t exposure_ns; /* time that entries were alive, as far as they were asked */
-    uint32_t n_deaths;    /* of entries, in that time */
-    uint64_t fresh_since; /* who answered after this is likely to be there still */
-    uint64_t observed;    /* when the three before were last brought up to date */
+    uint64_t exposure_ns;     /* time that entries were alive, as far as they were asked */
+    uint32_t n_deaths;        /* of entries, in that time */
+    uint64_t fresh_since;     /* who answered after this is likely to be there still */
+    uint64_t observed;        /* when the three before were last brought up to date */
+    uint32_t deaths_in_a_row; /* since anybody answered; */
+    uint32_t deaths_before;   /* what was known before those */
+    uint64_t exposure_before;
+    uint32_t next_death_net;                      /* modulo their number */
+    uint64_t death_nets[KITH_ROUTING_DEATH_NETS]; /* where the last deaths were; 0: none */
 };
 
 /* Assumed of how long nodes stay, for who is likely to be gone, until deaths were seen. */
