@@ -602,8 +602,32 @@ static void sessions_are_listed(void **state) {
     world_stop(&w);
 }
 
+/* The application takes its time to answer, and the asker is elsewhere by then. */
+static void a_late_answer_follows_the_session(void **state) {
+    (void)state;
+    struct host a;
+    struct host b;
+    struct held d;
+    struct kith_endpoint moved = kith_test_endpoint("20.9.9.9:1");
+    host_init(&a, 1, "20.1.1.1:1");
+    host_init(&b, 2, "20.2.2.2:2");
+    host_start(&a);
+    host_start(&b);
+    establish(&a, &b, KITH_NS_PER_S);
+    struct kith_send send = send_to(&b, "question");
+    assert_int_equal(kith_sessions_send(a.sessions, &send, KITH_NS_PER_S), KITH_SENT_DATA);
+    assert_int_equal(carry(&a, &b, 4, KITH_NS_PER_S), KITH_DELIVERY_DATA);
+    kith_sessions_move(b.sessions, b.got.session, &moved);
+    answer(&b, "answer", 2 * KITH_NS_PER_S);
+    host_must_take(&b, &d, 4);
+    assert_true(kith_endpoint_equal(&d.to, &moved));
+    host_stop(&a);
+    host_stop(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_late_answer_follows_the_session),
         cmocka_unit_test(request_and_answer_in_one_round_trip),
         cmocka_unit_test(the_other_way_round),
         cmocka_unit_test(with_a_network_secret),

@@ -117,7 +117,10 @@ int kith_sessions_answer(struct kith_sessions *s, const struct kith_delivery *de
     if (payload.size > delivery->answer_max || payload.size > SESSION_MESSAGE_MAX) {
         return KITH_ETOO_LARGE;
     }
-    return session_data_send(s, session, &delivery->from, payload, &delivery->allowance, now);
+    /* What came from where the session lived goes to where it lives, if the answer took long. */
+    const struct kith_endpoint *to =
+        delivery->allowance.proven ? &session->endpoint : &delivery->from;
+    return session_data_send(s, session, to, payload, &delivery->allowance, now);
 }
 
 /* The ways a message can go to a peer at an endpoint. */
