@@ -477,8 +477,27 @@ static void a_flood_of_responses_is_not_tried(void **state) {
     stop_pair();
 }
 
+/* All 256 /56 of one /48, with cookies: they get a quarter of the budget with one, and one without.
+ */
+static void one_site_leaves_the_others_half(void **state) {
+    (void)state;
+    unsigned n = 0;
+    start_pair(2000);
+    for (unsigned i = 0; i < 256 * 64; i++) {
+        struct kith_endpoint from = kith_test_endpoint("[2a01:1:2::1]:7000");
+        from.ip[6] = (uint8_t)i;
+        from.ip[15] = (uint8_t)(i >> 8);
+        n += session_guard_admit(b.sessions, &from, true, KITH_NS_PER_S) == SESSION_ADMIT;
+    }
+    assert_in_range(n, 500, 1002);
+    struct kith_endpoint other = kith_test_endpoint("[2a01:1:3::1]:7000");
+    assert_int_equal(session_guard_admit(b.sessions, &other, true, KITH_NS_PER_S), SESSION_ADMIT);
+    stop_pair();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_site_leaves_the_others_half),
         cmocka_unit_test(a_replayed_initiation_is_dropped),
         cmocka_unit_test(few_initiations_take_little_memory),
         cmocka_unit_test(replayed_and_late_data),

@@ -47,12 +47,15 @@ void session_guard_init(struct kith_sessions *s) {
         .limit_all = limit_of(interval_ns),
         .limit_unproven = limit_of(2 * interval_ns),
         .limit_prefix = limit_of(SESSION_PREFIX_SHARE * interval_ns),
+        .limit_wide = limit_of(SESSION_WIDE_SHARE * interval_ns),
         .limit_address = limit_of(SESSION_ADDRESS_SHARE * interval_ns),
     };
 }
 
 void session_guard_deinit(struct kith_sessions *s) {
     kith_paces_deinit(&s->guard.prefixes);
+    kith_paces_deinit(&s->guard.wide);
+    kith_paces_deinit(&s->guard.proven_wide);
     kith_paces_deinit(&s->guard.proven_prefixes);
     kith_paces_deinit(&s->guard.proven_addresses);
     free(s->guard.ring);
@@ -114,7 +117,7 @@ struct charge {
     const struct kith_pace_limit *limit;
 };
 
-enum { CHARGES_MAX = 2 };
+enum { CHARGES_MAX = 3 };
 
 static bool has_room(const struct charge charges[CHARGES_MAX], uint64_t now) {
     for (unsigned i = 0; i < CHARGES_MAX; i++) {
@@ -134,6 +137,18 @@ static void take(const struct charge charges[CHARGES_MAX], uint64_t now) {
     }
 }
 
+/* Who has a /56 often has the /48 around it. */
+static struct charge wide_charge(const struct session_guard *guard, struct kith_paces *paces,
+                                 const struct kith_endpoint *from, uint64_t now) {
+    struct kith_endpoint wide = *from;
+
+    if (from->family != 6) {
+        return (struct charge){NULL, NULL};
+    }
+    wide.ip[6] = 0;
+    return (struct charge){kith_paces_of_prefix(paces, &wide, now), &guard->limit_wide};
+}
+
 /* Finds a share with room for one more; exempt addresses need none. */
 static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from, bool proven,
                        uint64_t now, struct charge ret[CHARGES_MAX]) {
@@ -145,6 +160,7 @@ static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from
     if (proven) {
         if (!guard->has_proven) {
             kith_paces_init(&guard->proven_prefixes, s->config.random, 0);
+            kith_paces_init(&guard->proven_wide, s->config.random, 0);
             kith_paces_init(&guard->proven_addresses, s->config.random, 0);
             guard->has_proven = true;
         }
@@ -152,17 +168,20 @@ static bool find_share(struct kith_sessions *s, const struct kith_endpoint *from
                                  &guard->limit_prefix};
         ret[1] = (struct charge){kith_paces_of_ip(&guard->proven_addresses, from, now),
                                  &guard->limit_address};
+        ret[2] = wide_charge(guard, &guard->proven_wide, from, now);
         if (has_room(ret, now)) {
             return true;
         }
     }
     if (!guard->has_prefixes) {
         kith_paces_init(&guard->prefixes, s->config.random, 0);
+        kith_paces_init(&guard->wide, s->config.random, 0);
         guard->has_prefixes = true;
     }
     ret[0] =
         (struct charge){kith_paces_of_prefix(&guard->prefixes, from, now), &guard->limit_prefix};
     ret[1] = (struct charge){NULL, NULL};
+    ret[2] = wide_charge(guard, &guard->wide, from, now);
     return has_room(ret, now);
 }
 

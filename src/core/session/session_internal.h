@@ -60,6 +60,7 @@ enum {
     SESSION_RING_MAX = 2048,    /* at most */
     SESSION_RING_S = 600,       /* they are few if so long ones fit in */
     SESSION_PREFIX_SHARE = 8,   /* one prefix gets at most this fraction of the handshakes */
+    SESSION_WIDE_SHARE = 4,     /* so does a /48 of IPv6, which has 256 of them, */
     SESSION_ADDRESS_SHARE = 32, /* and one proven address of it this one */
     SESSION_WHO_MAX = 64,
     SESSION_WHO_TRIES = 8, /* signatures verified for one question */
@@ -157,13 +158,16 @@ struct session_guard {
     struct kith_pace_limit limit_all;
     struct kith_pace_limit limit_unproven;
     struct kith_pace_limit limit_prefix;
+    struct kith_pace_limit limit_wide;
     struct kith_pace_limit limit_address;
     struct kith_pace all;
     struct kith_pace unproven; /* also of those that were not served */
     struct kith_pace who;
     struct kith_paces prefixes;
+    struct kith_paces wide; /* /48 of IPv6 */
     /* Of addresses that showed a cookie; nobody else can use these up. */
     struct kith_paces proven_prefixes;
+    struct kith_paces proven_wide;
     struct kith_paces proven_addresses;
     uint32_t *ring; /* hashes of the initiations served last */
     uint32_t ring_capacity;
