@@ -252,6 +252,72 @@ static void test_no_ping_larger_than_what_came(void **state) {
     net_deinit(&net);
 }
 
+/* What node 1 says comes from one endpoint, and once it was pinged there from another. */
+struct detour {
+    struct kith_endpoint first;
+    struct kith_endpoint then;
+    unsigned n_pings;
+    unsigned n_then;
+};
+
+static bool answer_from_elsewhere(struct net *net, struct net_packet *packet) {
+    struct detour *d = net->hook_context;
+    if (same(&packet->to, &d->then)) {
+        return false;
+    }
+    if (same(&packet->from, &net->nodes[1].endpoint) && packet->bytes[0] == 4) {
+        packet->from = d->n_pings == 0 ? d->first : d->then;
+        d->n_then += d->n_pings > 0;
+    }
+    if (same(&packet->to, &d->first)) {
+        packet->to = net->nodes[1].endpoint;
+        d->n_pings++;
+    }
+    return true;
+}
+
+/* A ping that is answered from elsewhere proves neither address: a peer could send us anywhere. */
+static void test_ping_answered_from_elsewhere(void **state) {
+    (void)state;
+    struct net net;
+    net_swarm(&net, 3);
+    struct detour d = {.first = net_endpoint(45), .then = net_endpoint(46)};
+    net.hook = answer_from_elsewhere;
+    net.hook_context = &d;
+    struct kith_query q = net_key_query(KITH_QUERY_PING, &net.nodes[0].key);
+    (void)net_ask(&net, 1, &q);
+    net_run(&net, 10 * KITH_NS_PER_S);
+    assert_true(d.n_pings > 0);
+    assert_true(d.n_then > 0);
+    assert_int_equal(kith_core_stats(net.nodes[0].core)->sessions_roamed, 0);
+    net.hook = NULL;
+    net_deinit(&net);
+}
+
+/* However much comes from a new endpoint: one ping a second of each session goes there. */
+static void test_pings_are_few(void **state) {
+    (void)state;
+    static const uint8_t text[200];
+    struct net net;
+    net_swarm(&net, 2);
+    struct redirect r = {.victim = net_endpoint(45)};
+    net.hook = redirect_data;
+    net.hook_context = &r;
+    struct kith_send send = {.key = net.nodes[0].key,
+                             .to = net.nodes[0].endpoint,
+                             .payload = kith_span(text, sizeof(text))};
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(kith_sessions_send(net.nodes[1].core->sessions, &send, net.now),
+                         KITH_SENT_DATA);
+        net_drain(&net, 1);
+        net_run(&net, 100 * KITH_NS_PER_MS);
+    }
+    assert_int_equal(r.n_in, 6);
+    assert_int_equal(r.n_out, 1);
+    net.hook = NULL;
+    net_deinit(&net);
+}
+
 /* ---- sessions that the other end has lost ---- */
 
 /* Of what the first node says in sessions nothing is understood. */
@@ -303,6 +369,8 @@ int main(void) {
         cmocka_unit_test(test_roaming),
         cmocka_unit_test(test_redirected_questions),
         cmocka_unit_test(test_no_ping_larger_than_what_came),
+        cmocka_unit_test(test_ping_answered_from_elsewhere),
+        cmocka_unit_test(test_pings_are_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
