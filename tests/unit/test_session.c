@@ -538,6 +538,47 @@ static void roaming(void **state) {
     world_stop(&w);
 }
 
+/* Peers of the routing table stay as long as any other; what is pinned is no handshake. */
+static void a_pinned_session_lives_as_long(void **state) {
+    struct world w;
+    uint64_t idle = KITH_SESSION_IDLE_S * KITH_NS_PER_S;
+
+    world_init(&w);
+    world_start(&w);
+    establish(&w.a, &w.b, 0);
+    kith_sessions_pin(w.a.sessions, &w.b.identity.key, true);
+    kith_timers_run(&w.a.timers, ms(5000));
+    kith_timers_run(&w.a.timers, idle - ms(5 * S));
+    assert_int_equal(kith_sessions_count(w.a.sessions), 1);
+    kith_timers_run(&w.a.timers, idle + ms(5 * S));
+    assert_int_equal(kith_sessions_count(w.a.sessions), 0);
+    world_stop(&w);
+}
+
+/* What waits for a handshake with one endpoint does not go to another of the same peer. */
+static void what_waits_stays_at_its_endpoint(void **state) {
+    struct world w;
+    struct kith_endpoint elsewhere = kith_test_endpoint("203.0.113.9:999");
+    struct held d;
+
+    world_init(&w);
+    world_start(&w);
+    struct kith_send send = send_to(&w.b, "there");
+    send.to = elsewhere;
+    send.early = false;
+    assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_QUEUED);
+    host_must_take(&w.a, &d, 1); /* nobody answers */
+    send = send_to(&w.b, "here");
+    send.early = false;
+    assert_int_equal(kith_sessions_send(w.a.sessions, &send, 0), KITH_SENT_QUEUED);
+    assert_int_equal(carry(&w.a, &w.b, 1, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&w.b, &w.a, 2, 0), KITH_DELIVERY_RESPONSE);
+    assert_int_equal(carry(&w.a, &w.b, 4, 0), KITH_DELIVERY_DATA);
+    assert_payload(&w.b, "here");
+    host_quiet(&w.a);
+    world_stop(&w);
+}
+
 static void who_and_iam(void **state) {
     struct world w;
     struct held who;
@@ -648,6 +689,8 @@ int main(void) {
         cmocka_unit_test(old_keys_are_refused),
         cmocka_unit_test(idle_sessions_and_handshakes_expire),
         cmocka_unit_test(roaming),
+        cmocka_unit_test(a_pinned_session_lives_as_long),
+        cmocka_unit_test(what_waits_stays_at_its_endpoint),
         cmocka_unit_test(who_and_iam),
         cmocka_unit_test(sessions_are_listed),
     };

@@ -495,6 +495,88 @@ static void one_site_leaves_the_others_half(void **state) {
     stop_pair();
 }
 
+/* A peer's last byte of padding is what it should not be: nothing may hide there. */
+static void seal_padded(const uint8_t key[KITH_CIPHER_KEY], uint64_t counter, struct kith_span ad,
+                        struct kith_span plain, uint8_t *out) {
+    uint8_t copy[KITH_DATAGRAM_MAX];
+
+    memcpy(copy, plain.data, plain.size);
+    if (plain.size > KITH_KEY_SIZE) { /* not the static key */
+        copy[plain.size - 1] = 1;
+    }
+    kith_cipher_sodium.seal(key, counter, ad, kith_span(copy, plain.size), out);
+}
+
+static void padding_is_zero(void **state) {
+    struct kith_cipher cipher = kith_cipher_sodium;
+    struct kith_curve curve = kith_curve_sodium;
+
+    cipher.seal = seal_padded;
+    curve.cipher = &cipher;
+    host_init(&a, 1, "192.0.2.1:7001");
+    host_init(&b, 2, "198.51.100.2:7002");
+    a.config.curve = &curve;
+    host_start(&a);
+    host_start(&b);
+    struct kith_send send = send_to(&b, "find");
+    send.answer_hope = 1000;
+    assert_int_equal(kith_sessions_send(a.sessions, &send, 0), KITH_SENT_INITIATION);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_NONE);
+    assert_int_equal(b.stats.drop_malformed, 1);
+    host_quiet(&b);
+    stop_pair();
+}
+
+/* Keys end long before the cipher would bear no more. */
+static void a_counter_too_high_is_refused(void **state) {
+    static const uint64_t counters[] = {SESSION_COUNTER_MAX, UINT64_MAX, SESSION_COUNTER_MAX - 1};
+
+    start_pair(UINT32_MAX);
+    establish(&a, &b, 0);
+    const struct session *session = session_first_of(a.sessions, &b.identity.key);
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        uint8_t datagram[KITH_SESSION_DATA_OVERHEAD + 1];
+        session_put_type(datagram, SESSION_TYPE_DATA);
+        session_put_u32(datagram + 4, session->remote_index);
+        session_put_u32(datagram + 8, (uint32_t)(counters[i] >> 32));
+        session_put_u32(datagram + 12, (uint32_t)counters[i]);
+        kith_cipher_sodium.seal(session->as.keys.send, counters[i],
+                                kith_span(datagram, SESSION_DATA_HEADER), kith_span("x", 1),
+                                datagram + SESSION_DATA_HEADER);
+        assert_int_equal(host_give(&b, &a.at, datagram, sizeof(datagram), 0),
+                         counters[i] < SESSION_COUNTER_MAX ? KITH_DELIVERY_DATA
+                                                           : KITH_DELIVERY_NONE);
+    }
+    assert_int_equal(b.stats.drop_replay, 2);
+    stop_pair();
+}
+
+/* Questions for the key cost a signature each: an eighth of the budget, whoever asks. */
+static void budget_of_whos(void **state) {
+    static struct host flood;
+    static struct held d;
+    unsigned answered = 0;
+
+    start_pair(80);
+    host_init(&flood, 3, "10.0.0.3:7003"); /* exempt from the share of a prefix */
+    host_start(&flood);
+    for (unsigned i = 0; i < 40; i++) {
+        assert_int_equal(kith_sessions_who(flood.sessions, &b.at, 0), 0);
+        assert_int_equal(carry(&flood, &b, 5, 0), KITH_DELIVERY_NONE);
+        answered += host_take(&b, &d);
+    }
+    assert_int_equal(answered, 10);
+    assert_int_equal(b.stats.drop_load, 30);
+    /* Handshakes have another one, and a second later all is well again. */
+    ask(&a, &b, 0);
+    assert_int_equal(carry(&a, &b, 1, 0), KITH_DELIVERY_INITIATION);
+    assert_int_equal(kith_sessions_who(a.sessions, &b.at, KITH_NS_PER_S), 0);
+    assert_int_equal(carry(&a, &b, 5, KITH_NS_PER_S), KITH_DELIVERY_NONE);
+    assert_int_equal(carry(&b, &a, 6, KITH_NS_PER_S), KITH_DELIVERY_IAM);
+    host_stop(&flood);
+    stop_pair();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_site_leaves_the_others_half),
@@ -512,6 +594,9 @@ int main(void) {
         cmocka_unit_test(every_bit_and_length_of_the_rest),
         cmocka_unit_test(a_flood_of_responses_is_not_tried),
         cmocka_unit_test(noise_is_dropped),
+        cmocka_unit_test(padding_is_zero),
+        cmocka_unit_test(a_counter_too_high_is_refused),
+        cmocka_unit_test(budget_of_whos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
