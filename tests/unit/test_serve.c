@@ -415,6 +415,51 @@ static void test_unproven_write(void **state) {
     net_deinit(&net);
 }
 
+/* So is all else that costs more than it brings, or speaks for the asker's address. */
+static void test_unproven_methods(void **state) {
+    (void)state;
+    static const enum kith_method methods[] = {KITH_METHOD_PUT, KITH_METHOD_ANNOUNCE,
+                                               KITH_METHOD_TALK, KITH_METHOD_EXCHANGE,
+                                               KITH_METHOD_REACH};
+    struct net net;
+    net_swarm(&net, 2);
+    struct kith_core *core = net.nodes[SERVER].core;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        struct kith_message message = {.kind = KITH_MESSAGE_REQUEST,
+                                       .u = {.request = request_of(methods[i])}};
+        struct kith_delivery delivery = {.kind = KITH_DELIVERY_DATA,
+                                         .key = net.nodes[ASKER].key,
+                                         .from = net.nodes[ASKER].endpoint,
+                                         .answer_max = 100};
+        kith_serve_request(&core->serve, &delivery, &message, net.now);
+        assert_int_equal(kith_core_stats(core)->drop_early, i + 1);
+    }
+    net_deinit(&net);
+}
+
+/* A holder may ask for a shorter life, never for a longer one. */
+static void test_ttl_is_no_longer(void **state) {
+    (void)state;
+    static const uint32_t asked[] = {600, KITH_RECORD_LIFETIME_S + 1, UINT32_MAX, 0};
+    struct net net;
+    net_swarm(&net, 2);
+    struct kith_store *store = net.nodes[SERVER].core->serve.store;
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        static const char *const salts[] = {"a", "b", "c", "d"};
+        struct kith_record record;
+        struct kith_request put = put_of(&record, salts[i], 1, "1:a");
+        struct kith_point point;
+        struct kith_held held;
+        put.ttl_s = asked[i];
+        (void)ask(&net, &put);
+        kith_record_point(&put.record, &point);
+        assert_true(kith_store_get(store, &point, net.now, &held));
+        assert_true(held.expires - held.stored ==
+                    (i == 0 ? asked[0] : (uint64_t)KITH_RECORD_LIFETIME_S) * KITH_NS_PER_S);
+    }
+    net_deinit(&net);
+}
+
 /* ---- signatures cost time ---- */
 
 static unsigned n_verified;
@@ -548,6 +593,8 @@ int main(void) {
         cmocka_unit_test(test_known_contacts),
         cmocka_unit_test(test_client_serves_itself),
         cmocka_unit_test(test_unproven_write),
+        cmocka_unit_test(test_unproven_methods),
+        cmocka_unit_test(test_ttl_is_no_longer),
         cmocka_unit_test(test_flood_of_writes),
         cmocka_unit_test(test_talk_names),
         cmocka_unit_test(test_talk_pending),
