@@ -99,6 +99,11 @@ void kith_endpoint_prefix(const struct kith_endpoint *endpoint, struct kith_pref
     memcpy(ret->bytes + 1, endpoint->ip, size);
 }
 
+void kith_endpoint_wide_prefix(const struct kith_endpoint *endpoint, struct kith_prefix *ret) {
+    kith_endpoint_prefix(endpoint, ret);
+    ret->bytes[PREFIX_IP6_SIZE] = 0; /* the last byte of a /56; nothing in one of IPv4 */
+}
+
 void kith_endpoint_nets(const struct kith_endpoint *endpoint, struct kith_nets *ret) {
     static const uint8_t sizes[2][KITH_NETS] = {{PREFIX_IP4_SIZE, 2, 0}, {PREFIX_IP6_SIZE, 6, 4}};
 

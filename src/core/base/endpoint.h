@@ -55,6 +55,8 @@ enum kith_scope kith_endpoint_scope(const struct kith_endpoint *endpoint);
 /* Family 4 or 6, port not 0, address that can be sent to. */
 bool kith_endpoint_usable(const struct kith_endpoint *endpoint);
 void kith_endpoint_prefix(const struct kith_endpoint *endpoint, struct kith_prefix *ret);
+/* The same with a /48 in place of a /56: that is as easy to come by, and has 256 of them. */
+void kith_endpoint_wide_prefix(const struct kith_endpoint *endpoint, struct kith_prefix *ret);
 /* Whether both are of one prefix, the ports and the rest of the addresses aside. */
 bool kith_endpoint_same_prefix(const struct kith_endpoint *a, const struct kith_endpoint *b);
 void kith_endpoint_nets(const struct kith_endpoint *endpoint, struct kith_nets *ret);

@@ -253,11 +253,6 @@ static int topic_fit(const struct kith_store *store, const struct kith_store_acc
     return *ret == NULL ? KITH_STORE_FULL : 0;
 }
 
-static void wide_prefix(const struct kith_endpoint *from, struct kith_prefix *ret) {
-    kith_endpoint_prefix(from, ret);
-    ret->bytes[7] = 0; /* /48; nothing in one of IPv4 */
-}
-
 /* Joins the shares that an address has; NULL is an unknown one. In the whole store the exempt and
  * the unknown are one that has no cap. */
 static int shares_join(struct kith_store *store, const struct kith_endpoint *from,
@@ -268,7 +263,7 @@ static int shares_join(struct kith_store *store, const struct kith_endpoint *fro
     int r;
 
     if (has_cap) {
-        wide_prefix(from, &prefix);
+        kith_endpoint_wide_prefix(from, &prefix);
     }
     r = share_join(store, NULL, &prefix,
                    has_cap ? store->config.limits.records_per_prefix : UINT32_MAX, &account->share);
@@ -361,7 +356,7 @@ void kith_store_account_adopt(struct kith_store *store, struct kith_store_item *
     if (from == NULL || kith_endpoint_exempt(from) || before.share->prefix.bytes[0] != 0) {
         return;
     }
-    wide_prefix(from, &prefix);
+    kith_endpoint_wide_prefix(from, &prefix);
     if (adopting_join(store, item, &prefix, &account) != 0) {
         return;
     }

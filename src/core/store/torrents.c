@@ -172,18 +172,11 @@ static uint64_t share_hash(const struct kith_torrents *torrents, const struct ki
     return kith_keyed_hash(torrents->hash_key, prefix->bytes, sizeof(prefix->bytes));
 }
 
-/* A /24, or a /48: that has 256 /56s, and is as easy to come by. */
-static struct kith_prefix wide_prefix(const struct kith_endpoint *endpoint) {
-    struct kith_prefix prefix;
-
-    kith_endpoint_prefix(endpoint, &prefix);
-    prefix.bytes[7] = 0; /* nothing in one of IPv4 */
-    return prefix;
-}
-
 struct kith_torrents_share *kith_torrents_find_share(const struct kith_torrents *torrents,
                                                      const struct kith_endpoint *endpoint) {
-    struct kith_prefix prefix = wide_prefix(endpoint);
+    struct kith_prefix prefix;
+
+    kith_endpoint_wide_prefix(endpoint, &prefix);
     struct kith_hash_node *node = kith_hash_first(&torrents->shares, share_hash(torrents, &prefix));
     for (; node != NULL; node = kith_hash_next(node)) {
         struct kith_torrents_share *share =
@@ -253,7 +246,7 @@ static int share_join(struct kith_torrents *torrents, const struct kith_endpoint
             if (share == NULL) {
                 return KITH_ENOMEM;
             }
-            share->prefix = wide_prefix(endpoint);
+            kith_endpoint_wide_prefix(endpoint, &share->prefix);
             r = kith_hash_insert(&torrents->shares, &share->node,
                                  share_hash(torrents, &share->prefix));
             if (r < 0) {

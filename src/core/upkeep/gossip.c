@@ -29,27 +29,30 @@ static void seen_grow(struct kith_gossip *gossip) {
     }
 }
 
-/* Whether this record, or a newer one of its key, is remembered. */
-static bool is_remembered(const struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
+/* What is remembered of this key, or NULL. */
+static struct kith_gossip_seen *find_seen(const struct kith_gossip *gossip, const uint8_t *key) {
     for (uint32_t i = 0; i < gossip->n_seen; i++) {
-        const struct kith_gossip_seen *seen = &gossip->seen[i];
-        if (memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
-            return seq <= seen->seq;
+        if (memcmp(gossip->seen[i].key.bytes, key, KITH_KEY_SIZE) == 0) {
+            return &gossip->seen[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+/* Whether this record, or a newer one of its key, is remembered. */
+static bool is_remembered(const struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
+    const struct kith_gossip_seen *seen = find_seen(gossip, key);
+    return seen != NULL && seq <= seen->seq;
 }
 
 /* Remembers a record; false if it, or a newer one of its key, is remembered already, or if it
  * cannot be. */
 static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq) {
-    for (uint32_t i = 0; i < gossip->n_seen; i++) {
-        struct kith_gossip_seen *seen = &gossip->seen[i];
-        if (memcmp(seen->key.bytes, key, KITH_KEY_SIZE) == 0) {
-            bool newer = seq > seen->seq;
-            seen->seq = newer ? seq : seen->seq;
-            return newer;
-        }
+    struct kith_gossip_seen *seen = find_seen(gossip, key);
+    if (seen != NULL) {
+        bool newer = seq > seen->seq;
+        seen->seq = newer ? seq : seen->seq;
+        return newer;
     }
     if (gossip->n_seen == gossip->seen_capacity && gossip->seen_capacity < KITH_GOSSIP_SEEN_MAX) {
         seen_grow(gossip);
@@ -58,7 +61,7 @@ static bool remember(struct kith_gossip *gossip, const uint8_t *key, int64_t seq
         return false;
     }
     gossip->next_seen %= gossip->seen_capacity;
-    struct kith_gossip_seen *seen = &gossip->seen[gossip->next_seen++];
+    seen = &gossip->seen[gossip->next_seen++];
     gossip->n_seen += gossip->n_seen < gossip->seen_capacity;
     memcpy(seen->key.bytes, key, KITH_KEY_SIZE);
     seen->seq = seq;
